@@ -1,0 +1,89 @@
+"""Masks as the constructor's lanes take them: coded, cut into words, and dealt."""
+
+import numpy as np
+
+from hiddenite.golden.rice import RiceCode
+from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.mask_expander import WINDOW_BITS
+
+__all__ = ["MaskStream"]
+
+
+class MaskStream:
+    """Mask words of a whole program.
+
+    Lane n takes the masks of the output channels n, n + lanes, n + 2 * lanes, ... of each layer,
+    one bit after the other without a gap from the first layer to the last. A tile ends with words
+    that begin the next one: see `hiddenite.rtl.mask_expander` for how many.
+
+    Parameters
+    ----------
+    c : Configuration
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        self._bits: list[list[np.ndarray]] = [[] for _ in range(c.constructor_lanes)]
+        self._length = np.zeros(c.constructor_lanes, np.int64)
+        # Bits that each lane has used at the end of each tile.
+        self._used: list[np.ndarray] = []
+
+    def add(self, mask: np.ndarray) -> tuple[RiceCode, int]:
+        """Append a layer's mask, boolean, O x KH x KW x C.
+
+        Returns
+        -------
+        RiceCode, int
+            The code, and the number of its tiles.
+        """
+        c = self.c
+        lanes = c.constructor_lanes
+        rows = mask.reshape(len(mask), -1)
+        tiles = -(-len(mask) // c.och)
+        masks = [rows[lane::lanes].reshape(-1) for lane in range(lanes)]
+        code = RiceCode.best(masks)
+        used = np.zeros((tiles, lanes), np.int64)
+        share = c.och // lanes * rows.shape[1]
+        for lane, own in enumerate(masks):
+            pieces = code.encode(own)
+            ends = np.minimum((np.arange(tiles) + 1) * share, len(own))
+            total = np.concatenate([[0], np.cumsum(pieces.length)])
+            used[:, lane] = self._length[lane] + total[np.searchsorted(pieces.start, ends)]
+            self._bits[lane].append(pieces.bits())
+            self._length[lane] += total[-1]
+        self._used.extend(used)
+        return code, tiles
+
+    def words(self) -> list[np.ndarray]:
+        """Words of each tile, in the order in which the lanes take them (uint64)."""
+        c = self.c
+        word_bytes = c.program_bits // 8
+        if not self._used:
+            return []
+        moved = (np.array(self._used) + WINDOW_BITS) // 8
+        taken = moved // word_bytes + 1
+        lanes = []
+        for lane in range(c.constructor_lanes):
+            bits = np.concatenate([*self._bits[lane], np.zeros(0, np.uint8)])
+            size = int(taken[-1, lane]) * word_bytes
+            packed = np.zeros(size, np.uint8)
+            coded = np.packbits(bits, bitorder="little")
+            packed[: len(coded)] = coded
+            words = np.zeros((size // word_bytes, 8), np.uint8)
+            words[:, :word_bytes] = packed.reshape(-1, word_bytes)
+            lanes.append(words.view("<u8")[:, 0])
+        tiles, before = [], np.zeros(c.constructor_lanes, np.int64)
+        for after in taken:
+            count = after - before
+            lane = np.repeat(np.arange(len(count)), count)
+            turn = np.arange(len(lane)) - np.repeat(np.cumsum(count) - count, count)
+            order = np.lexsort((lane, turn))
+            all_words = np.concatenate([lanes[n][before[n] : after[n]] for n in range(len(count))])
+            tiles.append(all_words[order].astype(np.uint64))
+            before = after
+        return tiles
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of all masks, coded."""
+        return int(self._length.sum())

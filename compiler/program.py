@@ -1,0 +1,104 @@
+"""A compiled network: the words for the program stream, and what a host needs to use them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hiddenite.rtl.configuration import Configuration
+
+from .schedule import Stage
+
+__all__ = ["Program"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """Program of one network for one configuration.
+
+    Attributes
+    ----------
+    configuration : Configuration
+    words : numpy.ndarray of uint64
+        What the program stream carries, once for each image.
+    input_shape, result_shape : (int, int, int)
+        Height, width, channels.
+    result_type : str
+        ``"uint8"`` or ``"int32"``.
+    stages : list of Stage
+        What the engine does.
+    memory_words : int
+        Words used in each activation bank.
+    mask_words : int
+        Words of the program that carry masks.
+    weights : int
+        Number of weights of the network's layers in the program, kept or not.
+    mask_entropy : float
+        Bits that the masks would take at their layers' entropy.
+    """
+
+    configuration: Configuration
+    words: np.ndarray
+    input_shape: tuple[int, int, int]
+    result_shape: tuple[int, int, int]
+    result_type: str
+    stages: list[Stage]
+    memory_words: int
+    mask_words: int
+    weights: int
+    mask_entropy: float
+
+    @property
+    def bytes(self) -> bytes:
+        """The words as bytes, least significant first."""
+        size = self.configuration.program_bits // 8
+        return self.words.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :size].tobytes()
+
+    @property
+    def mask_bits(self) -> int:
+        """Bits of the program that carry masks, filling included."""
+        return self.mask_words * self.configuration.program_bits
+
+    def image_beats(self, image: np.ndarray) -> np.ndarray:
+        """Beats of the image stream for one image, uint8, beats x post_lanes."""
+        lanes = self.configuration.post_lanes
+        height, width, channels = self.input_shape
+        beats = np.zeros((height * width, -(-channels // lanes) * lanes), np.uint8)
+        beats[:, :channels] = image.reshape(-1, channels)
+        return beats.reshape(-1, lanes)
+
+    def result_order(self) -> np.ndarray:
+        """Where each value of the result stream belongs.
+
+        Returns
+        -------
+        numpy.ndarray of int64, beats x post_lanes
+            Index into the flattened result (y, x, channel); -1 for a lane without a channel.
+        """
+        c = self.configuration
+        height, width, channels = self.result_shape
+        conv = self.stages[-1].operation == self.stages[-1].operation.CONV
+        tile = c.och if conv else c.unit
+        sizes = (
+            -(-channels // tile),
+            -(-height // c.rows),
+            -(-width // c.cols),
+            c.rows,
+            c.cols,
+            tile // c.post_lanes,
+            c.post_lanes,
+        )
+        t, ty, tx, row, col, beat, lane = np.indices(sizes, sparse=True)
+        y, x = ty * c.rows + row, tx * c.cols + col
+        first = t * tile + beat * c.post_lanes
+        channel = first + lane
+        index = np.where(channel < channels, (y * width + x) * channels + channel, -1)
+        sent = np.broadcast_to((y < height) & (x < width) & (first < channels), sizes)
+        return np.broadcast_to(index, sizes)[sent].reshape(-1, c.post_lanes)
+
+    def result(self, beats: np.ndarray) -> np.ndarray:
+        """Result from the beats of the result stream (int32, beats x post_lanes)."""
+        order = self.result_order()
+        out = np.zeros(int(np.prod(self.result_shape)), np.dtype(self.result_type))
+        sent = order >= 0
+        out[order[sent]] = beats[sent]
+        return out.reshape(self.result_shape)

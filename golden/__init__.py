@@ -1,0 +1,1 @@
+"""The golden model: networks, their files, their weights and their exact results, in NumPy."""

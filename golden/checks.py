@@ -1,0 +1,56 @@
+"""Checks of single values, shared by layers, networks and their file.
+
+Each takes `where`, the thing that the value belongs to ("layer 'c1'"), and `name`, what the value
+is called there, and raises `InputError` with both, the rule and the value.
+"""
+
+import numpy as np
+
+from hiddenite.golden.errors import InputError
+
+
+def one_line(value):
+    """Return how messages show a value: its repr, with any white space as one space."""
+    return " ".join(repr(value).split())
+
+
+def check_string(where, name, value):
+    """Return `value`, which must be a string."""
+    if not isinstance(value, str):
+        raise InputError(f"{where}: {name} must be a string, not {one_line(value)}")
+    return value
+
+
+def check_integer(where, name, value, low, high=None):
+    """Return `value` as int; it must be one, not a bool, from `low` to `high` inclusive."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InputError(f"{where}: {name} must be an integer, not {one_line(value)}")
+    if value < low or (high is not None and value > high):
+        rule = f"at least {low}" if high is None else f"{low} to {high}"
+        raise InputError(f"{where}: {name} must be {rule}, not {value}")
+    return int(value)
+
+
+def check_pair(where, name, value, low):
+    """Return `value` as (height, width), each at least `low`; one integer stands for two."""
+    pair = (value, value) if isinstance(value, int | np.integer) else value
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise InputError(f"{where}: {name} must be one or two integers, not {one_line(value)}")
+    return tuple(check_integer(where, name, item, low) for item in pair)
+
+
+def check_array(where, name, value, dtype, shape):
+    """Return a read-only copy of an array of exactly this type and shape; None fits any size."""
+    sizes = ", ".join("any" if size is None else str(size) for size in shape)
+    rule = f"{dtype} of shape ({sizes})"
+    if not isinstance(value, np.ndarray):
+        raise InputError(f"{where}: {name} must be an array, {rule}, not {one_line(value)}")
+    fits = len(value.shape) == len(shape) and all(
+        size in (actual, None) for actual, size in zip(value.shape, shape, strict=True)
+    )
+    if value.dtype != dtype or not fits:
+        found = f"{value.dtype} of shape ({', '.join(map(str, value.shape))})"
+        raise InputError(f"{where}: {name} must be {rule}, not {found}")
+    value = np.array(value, order="C")
+    value.setflags(write=False)
+    return value

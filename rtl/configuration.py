@@ -1,0 +1,242 @@
+"""What one engine is made of: sizes, chosen once, before Verilog is generated."""
+
+import tomllib
+import zlib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from amaranth.utils import ceil_log2
+
+from hiddenite.golden.errors import InputError
+
+__all__ = ["PRESETS", "Configuration"]
+
+PROGRAM_FORMAT = 1
+"""Version of the program's packets; part of every fingerprint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """Sizes of an engine.
+
+    The array has ``ich * och * rows * cols`` PEs: it adds ``ich`` input channels for each of
+    ``och`` output channels at each of ``rows * cols`` output pixels, every cycle.
+
+    Parameters
+    ----------
+    ich : int
+        Input channels in parallel, a power of two, 1 to 32. Also the bytes of an activation word.
+    och : int
+        Output channels in parallel, a power of two, 1 to 64.
+    rows, cols : int
+        Height and width of the tile of output pixels in parallel, powers of two, 1 to 16. There
+        are ``rows * cols`` banks of activation memory.
+    constructor_lanes : int
+        Output channels whose masks are expanded in parallel, a power of two, at most ``och``.
+    post_lanes : int
+        Outputs that are scaled in one cycle, a power of two, at most ``ich`` and ``och``. Also the
+        bytes of one beat of the image stream and the values of one beat of the result stream.
+    program_bits : int
+        Width of the program stream: 8, 16, 32 or 64.
+    activation_words : int
+        Depth of each activation bank in words of ``ich`` bytes, a power of two, 16 to 2**20.
+    activation_ports : int
+        1: one access a cycle to each bank, writes hold reads up (single-port SRAM, SPRAM of iCE40);
+        2: one read and one write a cycle (block RAM).
+    tile_words : int
+        Depth of the tile buffer in words of ``ich`` weights (2 bits each) per output channel, a
+        power of two, 16 to 2**16. Two tiles that fit together are double-buffered.
+    accumulator_bits : int
+        Width of an accumulator, 12 to 32: up to ``(2**accumulator_bits - 1) // 255`` weights kept
+        in one output channel.
+    pool_bits : int
+        Width of the sums of average pooling, 8 to ``accumulator_bits``.
+    adder_tree : str
+        ``"registered"``: a register after every level (FPGA); ``"combinational"``: none (ASIC).
+    timeout_cycles : int
+        The engine stops with an error when a stream that has begun brings nothing for so many
+        cycles; 0 waits for ever.
+
+    Raises
+    ------
+    InputError
+        When a value breaks a rule above.
+    """
+
+    ich: int
+    och: int
+    rows: int = 1
+    cols: int = 1
+    constructor_lanes: int = 1
+    post_lanes: int = 1
+    program_bits: int = 8
+    activation_words: int
+    activation_ports: int = 2
+    tile_words: int
+    accumulator_bits: int = 20
+    pool_bits: int = 16
+    adder_tree: str = "registered"
+    timeout_cycles: int = 1 << 24
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if type(value) is not field.type:
+                kind = {int: "an integer", str: "a string"}[field.type]
+                raise InputError(f"configuration: {field.name} must be {kind}, not {value!r}")
+        shared = min(self.ich, self.och)
+        self._power_of_two("ich", 1, 32)
+        self._power_of_two("och", 1, 64)
+        self._power_of_two("rows", 1, 16)
+        self._power_of_two("cols", 1, 16)
+        self._power_of_two("constructor_lanes", 1, self.och, " (och)")
+        self._power_of_two("post_lanes", 1, shared, " (the smaller of ich and och)")
+        self._power_of_two("program_bits", 8, 64)
+        self._power_of_two("activation_words", 16, 1 << 20)
+        self._power_of_two("tile_words", 16, 1 << 16)
+        self._range("activation_ports", 1, 2)
+        self._range("accumulator_bits", 12, 32)
+        self._range("pool_bits", 8, self.accumulator_bits, " (accumulator_bits)")
+        self._range("timeout_cycles", 0, (1 << 32) - 1)
+        if self.adder_tree not in ("registered", "combinational"):
+            raise InputError(
+                "configuration: adder_tree must be 'registered' or 'combinational', "
+                f"not {self.adder_tree!r}"
+            )
+
+    def _range(self, name: str, low: int, high: int, note: str = "") -> None:
+        value = getattr(self, name)
+        if not low <= value <= high:
+            raise InputError(f"configuration: {name} must be {low} to {high}{note}, not {value}")
+
+    def _power_of_two(self, name: str, low: int, high: int, note: str = "") -> None:
+        value = getattr(self, name)
+        if value < 1 or value & (value - 1) or not low <= value <= high:
+            raise InputError(
+                f"configuration: {name} must be a power of two from {low} to {high}{note}, "
+                f"not {value}"
+            )
+
+    @property
+    def banks(self) -> int:
+        """Activation banks, one for each pixel of a tile."""
+        return self.rows * self.cols
+
+    @property
+    def processing_elements(self) -> int:
+        """Mask-and-accumulate PEs in the array."""
+        return self.ich * self.och * self.banks
+
+    @property
+    def unit(self) -> int:
+        """Bytes that are written to an activation word at a time."""
+        return min(self.ich, self.och)
+
+    @property
+    def address_bits(self) -> int:
+        """Bits of an address within an activation bank."""
+        return ceil_log2(self.activation_words)
+
+    @property
+    def coordinate_bits(self) -> int:
+        """Bits of a signed row or column number; the largest map that a bank holds, and padding."""
+        return self.address_bits + ceil_log2(max(self.rows, self.cols)) + 2
+
+    @property
+    def tree_levels(self) -> int:
+        """Registers between a PE and its accumulator."""
+        return ceil_log2(self.ich) if self.adder_tree == "registered" else 0
+
+    @property
+    def activation_bytes(self) -> int:
+        """Size of the activation memory."""
+        return self.activation_words * self.banks * self.ich
+
+    @property
+    def fingerprint(self) -> int:
+        """32 bits that a program carries, so that no other engine runs it.
+
+        Leaves out what does not change the program: ports, adders and the time-out.
+        """
+        same = {"activation_ports", "adder_tree", "timeout_cycles"}
+        text = ",".join(f"{k}={v}" for k, v in asdict(self).items() if k not in same)
+        return zlib.crc32(f"hiddenite,{PROGRAM_FORMAT},{text}".encode())
+
+    @classmethod
+    def load(cls, name: str) -> "Configuration":
+        """Preset of that name, or the configuration in the TOML file of that path.
+
+        Raises
+        ------
+        InputError
+            Neither a preset nor a readable file, or a file that breaks a rule.
+        """
+        if name in PRESETS:
+            return PRESETS[name]
+        path = Path(name)
+        if not path.is_file():
+            raise InputError(
+                f"configuration: must be a preset ({', '.join(PRESETS)}) or a TOML file, "
+                f"not {name!r}"
+            )
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"configuration {name}: not TOML: {error}") from None
+        known = {field.name for field in fields(cls)}
+        for key in values:
+            if key not in known:
+                raise InputError(f"configuration {name}: unknown key {key!r}")
+        for key in ("ich", "och", "activation_words", "tile_words"):
+            if key not in values:
+                raise InputError(f"configuration {name}: key {key!r} is missing")
+        return cls(**values)
+
+
+PRESETS: dict[str, Configuration] = {
+    "tiny": Configuration(
+        ich=4,
+        och=4,
+        rows=2,
+        cols=2,
+        constructor_lanes=2,
+        post_lanes=2,
+        activation_words=1024,
+        tile_words=256,
+        timeout_cycles=1 << 16,
+    ),
+    "up5k": Configuration(
+        ich=8,
+        och=16,
+        constructor_lanes=2,
+        activation_words=1 << 14,
+        activation_ports=1,
+        tile_words=256,
+    ),
+    "ecp5-25f": Configuration(
+        ich=8,
+        och=16,
+        rows=2,
+        cols=2,
+        constructor_lanes=4,
+        post_lanes=4,
+        program_bits=16,
+        activation_words=2048,
+        tile_words=512,
+    ),
+    "asic": Configuration(
+        ich=16,
+        och=16,
+        rows=4,
+        cols=4,
+        constructor_lanes=16,
+        post_lanes=16,
+        program_bits=64,
+        activation_words=4096,
+        tile_words=1024,
+        accumulator_bits=22,
+        adder_tree="combinational",
+    ),
+}
+"""Named configurations. tiny: tests; up5k: iCE40 UP5K, 128 PEs; ecp5-25f: 512 PEs;
+asic: 4,096 PEs, the array of the Hiddenite chip."""

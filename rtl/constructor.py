@@ -1,0 +1,111 @@
+"""On-chip model construction: lanes that expand masks and generate signs, and who gets which word.
+
+::
+
+    mask words ─► deal in turns ─► lane 0 ─► slices 0, lanes, ...      of the tile buffer
+                                   lane 1 ─► slices 1, lanes + 1, ...
+"""
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from .configuration import Configuration
+from .constructor_lane import ConstructorLane
+from .program import ConstructionDescriptor
+from .tile_buffer import TileWrite
+
+__all__ = ["Constructor"]
+
+
+class Constructor(wiring.Component):
+    """Constructs one tile of output channels after the other.
+
+    Members
+    -------
+    layer : descriptor, stable while its tiles are constructed
+    clear : before a program
+    start_layer : a new layer's descriptor is there (for one cycle)
+    start_tile : begins a tile (for one cycle); there must be ``room``
+    channels : output channels of the tile
+    room : the tile buffer has room for a tile of this layer
+    release, release_words : the oldest tile is no longer used, and how many words it had
+    i : mask words of the tile
+    complete : the tile is constructed and no lane needs another word
+    writes : to the tile buffer
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        words = ceil_log2(c.tile_words) + 1
+        super().__init__(
+            {
+                "layer": In(ConstructionDescriptor(c)),
+                "clear": In(1),
+                "start_layer": In(1),
+                "start_tile": In(1),
+                "channels": In(range(c.och + 1)),
+                "room": Out(1),
+                "release": In(1),
+                "release_words": In(words),
+                "i": In(stream.Signature(c.program_bits)),
+                "complete": Out(1),
+                "writes": Out(TileWrite(c)).array(c.constructor_lanes),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self.c
+        count = c.constructor_lanes
+
+        # Two tiles at most: the one in use and the one in construction.
+        tiles, words = Signal(range(3)), Signal(ceil_log2(c.tile_words) + 1)
+        base, behind = Signal(ceil_log2(c.tile_words)), Signal(ceil_log2(c.tile_words))
+        m.d.comb += self.room.eq(
+            (tiles != 2) & (words + self.layer.tile_words <= c.tile_words)
+        )
+        m.d.sync += [
+            tiles.eq(tiles + self.start_tile - self.release),
+            words.eq(
+                words
+                + Mux(self.start_tile, self.layer.tile_words, 0)
+                - Mux(self.release, self.release_words, 0)
+            ),
+        ]
+        with m.If(self.start_tile):
+            m.d.sync += [base.eq(behind), behind.eq(behind + self.layer.tile_words)]
+
+        lanes = []
+        for number in range(count):
+            lane = ConstructorLane(c, number)
+            m.submodules[f"lane_{number}"] = lane
+            lanes.append(lane)
+            wiring.connect(m, lane.write, wiring.flipped(self.writes[number]))
+            m.d.comb += [
+                lane.layer.eq(self.layer),
+                lane.clear.eq(self.clear),
+                lane.start_layer.eq(self.start_layer),
+                lane.start_tile.eq(self.start_tile),
+                lane.channels.eq((self.channels + (count - 1 - number)) >> ceil_log2(count)),
+                lane.base.eq(base),
+                lane.i.payload.eq(self.i.payload),
+            ]
+
+        turn = Signal(range(count))
+        done = Signal(count)
+        m.d.comb += [
+            *(done[n].eq(lane.complete & lane.full) for n, lane in enumerate(lanes)),
+            self.complete.eq(done.all() & ~self.start_tile),
+        ]
+        ready = Array(lane.i.ready for lane in lanes)[turn]
+        m.d.comb += [
+            self.i.ready.eq(ready),
+            *(lane.i.valid.eq(self.i.valid & (turn == n)) for n, lane in enumerate(lanes)),
+        ]
+        with m.If(self.start_tile):
+            m.d.sync += turn.eq(0)
+        with m.Elif(Mux(ready, self.i.valid, done.bit_select(turn, 1))):
+            m.d.sync += turn.eq(turn + 1)
+        return m

@@ -1,0 +1,247 @@
+"""The engine: three streams, and everything between them.
+
+::
+
+    program ─► program reader ─► constructor ─► tile buffer ─┐
+                    │   └─► layer queue                      ▼
+                    └─► channel records ──────────┐      PE array ─┐
+                                                  ▼         ▲      ▼
+    image ─► store ─► activation memory ─► aligner ┴───► pool ─► post-processor ─► store ─► result
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from .activation_memory import ActivationMemory
+from .configuration import Configuration
+from .constructor import Constructor
+from .pe_array import PEArray
+from .pool import Pool
+from .post_processor import PostProcessor
+from .program import ErrorCode, LayerDescriptor, Operation, words_of
+from .program_reader import ProgramReader
+from .store import Store
+from .tile_buffer import TileBuffer
+from .window import Window
+
+__all__ = ["Engine", "State"]
+
+
+class State:
+    """Values of ``status.state``."""
+
+    IDLE = 0
+    RUNNING = 1
+    ERROR = 2
+
+
+class Engine(wiring.Component):
+    """Inference engine for hidden networks.
+
+    A program and an image go in, the last layer's output comes out; then the next program, of any
+    network. After an error only a reset helps.
+
+    Members
+    -------
+    program : words of ``program_bits``; ``last`` with the last one
+    image : beats of ``post_lanes`` bytes, pixels in the order y, x, each beginning with a beat of
+        its own, channels in order; ``last`` with the last beat
+    result : beats of ``post_lanes`` values of 32 bits (uint8 or int32 according to the layer), for
+        each tile of ``och`` channels, for each tile of rows x cols pixels, for each pixel of it,
+        the channels; ``last`` with the last beat
+    status.state : `State`
+    status.error : `ErrorCode`
+    status.layer : number of the layer that is being run (0: the image is loaded)
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        super().__init__(
+            {
+                "program": In(
+                    stream.Signature(data.StructLayout({"data": c.program_bits, "last": 1}))
+                ),
+                "image": In(
+                    stream.Signature(data.StructLayout({"data": 8 * c.post_lanes, "last": 1}))
+                ),
+                "result": Out(
+                    stream.Signature(data.StructLayout({"data": 32 * c.post_lanes, "last": 1}))
+                ),
+                "status": Out(wiring.Signature({
+                    "state": Out(2), "error": Out(ErrorCode), "layer": Out(16),
+                })),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self.c
+        m.submodules.reader = reader = ProgramReader(c)
+        m.submodules.constructor = constructor = Constructor(c)
+        m.submodules.tile_buffer = tile_buffer = TileBuffer(c)
+        m.submodules.window = window = Window(c)
+        m.submodules.activations = activations = ActivationMemory(c)
+        m.submodules.array = array = PEArray(c)
+        m.submodules.pool = pool = Pool(c)
+        m.submodules.post = post = PostProcessor(c)
+        m.submodules.store = store = Store(c)
+
+        # Errors: the first one stays.
+        error = Signal(ErrorCode)
+        stop = Signal()
+        image_timeout = Signal()
+        m.d.comb += stop.eq(error != ErrorCode.NONE)
+        with m.If(~stop):
+            with m.If(reader.error != ErrorCode.NONE):
+                m.d.sync += error.eq(reader.error)
+            with m.Elif(store.error != ErrorCode.NONE):
+                m.d.sync += error.eq(store.error)
+            with m.Elif(image_timeout):
+                m.d.sync += error.eq(ErrorCode.TIMEOUT)
+        if c.timeout_cycles:
+            waited = Signal(range(c.timeout_cycles + 1))
+            waits = store.begun & self.image.ready & ~self.image.valid
+            m.d.sync += waited.eq(Mux(waits, waited + 1, 0))
+            m.d.comb += image_timeout.eq(waited == c.timeout_cycles)
+
+        # Program side.
+        wiring.connect(m, wiring.flipped(self.program), reader.i)
+        wiring.connect(m, reader.masks, constructor.i)
+        m.d.comb += [
+            reader.stop.eq(stop),
+            constructor.layer.eq(reader.construction),
+            constructor.clear.eq(reader.clear),
+            constructor.start_layer.eq(reader.start_layer),
+            constructor.start_tile.eq(reader.start_tile),
+            constructor.channels.eq(reader.channels),
+            reader.room.eq(constructor.room),
+            reader.complete.eq(constructor.complete),
+            post.record_write.eq(reader.record_write),
+            post.record_channel.eq(reader.record_channel),
+            post.record_half.eq(reader.record_half),
+            post.record.eq(reader.record),
+        ]
+        for write, port in zip(constructor.writes, tile_buffer.writes, strict=True):
+            wiring.connect(m, write, port)
+
+        # Layer queue: room for two descriptors; the array's side waits until one is found right.
+        words = words_of(LayerDescriptor(c), c.program_bits)
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(
+            width=c.program_bits, depth=max(4, 1 << ceil_log2(2 * words))
+        )
+        layers, tiles = Signal(8), Signal(range(4))
+        descriptor = Signal(words * c.program_bits, reset_less=True)
+        layer = Signal(LayerDescriptor(c))
+        m.d.comb += layer.eq(descriptor)
+        fetched = Signal(range(words + 1))
+        number = Signal(16)
+        start, fetch, quiet = Signal(), Signal(), Signal()
+        m.d.comb += [
+            queue.w_data.eq(reader.layers.payload),
+            queue.w_en.eq(reader.layers.valid & reader.layers.ready),
+            reader.layers.ready.eq(queue.w_rdy & ~stop),
+            queue.r_en.eq(fetch),
+            window.start.eq(start & (layer.operation != Operation.LOAD)),
+            store.start.eq(start),
+            quiet.eq(0),
+            reader.quiet.eq(quiet),
+        ]
+        with m.FSM():
+            with m.State("FETCH"):
+                m.d.comb += [
+                    fetch.eq((layers != 0) & queue.r_rdy & ~stop),
+                    quiet.eq(layers == 0),
+                ]
+                with m.If(~reader.running):
+                    m.d.sync += number.eq(0)
+                with m.If(fetch):
+                    m.d.sync += [
+                        descriptor.eq(Cat(descriptor, queue.r_data)[c.program_bits :]),
+                        fetched.eq(fetched + 1),
+                    ]
+                    with m.If(fetched == words - 1):
+                        m.d.sync += fetched.eq(0)
+                        m.next = "START"
+            with m.State("START"):
+                m.d.comb += start.eq(1)
+                m.next = "RUN"
+            with m.State("RUN"), m.If(store.done):
+                m.d.sync += number.eq(number + 1)
+                m.next = "FETCH"
+        m.d.sync += [
+            layers.eq(layers + reader.layer_commit - start),
+            tiles.eq(tiles + reader.tile_commit - window.tile_taken),
+        ]
+
+        # Array side.
+        m.d.comb += [
+            *(block.layer.eq(layer) for block in (window, post, store)),
+            window.tile_ready.eq(tiles != 0),
+            window.slot_free.eq(post.slot_free),
+            window.hold.eq(stop | (store.write_next if c.activation_ports == 1 else 0)),
+            activations.address.eq(window.o_address),
+            activations.bank_y.eq(window.o_bank_y),
+            activations.bank_x.eq(window.o_bank_x),
+            activations.row_step_y.eq(layer.window_y.row_step),
+            activations.row_step_x.eq(layer.window_x.row_step),
+            activations.rows.eq(window.o_rows),
+            activations.cols.eq(window.o_cols),
+            tile_buffer.address.eq(window.o_weight),
+            activations.write.eq(store.write),
+            activations.write_bank_y.eq(store.write_bank_y),
+            activations.write_bank_x.eq(store.write_bank_x),
+            activations.write_address.eq(store.write_address),
+            activations.write_data.eq(store.write_data),
+            activations.write_parts.eq(store.write_parts),
+        ]
+        # The step beside the data: memories and registers take two cycles, the adders theirs.
+        steps = [window.o_step]
+        for stage in range(2 + c.tree_levels):
+            step = Signal.like(window.o_step, name=f"step_{stage}")
+            m.d.sync += step.eq(steps[-1])
+            steps.append(step)
+        step, summed = steps[2], steps[-1]
+        conv = layer.operation == Operation.CONV
+        m.d.comb += [
+            array.pixels.eq(activations.pixels),
+            array.masks.eq(tile_buffer.masks),
+            array.signs.eq(tile_buffer.signs),
+            array.valid.eq(step.valid & conv),
+            array.first.eq(step.first),
+            array.last.eq(step.last),
+            pool.pixels.eq(activations.pixels),
+            pool.part.eq(step.part),
+            pool.average.eq(layer.operation == Operation.AVG_POOL),
+            pool.valid.eq(step.valid & ~conv),
+            pool.first.eq(step.first),
+            pool.last.eq(step.last),
+            post.capture_array.eq(array.done),
+            post.array.eq(array.totals),
+            post.capture_pool.eq(pool.done),
+            post.pool.eq(pool.totals),
+            post.tile_last.eq(Mux(conv, summed.tile_last, step.tile_last)),
+            post.half.eq(Mux(conv, summed.half, step.half)),
+            post.last_issued.eq(window.last_issued),
+            post.load_residual.eq(step.residual),
+            post.word.eq(step.word),
+            post.part.eq(step.part),
+            post.pixels.eq(activations.pixels),
+            constructor.release.eq(post.released),
+            constructor.release_words.eq(layer.tile_words),
+            store.stop.eq(stop),
+            store.valid.eq(post.valid),
+            store.outputs.eq(post.outputs),
+            post.advance.eq(store.advance),
+        ]
+
+        # Outside.
+        wiring.connect(m, wiring.flipped(self.image), store.image)
+        wiring.connect(m, store.result, wiring.flipped(self.result))
+        m.d.comb += [
+            self.status.state.eq(Mux(stop, State.ERROR, reader.running)),
+            self.status.error.eq(error),
+            self.status.layer.eq(number),
+        ]
+        return m

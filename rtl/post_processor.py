@@ -1,0 +1,247 @@
+"""From accumulators to outputs: bias, scale, residual, rounding shift, clip.
+
+::
+
+    totals ─► hold ─► + bias ─► x scale ─► + ─► >> shift ─► round ─► clip ─► outputs
+              (shifts out           residual x
+               post_lanes a cycle)  residual scale
+    pixels ─► residual
+
+The hold takes a whole pixel tile at once, so that the array goes on with the next one at once.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from .configuration import Configuration
+from .program import BIAS_BITS, ChannelRecord, LayerDescriptor, Operation
+from .shared_module import SharedModule
+
+__all__ = ["PostLane", "PostProcessor"]
+
+LATENCY = 6
+"""Cycles from the hold to an output."""
+
+
+class PostLane(wiring.Component):
+    """One output of `hiddenite` network's arithmetic; latency 5 cycles while ``advance`` is 1.
+
+    Parameters
+    ----------
+    accumulator_bits : int
+        Width of an accumulator.
+
+    Members
+    -------
+    total, bias, scale, residual : of the channel
+    residual_scale, shift, signed : of the layer; shift is one less than the network's
+    output : unsigned 8 bits, or 32 bits signed
+    """
+
+    def __init__(self, accumulator_bits: int):
+        super().__init__(
+            {
+                "advance": In(1),
+                "total": In(accumulator_bits),
+                "bias": In(signed(BIAS_BITS)),
+                "scale": In(signed(16)),
+                "residual": In(8),
+                "residual_scale": In(24),
+                "shift": In(5),
+                "signed": In(1),
+                "output": Out(signed(32)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+
+        def register(shape):
+            return Signal(shape, reset_less=True)
+
+        # The bias makes up for what the PEs count too much: the sum is the true one again, and
+        # |sum| < 2**32 + 2**31.
+        total, residual = register(signed(BIAS_BITS)), register(8)
+        scale = register(signed(16))
+        product, addend = register(signed(BIAS_BITS + 16)), register(32)
+        value = register(signed(BIAS_BITS + 17))
+        shifted = register(signed(BIAS_BITS + 17))
+        rounded = Signal(signed(BIAS_BITS + 17))
+        m.d.comb += rounded.eq((shifted + 1) >> 1)
+        with m.If(self.advance):
+            m.d.sync += [
+                total.eq(self.total + self.bias),
+                scale.eq(self.scale),
+                residual.eq(self.residual),
+                product.eq(total * scale),
+                addend.eq(residual * self.residual_scale),
+                value.eq(product + addend),
+                shifted.eq(value >> self.shift),
+            ]
+            low, high = Signal(signed(32)), Signal(signed(32))
+            m.d.comb += [
+                low.eq(Mux(self.signed, -(1 << 31), 0)),
+                high.eq(Mux(self.signed, (1 << 31) - 1, 255)),
+            ]
+            m.d.sync += self.output.eq(
+                Mux(rounded < low, low, Mux(rounded > high, high, rounded))
+            )
+        return m
+
+
+class PostProcessor(wiring.Component):
+    """Hold, channel records, residual and lanes.
+
+    Members
+    -------
+    layer : descriptor, stable while the layer runs
+    capture_array, array : takes the array's totals in this cycle
+    capture_pool, pool : likewise the pool's
+    tile_last, half : of the tile that is captured, see `hiddenite.rtl.window.Step`
+    last_issued : the window has issued the last step of a pixel tile
+    slot_free : it may
+    load_residual, word, part, pixels : takes a word of the residual of the pixel tile
+        that is captured next
+    record_write, record_channel, record_half, record : writes a channel record
+    released : the tile's channel records and weights are no longer needed
+    advance : outputs are taken in this cycle
+    valid, outputs : ``post_lanes`` outputs of 32 bits
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        super().__init__(
+            {
+                "layer": In(LayerDescriptor(c)),
+                "capture_array": In(1),
+                "array": In(c.banks * c.och * c.accumulator_bits),
+                "capture_pool": In(1),
+                "pool": In(c.banks * c.unit * c.pool_bits),
+                "tile_last": In(1),
+                "half": In(1),
+                "last_issued": In(1),
+                "slot_free": Out(1),
+                "load_residual": In(1),
+                "word": In(ceil_log2(c.och // c.unit)),
+                "part": In(ceil_log2(c.ich // c.unit)),
+                "pixels": In(c.banks * c.ich * 8),
+                "record_write": In(1),
+                "record_channel": In(ceil_log2(c.och)),
+                "record_half": In(1),
+                "record": In(ChannelRecord),
+                "released": Out(1),
+                "advance": In(1),
+                "valid": Out(1),
+                "outputs": Out(32 * c.post_lanes),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c, layer = self.c, self.layer
+        lanes, bits = c.post_lanes, c.accumulator_bits
+        conv = layer.operation == Operation.CONV
+        array_beats = c.banks * c.och // lanes
+        pool_beats = c.banks * c.unit // lanes
+
+        hold = Signal(c.banks * c.och * bits, reset_less=True)
+        residuals = Signal(c.banks * c.och * 8, reset_less=True)
+        left = Signal(range(array_beats + 1))
+        beat = Signal(range(max(2, c.och // lanes)))
+        tile_last, half, pending = Signal(), Signal(), Signal()
+
+        # A sum that is on its way needs the hold when it arrives, not before; an output that may
+        # have to wait for the result stream makes that time unknown.
+        arrives = 4 + c.tree_levels
+        early = Mux(layer.to_result, 0, Mux(conv & ~layer.residual, arrives, 4))
+        m.d.comb += self.slot_free.eq(~pending & (left <= early))
+        with m.If(self.capture_array | self.capture_pool):
+            m.d.sync += pending.eq(0)
+        with m.If(self.last_issued):
+            m.d.sync += pending.eq(1)
+
+        pop = Signal()
+        m.d.comb += [
+            pop.eq(self.advance & (left != 0)),
+            self.released.eq(pop & (left == 1) & tile_last & conv),
+        ]
+        with m.If(pop):
+            m.d.sync += [
+                hold.eq(hold >> (lanes * bits)),
+                residuals.eq(residuals >> (lanes * 8)),
+                left.eq(left - 1),
+                beat.eq(beat + 1),
+            ]
+            if c.och // lanes == 1:
+                m.d.sync += beat.eq(0)
+        with m.If(self.capture_array):
+            m.d.sync += [hold.eq(self.array), left.eq(array_beats)]
+        with m.If(self.capture_pool):
+            m.d.sync += [
+                Cat(
+                    hold.word_select(i, bits) for i in range(c.banks * c.unit)
+                ).eq(Cat(_widen(self.pool.word_select(i, c.pool_bits), bits)
+                         for i in range(c.banks * c.unit))),
+                left.eq(pool_beats),
+            ]
+        with m.If(self.capture_array | self.capture_pool):
+            m.d.sync += [tile_last.eq(self.tile_last), half.eq(self.half), beat.eq(0)]
+
+        # A word of the residual holds a unit, or several, of the tile's channels.
+        for pixel in range(c.banks):
+            word = self.pixels.word_select(pixel, 8 * c.ich)
+            for index in range(c.och // c.unit):
+                target = residuals.word_select(pixel * (c.och // c.unit) + index, 8 * c.unit)
+                with m.If(self.load_residual & (self.word == index)):
+                    if c.ich > c.unit:
+                        m.d.sync += target.eq(word.word_select(self.part, 8 * c.unit))
+                    else:
+                        m.d.sync += target.eq(word)
+
+        # Channel records: one memory for each lane, two halves in turn.
+        valid = [Signal(name=f"valid_{i}") for i in range(LATENCY)]
+        with m.If(self.advance):
+            m.d.sync += [v.eq(u) for v, u in zip(valid, [pop, *valid], strict=False)]
+        for number in range(lanes):
+            records = memory.Memory(
+                shape=BIAS_BITS + 16, depth=max(2, 2 * c.och // lanes), init=[]
+            )
+            m.submodules[f"records_{number}"] = records
+            write, read = records.write_port(), records.read_port()
+            own = self.record_channel[: ceil_log2(lanes)] == number if lanes > 1 else 1
+            entry = self.record_channel[ceil_log2(lanes) :]
+            m.d.comb += [
+                write.en.eq(self.record_write & own),
+                write.addr.eq(Cat(entry, self.record_half)),
+                write.data.eq(Cat(self.record.bias[:BIAS_BITS], self.record.scale)),
+                read.en.eq(self.advance),
+                read.addr.eq(Cat(beat[: ceil_log2(c.och // lanes)], half)),
+            ]
+            total, residual = Signal(bits, reset_less=True), Signal(8, reset_less=True)
+            with m.If(self.advance):
+                m.d.sync += [
+                    total.eq(hold.word_select(number, bits)),
+                    residual.eq(residuals.word_select(number, 8)),
+                ]
+            m.submodules[f"lane_{number}"] = shared = SharedModule("post_lane", PostLane, bits)
+            lane = shared.ports
+            m.d.comb += [
+                lane.advance.eq(self.advance),
+                lane.total.eq(total),
+                lane.bias.eq(Mux(conv, read.data[:BIAS_BITS], 0).as_signed()),
+                lane.scale.eq(Mux(conv, read.data[BIAS_BITS:].as_signed(), layer.pool_scale)),
+                lane.residual.eq(Mux(layer.residual, residual, 0)),
+                lane.residual_scale.eq(layer.residual_scale),
+                lane.shift.eq(layer.shift),
+                lane.signed.eq(layer.signed),
+                self.outputs.word_select(number, 32).eq(lane.output),
+            ]
+        m.d.comb += self.valid.eq(valid[-1])
+        return m
+
+
+def _widen(value, bits: int):
+    """The value with zeros above."""
+    return Cat(value, Signal(bits - len(value), name="zero")) if bits > len(value) else value

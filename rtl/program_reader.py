@@ -1,0 +1,250 @@
+"""Reads the program stream: packets, their CRCs, and who gets what.
+
+::
+
+    program ─► CRC ─► construction descriptor ─► constructor
+                  ├─► layer descriptor        ─► queue to the array's side
+                  ├─► channel records         ─► post-processor
+                  └─► mask words              ─► constructor
+
+Anything but a flawless program ends in a state that only a reset leaves, with its `ErrorCode`.
+"""
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.lib import crc, stream, wiring
+from amaranth.lib.data import StructLayout
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from .configuration import Configuration
+from .program import (
+    MAGIC,
+    ChannelRecord,
+    ConstructionDescriptor,
+    ErrorCode,
+    LayerDescriptor,
+    Opcode,
+    words_of,
+)
+
+__all__ = ["ProgramReader"]
+
+
+class ProgramReader(wiring.Component):
+    """Parser of the program stream.
+
+    Members
+    -------
+    i : the program
+    stop : the engine has stopped with an error
+    layers : words of layer descriptors, for the queue
+    layer_commit : the descriptor that was written last is right (for one cycle)
+    construction : construction descriptor of the conv layer in hand
+    clear, start_layer, start_tile, channels, room, complete, masks : see `Constructor`
+    record_write, record_channel, record_half, record : a channel record and where it goes
+    tile_commit : the tile that was constructed last is right (for one cycle)
+    quiet : the array's side has run all that was committed
+    running : between the first word of a program and the end of its last layer
+    error : why the program can't be run (`ErrorCode`), for one cycle
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        super().__init__(
+            {
+                "i": In(stream.Signature(StructLayout({"data": c.program_bits, "last": 1}))),
+                "stop": In(1),
+                "layers": Out(stream.Signature(c.program_bits)),
+                "layer_commit": Out(1),
+                "construction": Out(ConstructionDescriptor(c)),
+                "clear": Out(1),
+                "start_layer": Out(1),
+                "start_tile": Out(1),
+                "channels": Out(range(c.och + 1)),
+                "room": In(1),
+                "complete": In(1),
+                "masks": Out(stream.Signature(c.program_bits)),
+                "record_write": Out(1),
+                "record_channel": Out(ceil_log2(c.och)),
+                "record_half": Out(1),
+                "record": Out(ChannelRecord),
+                "tile_commit": Out(1),
+                "quiet": In(1),
+                "running": Out(1),
+                "error": Out(ErrorCode),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self.c
+        bits = c.program_bits
+        word = self.i.payload.data
+        taken = Signal()
+        m.d.comb += taken.eq(self.i.valid & self.i.ready)
+
+        m.submodules.crc = checksum = crc.Processor(crc.catalog.CRC32_ISO_HDLC(data_width=bits))
+        m.d.comb += [checksum.data.eq(word), checksum.valid.eq(0)]
+
+        layer_words = words_of(LayerDescriptor(c), bits)
+        construction_words = words_of(ConstructionDescriptor(c), bits)
+        record_words = words_of(ChannelRecord, bits)
+        header = Const(MAGIC | c.fingerprint << 32, 64)
+        header_words, crc_words = 64 // bits, max(1, 32 // bits)
+
+        crc_value = Signal(max(32, bits))
+        m.d.comb += crc_value.eq(checksum.crc)
+
+        count = Signal(range(max(layer_words, construction_words, record_words, 16)))
+        channel = Signal(range(c.och))
+        tiles = Signal(17)
+        opcode = Signal(Opcode)
+        constructing = Signal(construction_words * bits, reset_less=True)
+        collected = Signal(record_words * bits, reset_less=True)
+        half = Signal()
+        m.d.comb += [
+            self.construction.eq(constructing),
+            self.record.eq(Cat(collected[bits:], word)),
+            self.record_channel.eq(channel),
+            self.record_half.eq(half),
+            self.channels.eq(Mux(tiles == 1, self.construction.channels_last + 1, c.och)),
+            self.layers.payload.eq(word),
+            self.masks.payload.eq(word),
+        ]
+
+        def fail(code):
+            m.d.comb += self.error.eq(code)
+            m.next = "STOPPED"
+
+        def counted(words, following):
+            """Count the words of an item, then go on to the next state."""
+            m.d.sync += count.eq(count + 1)
+            with m.If(count == words - 1):
+                m.d.sync += count.eq(0)
+                m.next = following
+
+        idle, ends = Signal(), Signal()
+        m.d.comb += self.running.eq(~idle)
+        with m.FSM():
+            with m.State("HEADER"):
+                m.d.comb += [
+                    idle.eq(count == 0),
+                    self.i.ready.eq(1),
+                    self.clear.eq(count == 0),
+                ]
+                with m.If(count == 0):
+                    m.d.comb += checksum.start.eq(~taken)
+                with m.If(taken):
+                    m.d.comb += [checksum.valid.eq(1), idle.eq(0)]
+                    m.d.sync += opcode.eq(0)
+                    counted(header_words, "CHECKSUM")
+                    expected = Array(header.word_select(i, bits) for i in range(header_words))[
+                        count
+                    ]
+                    with m.If(word != expected):
+                        with m.If((count * bits < 32) & (word[:32] != expected[:32])):
+                            fail(ErrorCode.MAGIC)
+                        with m.Else():
+                            fail(ErrorCode.CONFIGURATION)
+            with m.State("CHECKSUM"):
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(taken):
+                    counted(crc_words, "CHECKED")
+                    expected = Array(crc_value.word_select(i, bits) for i in range(crc_words))[
+                        count
+                    ]
+                    with m.If(word != expected):
+                        fail(ErrorCode.CHECKSUM)
+                    with m.Elif((opcode == Opcode.END) & (count == crc_words - 1)):
+                        m.d.comb += ends.eq(1)
+                        with m.If(~self.i.payload.last):
+                            fail(ErrorCode.TRAILING)
+            with m.State("CHECKED"):
+                m.d.comb += checksum.start.eq(1)
+                m.next = "OPCODE"
+                with m.Switch(opcode):
+                    with m.Case(Opcode.LAYER):
+                        m.d.comb += self.layer_commit.eq(1)
+                    with m.Case(Opcode.CONV):
+                        m.d.comb += [self.layer_commit.eq(1), self.start_layer.eq(1)]
+                        m.d.sync += tiles.eq(self.construction.tiles_last + 1)
+                    with m.Case(Opcode.TILE):
+                        m.d.comb += self.tile_commit.eq(1)
+                        m.d.sync += [tiles.eq(tiles - 1), half.eq(~half)]
+                    with m.Case(Opcode.END):
+                        m.next = "END"
+            with m.State("OPCODE"):
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(taken):
+                    m.d.comb += checksum.valid.eq(1)
+                    m.d.sync += [opcode.eq(word), channel.eq(0)]
+                    with m.If(tiles != 0):
+                        m.next = "ROOM"
+                        with m.If(word != Opcode.TILE):
+                            fail(ErrorCode.OPCODE)
+                    with m.Elif(word == Opcode.LAYER):
+                        m.next = "LAYER"
+                    with m.Elif(word == Opcode.CONV):
+                        m.next = "CONSTRUCTION"
+                    with m.Elif(word == Opcode.END):
+                        m.next = "CHECKSUM"
+                    with m.Else():
+                        fail(ErrorCode.OPCODE)
+            with m.State("CONSTRUCTION"):
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(taken):
+                    m.d.comb += checksum.valid.eq(1)
+                    m.d.sync += constructing.eq(Cat(constructing, word)[bits:])
+                    counted(construction_words, "LAYER")
+            with m.State("LAYER"):
+                m.d.comb += [
+                    self.layers.valid.eq(self.i.valid),
+                    self.i.ready.eq(self.layers.ready),
+                ]
+                with m.If(taken):
+                    m.d.comb += checksum.valid.eq(1)
+                    counted(layer_words, "CHECKSUM")
+            with m.State("ROOM"), m.If(self.room):
+                m.next = "RECORD"
+            with m.State("RECORD"):
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(taken):
+                    m.d.comb += checksum.valid.eq(1)
+                    m.d.sync += [
+                        collected.eq(Cat(collected, word)[bits:]),
+                        count.eq(count + 1),
+                    ]
+                    with m.If(count == record_words - 1):
+                        m.d.comb += self.record_write.eq(1)
+                        m.d.sync += [count.eq(0), channel.eq(channel + 1)]
+                        with m.If(channel + 1 == self.channels):
+                            m.next = "START"
+            with m.State("START"):
+                m.d.comb += self.start_tile.eq(1)
+                m.next = "MASK"
+            with m.State("MASK"):
+                m.d.comb += [
+                    self.masks.valid.eq(self.i.valid),
+                    self.i.ready.eq(self.masks.ready),
+                ]
+                with m.If(taken):
+                    m.d.comb += checksum.valid.eq(1)
+                with m.If(self.complete):
+                    m.d.comb += [self.masks.valid.eq(0), self.i.ready.eq(0)]
+                    m.next = "CHECKSUM"
+            with m.State("END"), m.If(self.quiet):
+                m.next = "HEADER"
+            with m.State("STOPPED"):
+                pass
+
+        # Only the word that ends an end packet may be the last.
+        with m.If(taken & self.i.payload.last & ~ends):
+            m.d.comb += self.error.eq(ErrorCode.TRUNCATED)
+        if c.timeout_cycles:
+            waited = Signal(range(c.timeout_cycles + 1))
+            m.d.sync += waited.eq(Mux(self.i.ready & ~self.i.valid & ~idle, waited + 1, 0))
+            with m.If(waited == c.timeout_cycles):
+                m.d.comb += self.error.eq(ErrorCode.TIMEOUT)
+        with m.If(self.stop):
+            m.d.comb += self.i.ready.eq(0)
+        return m

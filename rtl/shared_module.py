@@ -1,0 +1,71 @@
+"""Emit a repeated block once.
+
+Amaranth writes every instance of a component anew, which makes megabytes of Verilog out of an
+array. A `SharedModule` is, in a simulation of Amaranth's own, the component; in emitted Verilog it
+is an instance of a module that is emitted once.
+"""
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, Value
+from amaranth.lib import wiring
+
+__all__ = ["SharedModule", "collect_modules"]
+
+_collected: ContextVar[dict[str, wiring.Component] | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def collect_modules():
+    """While this is active, shared modules become instances.
+
+    Yields
+    ------
+    dict of str to Component
+        Every module that must be emitted besides the top, by name.
+    """
+    token = _collected.set({})
+    try:
+        yield _collected.get()
+    finally:
+        _collected.reset(token)
+
+
+class SharedModule(Elaboratable):
+    """One use of a component that is used many times. Made while its parent is elaborated.
+
+    Parameters
+    ----------
+    name : str
+        Module name in Verilog; the same name must mean the same hardware.
+    component : type
+        A `Component` class.
+    *parameters
+        Its parameters.
+
+    Attributes
+    ----------
+    ports
+        Object with the component's members.
+    """
+
+    def __init__(self, name: str, component: type[wiring.Component], *parameters):
+        self.name = name
+        modules = _collected.get()
+        if modules is None:
+            self.component = self.ports = component(*parameters)
+        else:
+            if name not in modules:
+                modules[name] = component(*parameters)
+            self.component = None
+            self.ports = modules[name].signature.create(path=(name,))
+
+    def elaborate(self, platform):
+        if self.component is not None:
+            return self.component
+        ports = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
+        for path, member, value in self.ports.signature.flatten(self.ports):
+            direction = "i" if member.flow is wiring.In else "o"
+            ports[f"{direction}_{'__'.join(map(str, path))}"] = Value.cast(value)
+        return Instance(self.name, **ports)

@@ -1,0 +1,79 @@
+"""Constructed weights of the tiles in use: a slice of memory for each output channel of a tile.
+
+A word is ich masks (low half) and ich signs. The memory is a ring: a tile takes as many words as it
+has, and the next one is written behind it while the first is read.
+"""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from .configuration import Configuration
+
+__all__ = ["TileBuffer", "TileWrite"]
+
+
+class TileWrite(wiring.Signature):
+    """One constructor lane's way into its slices.
+
+    Members
+    -------
+    enable : writes in this cycle
+    slice : lane n writes the output channels n, n + lanes, n + 2 * lanes, ...: which of them
+    address, data : the word
+    """
+
+    def __init__(self, c: Configuration):
+        super().__init__(
+            {
+                "enable": Out(1),
+                "slice": Out(ceil_log2(c.och // c.constructor_lanes)),
+                "address": Out(ceil_log2(c.tile_words)),
+                "data": Out(2 * c.ich),
+            }
+        )
+
+
+class TileBuffer(wiring.Component):
+    """Memory of masks and signs. Latency from ``address`` to ``masks``: 2 cycles.
+
+    Members
+    -------
+    writes : one port for each constructor lane
+    address : word that is read of all slices
+    masks, signs : ich bits for each output channel
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        super().__init__(
+            {
+                "writes": In(TileWrite(c)).array(c.constructor_lanes),
+                "address": In(ceil_log2(c.tile_words)),
+                "masks": Out(c.och * c.ich),
+                "signs": Out(c.och * c.ich),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self.c
+        for channel in range(c.och):
+            index, lane = divmod(channel, c.constructor_lanes)
+            port = self.writes[lane]
+            words = memory.Memory(shape=2 * c.ich, depth=c.tile_words, init=[])
+            m.submodules[f"slice_{channel}"] = words
+            write, read = words.write_port(), words.read_port()
+            weights = Signal(2 * c.ich, name=f"weights_{channel}", reset_less=True)
+            m.d.sync += weights.eq(read.data)
+            m.d.comb += [
+                write.en.eq(port.enable & (port.slice == index)),
+                write.addr.eq(port.address),
+                write.data.eq(port.data),
+                read.en.eq(1),
+                read.addr.eq(self.address),
+                self.masks.word_select(channel, c.ich).eq(weights[: c.ich]),
+                self.signs.word_select(channel, c.ich).eq(weights[c.ich :]),
+            ]
+        return m

@@ -1,0 +1,259 @@
+"""Runs a design in an open simulator: programs and images in, results and cycle counts out."""
+
+import contextlib
+import json
+import logging
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cocotb_tools import runner
+
+from hiddenite.sim import testbench
+from hiddenite.sim.build import TOP, build
+from hiddenite.sim.records import InputFile, Outcome, OutcomeReader, Run, Stalls, program_bytes
+
+__all__ = ["Outcome", "Run", "Simulation", "Stalls", "Statistics"]
+
+_LOG_TAIL = 30
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """How fast a simulation was.
+
+    Parameters
+    ----------
+    cycles : int
+        Clock cycles of all runs together.
+    seconds : float
+        Time they took, without the start of the simulator.
+    total_seconds : float
+        Time from start to end of the simulator.
+    """
+
+    cycles: int
+    seconds: float
+    total_seconds: float
+
+    @property
+    def cycles_per_second(self) -> float:
+        """Simulated clock cycles per second."""
+        return self.cycles / self.seconds if self.seconds else 0.0
+
+
+class Simulation:
+    """A design ready to be simulated; builds the simulator, or takes it from the cache.
+
+    Parameters
+    ----------
+    verilog : str
+        Verilog text with the top module `hiddenite`.
+    word_bits : int
+        Bits of a program word: 8, 16, 32 or 64.
+    lanes : int
+        Lanes of the image and result streams: a power of two from 1 to 32.
+    simulator : str
+        "verilator" or "icarus".
+    waves : Path or None
+        FST file for the waveforms of each simulation; an earlier one is overwritten.
+    public : bool
+        Whether cocotb sees all signals of the design, at several times the cost.
+
+    Raises
+    ------
+    InputError
+        If a program is missing.
+    ValueError
+        If an argument is none of those allowed.
+    RuntimeError
+        If the design does not compile.
+    """
+
+    def __init__(
+        self,
+        verilog: str,
+        *,
+        word_bits: int,
+        lanes: int,
+        simulator: str = "verilator",
+        waves: Path | None = None,
+        public: bool = False,
+    ) -> None:
+        self._waves = Path(waves).absolute() if waves is not None else None
+        self._build = build(
+            verilog,
+            simulator=simulator,
+            word_bits=word_bits,
+            lanes=lanes,
+            waves=waves is not None,
+            public=public,
+        )
+        self.statistics: Statistics | None = None
+        """Of the latest simulation; None before the first."""
+
+    def run(
+        self, runs: Sequence[Run], progress: Callable[[int], None] | None = None
+    ) -> list[Outcome]:
+        """Simulate runs one after another in one process.
+
+        Between runs the engine keeps its state, unless a run asks for a reset: after an error or a
+        run that was stopped by its limit, ask for one.
+
+        Parameters
+        ----------
+        runs : sequence of Run
+            At least one run.
+        progress : callable, optional
+            Called with the number of runs done, each time it has grown.
+
+        Returns
+        -------
+        list of Outcome
+            One for each run.
+
+        Raises
+        ------
+        ValueError
+            If a run does not fit the design's word or lanes.
+        RuntimeError
+            If the simulator fails; the message ends with the last lines of its log.
+        """
+        if not runs:
+            raise ValueError("there must be at least one run")
+        with tempfile.TemporaryDirectory(prefix="hiddenite-") as temporary:
+            directory = Path(temporary)
+            job = directory / "job.json"
+            job.write_text(json.dumps(self._write_inputs(runs, directory)))
+            reader = OutcomeReader(directory / "events.txt", self._build.lanes)
+            self._simulate(job, reader, progress)
+        return reader.outcomes
+
+    def _write_inputs(self, runs: Sequence[Run], directory: Path) -> list[dict[str, int]]:
+        programs = InputFile(directory / "program.bin")
+        images = InputFile(directory / "image.bin")
+        jobs = []
+        for number, run in enumerate(runs):
+            if run.image.shape[1] != self._build.lanes:
+                raise ValueError(
+                    f"run {number}: image has {run.image.shape[1]} lanes, "
+                    f"the design has {self._build.lanes}"
+                )
+            words = program_bytes(run.program, self._build.word_bits)
+            jobs.append(
+                {
+                    "program_start": programs.add(words, run.program, run.program_last),
+                    "program_count": len(run.program),
+                    # Byte 0 is the lowest, and the harness reads the highest first.
+                    "image_start": images.add(run.image[:, ::-1], run.image, run.image_last),
+                    "image_count": len(run.image),
+                    **run.stalls.ports(),
+                    "reset_before": int(run.reset_before),
+                    "reset_within": int(run.reset_after is not None),
+                    "reset_cycle": run.reset_after or 0,
+                    "limit": run.limit,
+                }
+            )
+        return jobs
+
+    def _simulate(
+        self, job: Path, reader: OutcomeReader, progress: Callable[[int], None] | None
+    ) -> None:
+        runs = len(json.loads(job.read_text()))
+        reported = 0
+
+        def watch() -> None:
+            nonlocal reported
+            done = reader.read()
+            if done > reported and progress is not None:
+                progress(done)
+            reported = done
+
+        log = job.with_name("log.txt")
+        began = time.perf_counter()
+        try:
+            self._launch(job, log, watch)
+            watch()
+        except SystemExit:
+            # cocotb's way to say that a test failed; told apart below by what is missing.
+            watch()
+        if reported != runs or not (seconds := job.with_name(testbench.SECONDS_FILE)).exists():
+            raise _failure(f"the simulator stopped after {reported} of {runs} runs", log)
+        self.statistics = Statistics(
+            cycles=sum(outcome.cycles for outcome in reader.outcomes),
+            seconds=float(seconds.read_text()),
+            total_seconds=time.perf_counter() - began,
+        )
+
+    def _launch(self, job: Path, log: Path, watch: Callable[[], None]) -> None:
+        launcher = (_Verilator if self._build.simulator == "verilator" else _Icarus)(watch)
+        arguments, plusargs = [], []
+        if self._waves is not None:
+            if self._build.simulator == "verilator":
+                arguments = ["--trace-file", str(self._waves)]
+            else:
+                plusargs = [f"+dumpfile_path={self._waves}"]
+        launcher.test(
+            test_module=testbench.__name__,
+            hdl_toplevel=TOP,
+            hdl_toplevel_lang="verilog",
+            build_dir=self._build.directory,
+            test_dir=job.parent,
+            test_args=arguments,
+            plusargs=plusargs,
+            extra_env={testbench.JOB_VARIABLE: str(job), "COCOTB_ANSI_OUTPUT": "0"},
+            waves=self._waves is not None,
+            results_xml=str(job.with_name("results.xml")),
+            log_file=log,
+        )
+
+
+class _Watched:
+    """Part of a cocotb runner: runs quietly and calls a function several times a second."""
+
+    def __init__(self, watch: Callable[[], None]) -> None:
+        super().__init__()
+        self._watch = watch
+        self.log.setLevel(logging.CRITICAL)
+
+    def _execute_cmds(self, cmds, cwd, stdout=None):
+        for command in cmds:
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                while process.poll() is None:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(_POLL_SECONDS)
+                    self._watch()
+            finally:
+                # An interrupt, or an error in the caller's function, leaves nothing running.
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+            if process.returncode:
+                raise _failure(
+                    f"the simulator ended with status {process.returncode}", Path(self.log_file)
+                )
+
+
+class _Verilator(_Watched, runner.Verilator):
+    pass
+
+
+class _Icarus(_Watched, runner.Icarus):
+    pass
+
+
+def _failure(message: str, log: Path) -> RuntimeError:
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return RuntimeError("\n".join([message, *lines[-_LOG_TAIL:]]))

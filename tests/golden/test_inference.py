@@ -1,0 +1,242 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_networks import random_images, random_network
+
+from hiddenite.golden import inference
+from hiddenite.golden.errors import InputError
+from hiddenite.golden.inference import check_images, infer, infer_layers
+from hiddenite.golden.network import AvgPool, Conv, Input, MaxPool, Network
+from hiddenite.golden.weights import signs
+
+SHARED = Path(os.environ.get("HIDDENITE_SHARED", Path(__file__).parents[2].parent / "shared"))
+
+
+def reference_layer(network, layer, tensors):
+    """Return one layer's output by the formulas of the specification, one integer at a time."""
+    source = tensors[layer.input]
+    input_height, input_width, input_channels = network.shapes[layer.input]
+    (kernel_height, kernel_width), (sy, sx), (py, px) = layer.kernel, layer.stride, layer.padding
+    output = np.zeros(network.shapes[layer.name], object)
+    if isinstance(layer, Conv):
+        sign = signs(network.seed, layer.index, layer.mask.shape)
+
+    for y, x, o in np.ndindex(output.shape):
+
+        def window(c, y=y, x=x):
+            """Yield the window's activations in one channel, with their place in the kernel."""
+            for ky in range(kernel_height):
+                for kx in range(kernel_width):
+                    row, column = y * sy + ky - py, x * sx + kx - px
+                    inside = 0 <= row < input_height and 0 <= column < input_width
+                    yield ky, kx, int(source[row, column, c]) if inside else 0
+
+        if isinstance(layer, MaxPool):
+            output[y, x, o] = max(activation for _, _, activation in window(o))
+            continue
+        if isinstance(layer, AvgPool):
+            v = layer.scale * sum(activation for _, _, activation in window(o))
+        else:
+            acc = 0
+            for c in range(input_channels):
+                for ky, kx, activation in window(c):
+                    if layer.mask[o, ky, kx, c]:
+                        acc += int(sign[o, ky, kx, c]) * activation
+            v = (acc + int(layer.bias[o])) * int(layer.scale[o])
+            if layer.residual is not None:
+                v += int(tensors[layer.residual][y, x, o]) * layer.residual_scale
+        r = (v + 2 ** (layer.shift - 1)) >> layer.shift
+        low, high = (0, 255) if layer.output == "uint8" else (-(2**31), 2**31 - 1)
+        output[y, x, o] = min(max(r, low), high)
+    return output
+
+
+@pytest.mark.parametrize("first_seed", range(0, 200, 20))
+def test_random_networks_against_reference(first_seed):
+    for seed in range(first_seed, first_seed + 20):
+        rng = np.random.default_rng(seed)
+        network = random_network(rng, max_weights=500, max_pixels=30)
+        images = random_images(rng, network, 2)
+        results = infer_layers(network, images)
+        for number, image in enumerate(images):
+            tensors = {network.input.name: image}
+            for layer in network.layers:
+                tensors[layer.name] = reference_layer(network, layer, tensors)
+                where = f"seed {seed}, image {number}, layer {layer}"
+                assert results[layer.name].dtype == network.types[layer.name]
+                np.testing.assert_array_equal(
+                    results[layer.name][number], tensors[layer.name], err_msg=where
+                )
+
+
+def shared_network(name):
+    folder = SHARED / "networks" / name
+    if not folder.is_dir():
+        pytest.skip(f"network {name} is not compared: no folder {folder}")
+    return Network.load(folder / "network.safetensors"), folder
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion", "cifar"])
+def test_trained_networks(name):
+    network, folder = shared_network(name)
+    images, expected = np.load(folder / "images.npy"), np.load(folder / "expected.npy")
+    result = infer(network, images)
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result, expected)
+    layers = np.load(folder / "layers-of-image-0.npz")
+    results = infer_layers(network, images[:1])
+    assert list(results) == list(layers)
+    for tensor, value in layers.items():
+        np.testing.assert_array_equal(results[tensor][0], value, err_msg=tensor)
+
+
+def make_conv(*, out_channels=1, channels=1, scale=2, bias=0, **values):
+    """Return a conv, by default one whose output is the sum of its accumulator and its bias."""
+    values = {"name": "c", "input": "image", "index": 0, "kernel": 1, "shift": 1} | values
+    values.setdefault("mask", np.ones((out_channels, 1, 1, channels), bool))
+    return Conv(
+        out_channels=out_channels,
+        scale=np.full(out_channels, scale, np.int16),
+        bias=np.full(out_channels, bias, np.int32),
+        **values,
+    )
+
+
+def make_network(*layers, height=1, width=1, channels=1, seed=1):
+    image = Input(name="image", height=height, width=width, channels=channels)
+    return Network(name="test", seed=seed, input=image, layers=layers)
+
+
+@pytest.mark.parametrize(
+    ("bias", "scale", "shift", "output", "expected"),
+    [
+        (3, 1, 1, "uint8", 2),  # 1.5 rounds up
+        (-3, 1, 1, "int32", -1),  # -1.5 as well
+        (-1, 1, 2, "int32", 0),
+        (2**31 - 1, 32_767, 1, "int32", 2**31 - 1),
+        (2**31 - 1, -32_768, 1, "int32", -(2**31)),
+        (-(2**31), -32_768, 1, "int32", 2**31 - 1),
+        (-(2**31), -32_768, 24, "int32", 2**22),
+        (2**31 - 1, 1, 24, "uint8", 128),
+        (255, 2, 1, "uint8", 255),
+        (256, 2, 1, "uint8", 255),
+        (-1, 2, 1, "uint8", 0),
+    ],
+)
+def test_arithmetic_at_its_ends(bias, scale, shift, output, expected):
+    network = make_network(make_conv(bias=bias, scale=scale, shift=shift, output=output))
+    assert infer(network, np.zeros((1, 1, 1, 1), np.uint8)).tolist() == [[[[expected]]]]
+
+
+def test_largest_residual():
+    conv = make_conv(
+        bias=2**31 - 1,
+        scale=32_767,
+        shift=24,
+        output="int32",
+        residual="image",
+        residual_scale=2**24 - 1,
+        mask=np.zeros((1, 1, 1, 1), bool),
+    )
+    v = (2**31 - 1) * 32_767 + 255 * (2**24 - 1)
+    expected = (v + 2**23) >> 24
+    assert infer(make_network(conv), np.full((1, 1, 1, 1), 255, np.uint8)).item() == expected
+
+
+@pytest.mark.parametrize("kept", [65_793, 65_794, 140_001])  # 255 * 65,793 is 2**24 - 1
+def test_accumulators_around_the_end_of_float32(kept):
+    shape = (1, 1, 300, 1000)
+    mask = signs(1, 0, shape) > 0  # only weights of +1, for the largest sum
+    mask &= np.cumsum(mask).reshape(shape) <= kept
+    assert mask.sum() == kept
+    conv = make_conv(kernel=(1, 300), channels=1000, mask=mask, output="int32")
+    images = np.full(shape, 255, np.uint8)
+    total = 255 * kept
+    if total % 2 == 0:  # an odd sum above 2**24 is none of float32
+        images[0, 0, 0, np.flatnonzero(mask[0, 0, 0])[0]] = 254
+        total -= 1
+    assert infer(make_network(conv, width=300, channels=1000), images).item() == total
+
+
+def test_padding_counts_as_zero_in_pools():
+    common = {"input": "image", "kernel": 2, "stride": 2, "padding": 1}
+    network = make_network(
+        MaxPool(name="m", **common),
+        AvgPool(name="a", scale=4, shift=4, **common),
+        height=2,
+        width=2,
+    )
+    images = np.array([[[[4], [8]], [[12], [255]]]], np.uint8)
+    results = infer_layers(network, images)
+    assert results["m"].ravel().tolist() == [4, 8, 12, 255]
+    assert results["a"].ravel().tolist() == [1, 2, 3, 64]
+
+
+def test_stride_larger_than_kernel():
+    pool = MaxPool(name="m", input="image", kernel=1, stride=(3, 4))
+    network = make_network(pool, height=7, width=9)
+    images = np.arange(63, dtype=np.uint8).reshape(1, 7, 9, 1)
+    assert infer(network, images).ravel().tolist() == [0, 4, 8, 27, 31, 35, 54, 58, 62]
+
+
+def test_batches_and_blocks_do_not_change_results(monkeypatch):
+    rng = np.random.default_rng(5)
+    networks = [random_network(rng) for _ in range(20)]
+    images = [random_images(rng, network, 7) for network in networks]
+    results = [infer_layers(*case) for case in zip(networks, images, strict=True)]
+    monkeypatch.setattr(inference, "MAX_BATCH", 3)
+    for block_bytes in (1, 10_000):  # one output line at a time, then a few
+        monkeypatch.setattr(inference, "BLOCK_BYTES", block_bytes)
+        for network, x, expected in zip(networks, images, results, strict=True):
+            result = infer_layers(network, x)
+            assert all(np.array_equal(result[name], expected[name]) for name in expected)
+
+
+def test_progress_counts_images(monkeypatch):
+    monkeypatch.setattr(inference, "MAX_BATCH", 4)
+    done = []
+    infer(make_network(make_conv()), np.zeros((10, 1, 1, 1), np.uint8), progress=done.append)
+    assert done == [4, 8, 10]
+
+
+def test_no_images():
+    network = make_network(make_conv(out_channels=3))
+    assert infer(network, np.zeros((0, 1, 1, 1), np.uint8)).shape == (0, 1, 1, 3)
+
+
+def test_some_layers_only():
+    network = make_network(make_conv(name="a"), make_conv(name="b"), make_conv(name="c"))
+    images = np.full((2, 1, 1, 1), 9, np.uint8)
+    assert list(infer_layers(network, images, ["b", "image"])) == ["image", "b"]
+    with pytest.raises(InputError) as error:
+        infer_layers(network, images, ["d"])
+    assert str(error.value) == "network 'test': tensor must be one of image, a, b, c, not 'd'"
+
+
+def test_images_are_not_changed_or_shared():
+    network = make_network(MaxPool(name="m", input="image", kernel=1))
+    images = np.full((2, 1, 1, 1), 9, np.uint8)
+    results = infer_layers(network, images)
+    results["m"][:] = results["image"][:] = 0
+    assert (images == 9).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "found"),
+    [
+        (np.zeros((1, 2, 3, 4), np.float32), "float32 of shape (1, 2, 3, 4)"),
+        (np.zeros((1, 2, 3, 4), bool), "bool of shape (1, 2, 3, 4)"),
+        (np.zeros((2, 3, 4), np.uint8), "uint8 of shape (2, 3, 4)"),
+        (np.zeros((1, 3, 2, 4), np.uint8), "uint8 of shape (1, 3, 2, 4)"),
+        ([[0]], "list"),
+    ],
+)
+def test_wrong_images(images, found):
+    network = make_network(make_conv(channels=4), height=2, width=3, channels=4)
+    message = f"images for network 'test' must be uint8 of shape (N, 2, 3, 4), not {found}"
+    for function in (check_images, infer, infer_layers):
+        with pytest.raises(InputError) as error:
+            function(network, images)
+        assert str(error.value) == message
