@@ -12,11 +12,12 @@ window's own bank hold its pixels one row of banks further on.
 """
 
 from amaranth.hdl import Array, Module, Mux, Signal
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
+from .memory import shared_memory
 
 __all__ = ["ActivationMemory"]
 
@@ -67,34 +68,23 @@ class ActivationMemory(wiring.Component):
         words = []
         for index in range(c.banks):
             row, col = divmod(index, c.cols)
-            bank = memory.Memory(shape=word, depth=c.activation_words, init=[])
-            m.submodules[f"bank_{row}_{col}"] = bank
-            write = bank.write_port(granularity=8 * c.unit)
-            read = bank.read_port()
-            address = Signal(c.address_bits)
-            m.d.comb += address.eq(
-                self.address
-                + Mux(self.bank_y > row, self.row_step_y, 0)
-                + Mux(self.bank_x > col, self.row_step_x, 0)
+            m.submodules[f"bank_{row}_{col}"] = shared = shared_memory(
+                word, c.activation_words, granularity=8 * c.unit, ports=c.activation_ports
             )
+            bank = shared.ports
             here = Signal()
             m.d.comb += [
                 here.eq(self.write & (self.write_bank_y == row) & (self.write_bank_x == col)),
-                write.en.eq(Mux(here, self.write_parts, 0)),
-                write.addr.eq(self.write_address),
-                write.data.eq(self.write_data),
-                read.en.eq(1),
-                read.addr.eq(address),
+                bank.write.eq(Mux(here, self.write_parts, 0)),
+                bank.write_address.eq(self.write_address),
+                bank.write_data.eq(self.write_data),
+                bank.read_address.eq(
+                    self.address
+                    + Mux(self.bank_y > row, self.row_step_y, 0)
+                    + Mux(self.bank_x > col, self.row_step_x, 0)
+                ),
             ]
-            if c.activation_ports == 1:
-                both = Signal(c.address_bits)
-                m.d.comb += [
-                    both.eq(Mux(here, self.write_address, address)),
-                    write.addr.eq(both),
-                    read.addr.eq(both),
-                    read.en.eq(~here),
-                ]
-            words.append(read.data)
+            words.append(bank.read_data)
 
         bank_y, bank_x = Signal.like(self.bank_y), Signal.like(self.bank_x)
         rows, cols = Signal(c.rows), Signal(c.cols)

@@ -132,7 +132,7 @@ class Engine(wiring.Component):
             width=c.program_bits, depth=max(4, 1 << ceil_log2(2 * words))
         )
         layers, tiles = Signal(8), Signal(range(4))
-        descriptor = Signal(words * c.program_bits, reset_less=True)
+        descriptor = Signal(words * c.program_bits)
         layer = Signal(LayerDescriptor(c))
         m.d.comb += layer.eq(descriptor)
         fetched = Signal(range(words + 1))
@@ -145,14 +145,13 @@ class Engine(wiring.Component):
             queue.r_en.eq(fetch),
             window.start.eq(start & (layer.operation != Operation.LOAD)),
             store.start.eq(start),
-            quiet.eq(0),
             reader.quiet.eq(quiet),
         ]
         with m.FSM():
             with m.State("FETCH"):
                 m.d.comb += [
                     fetch.eq((layers != 0) & queue.r_rdy & ~stop),
-                    quiet.eq(layers == 0),
+                    quiet.eq((layers == 0) & ~store.result.valid),
                 ]
                 with m.If(~reader.running):
                     m.d.sync += number.eq(0)

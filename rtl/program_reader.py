@@ -99,7 +99,7 @@ class ProgramReader(wiring.Component):
         channel = Signal(range(c.och))
         tiles = Signal(17)
         opcode = Signal(Opcode)
-        constructing = Signal(construction_words * bits, reset_less=True)
+        constructing = Signal(construction_words * bits)
         collected = Signal(record_words * bits, reset_less=True)
         half = Signal()
         m.d.comb += [
@@ -123,20 +123,15 @@ class ProgramReader(wiring.Component):
                 m.d.sync += count.eq(0)
                 m.next = following
 
-        idle, ends = Signal(), Signal()
-        m.d.comb += self.running.eq(~idle)
+        ends = Signal()
         with m.FSM():
             with m.State("HEADER"):
-                m.d.comb += [
-                    idle.eq(count == 0),
-                    self.i.ready.eq(1),
-                    self.clear.eq(count == 0),
-                ]
-                with m.If(count == 0):
-                    m.d.comb += checksum.start.eq(~taken)
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(~self.running):
+                    m.d.comb += [self.clear.eq(1), checksum.start.eq(1)]
                 with m.If(taken):
-                    m.d.comb += [checksum.valid.eq(1), idle.eq(0)]
-                    m.d.sync += opcode.eq(0)
+                    m.d.comb += checksum.valid.eq(1)
+                    m.d.sync += [self.running.eq(1), opcode.eq(0)]
                     counted(header_words, "CHECKSUM")
                     expected = Array(header.word_select(i, bits) for i in range(header_words))[
                         count
@@ -233,6 +228,7 @@ class ProgramReader(wiring.Component):
                     m.d.comb += [self.masks.valid.eq(0), self.i.ready.eq(0)]
                     m.next = "CHECKSUM"
             with m.State("END"), m.If(self.quiet):
+                m.d.sync += self.running.eq(0)
                 m.next = "HEADER"
             with m.State("STOPPED"):
                 pass
@@ -242,7 +238,7 @@ class ProgramReader(wiring.Component):
             m.d.comb += self.error.eq(ErrorCode.TRUNCATED)
         if c.timeout_cycles:
             waited = Signal(range(c.timeout_cycles + 1))
-            m.d.sync += waited.eq(Mux(self.i.ready & ~self.i.valid & ~idle, waited + 1, 0))
+            m.d.sync += waited.eq(Mux(self.running & self.i.ready & ~self.i.valid, waited + 1, 0))
             with m.If(waited == c.timeout_cycles):
                 m.d.comb += self.error.eq(ErrorCode.TIMEOUT)
         with m.If(self.stop):

@@ -40,7 +40,7 @@ class SharedModule(Elaboratable):
     name : str
         Module name in Verilog; the same name must mean the same hardware.
     component : type
-        A `Component` class.
+        A `Component` class. One with a method ``verilog(name)`` writes its own text.
     *parameters
         Its parameters.
 

@@ -5,11 +5,12 @@ has, and the next one is written behind it while the first is read.
 """
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
+from .memory import shared_memory
 
 __all__ = ["TileBuffer", "TileWrite"]
 
@@ -62,17 +63,15 @@ class TileBuffer(wiring.Component):
         for channel in range(c.och):
             index, lane = divmod(channel, c.constructor_lanes)
             port = self.writes[lane]
-            words = memory.Memory(shape=2 * c.ich, depth=c.tile_words, init=[])
-            m.submodules[f"slice_{channel}"] = words
-            write, read = words.write_port(), words.read_port()
+            m.submodules[f"slice_{channel}"] = shared = shared_memory(2 * c.ich, c.tile_words)
+            words = shared.ports
             weights = Signal(2 * c.ich, name=f"weights_{channel}", reset_less=True)
-            m.d.sync += weights.eq(read.data)
+            m.d.sync += weights.eq(words.read_data)
             m.d.comb += [
-                write.en.eq(port.enable & (port.slice == index)),
-                write.addr.eq(port.address),
-                write.data.eq(port.data),
-                read.en.eq(1),
-                read.addr.eq(self.address),
+                words.write.eq(port.enable & (port.slice == index)),
+                words.write_address.eq(port.address),
+                words.write_data.eq(port.data),
+                words.read_address.eq(self.address),
                 self.masks.word_select(channel, c.ich).eq(weights[: c.ich]),
                 self.signs.word_select(channel, c.ich).eq(weights[c.ich :]),
             ]

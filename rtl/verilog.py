@@ -1,6 +1,9 @@
 """Verilog of an engine."""
 
+import re
+
 from amaranth.back import verilog
+from amaranth.hdl import Fragment
 
 from .configuration import Configuration
 from .engine import Engine
@@ -16,7 +19,7 @@ def generate(configuration: Configuration) -> str:
     """Verilog text of an engine and of all that it is made of; its top module is `TOP`.
 
     Ports are those of `Engine`, with ``__`` between the levels, ``clk`` and ``rst`` (synchronous,
-    active high).
+    active high; it must be high for one cycle before the first program).
     """
     with collect_modules() as modules:
         texts = [_convert(Engine(configuration), TOP)]
@@ -30,4 +33,13 @@ def generate(configuration: Configuration) -> str:
 
 
 def _convert(component, name: str) -> str:
-    return verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+    if hasattr(component, "verilog"):
+        # Amaranth warns of components that it has never been asked to elaborate.
+        Fragment.get(component, None)
+        return component.verilog(name)
+    text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+    # Yosys adds a register that is set at time zero, so that simulators run every `always @*` once.
+    # SystemVerilog initialises it before they listen, and Icarus then leaves them at x.
+    text, _ = re.subn(r"^  reg (\S*dump_module\S*)  = 0;$", r"  reg \1 ;\n  initial \1 = 0;",
+                      text, flags=re.MULTILINE)
+    return text

@@ -1,12 +1,13 @@
 """Compiles Verilog and the harness into a simulator program, once for each design and options."""
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -36,6 +37,7 @@ _MAKE_VARIABLES = (
     "OPT_SLOW=-O0",
     "OPT_GLOBAL=-O2",
 )
+_LIBRARIES = cocotb_tools.config.libs_dir
 _JOBS = 2
 _LOG_TAIL = 30
 
@@ -54,15 +56,15 @@ class Build:
         Bits of a program word.
     lanes : int
         Lanes of the image and result streams.
-    waves : bool
-        Whether it can write waveforms.
+    waves : str or None
+        Format of the waveforms that it can write: "fst" or "vcd".
     """
 
     directory: Path
     simulator: str
     word_bits: int
     lanes: int
-    waves: bool
+    waves: str | None
 
 
 def cache_directory() -> Path:
@@ -82,7 +84,7 @@ def build(
     simulator: str = "verilator",
     word_bits: int,
     lanes: int,
-    waves: bool = False,
+    waves: str | None = None,
     public: bool = False,
 ) -> Build:
     """Compile a design, or take it from the cache.
@@ -97,8 +99,9 @@ def build(
         Bits of a program word: 8, 16, 32 or 64.
     lanes : int
         Lanes of the image and result streams: a power of two from 1 to 32.
-    waves : bool
-        Whether the simulator can write waveforms; costs time even while it writes none.
+    waves : str or None
+        Format of the waveforms that the simulator can write, "fst" or "vcd"; either costs time even
+        while none are written. Verilator needs the headers of lz4 and zlib for FST.
     public : bool
         Whether cocotb sees every signal of the design and not just the harness's ports; makes
         Verilator several times slower. Icarus shows all signals in any case.
@@ -123,71 +126,93 @@ def build(
         raise ValueError(f"word bits must be 8, 16, 32 or 64, not {word_bits!r}")
     if lanes not in (1, 2, 4, 8, 16, 32):
         raise ValueError(f"lanes must be a power of two from 1 to 32, not {lanes!r}")
+    if waves not in (None, "fst", "vcd"):
+        raise ValueError(f"waves must be None, 'fst' or 'vcd', not {waves!r}")
     parameters = {"W": word_bits, "L": lanes}
     harness = resources.files(__package__).joinpath("harness.v").read_text()
     if simulator == "verilator":
         tools = [toolchain.verilator(), toolchain.compiler()]
-        options = [*_VERILATOR_OPTIONS, *(["--trace-fst"] if waves else [])]
+        if waves == "fst":
+            toolchain.require_headers("lz4.h", "zlib.h")
+        options = [*_VERILATOR_OPTIONS, *([f"--trace-{waves}"] if waves else [])]
         options += ["--public-flat-rw"] if public else []
     else:
         tools = [toolchain.icarus()]
-        options = ["-g2012", *(["waves"] if waves else [])]
-    key = {
-        "verilog": verilog,
-        "harness": harness,
-        "parameters": parameters,
-        "simulator": simulator,
-        "options": [*options, *_MAKE_VARIABLES],
-        # The folder of cocotb's libraries is linked into the program.
-        "tools": [[*(tool.version for tool in tools), cocotb.__version__]],
-        "libraries": str(cocotb_tools.config.libs_dir),
-    }
-    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
-    final = cache_directory() / f"{simulator}-{name}"
+        options = ["waves"] if waves else []
+    # The folder of cocotb's libraries is linked into the program.
+    tools = [*(tool.version for tool in tools), cocotb.__version__, str(_LIBRARIES)]
+    final = _cached(simulator, verilog, harness, parameters, options, _MAKE_VARIABLES, tools)
     result = Build(final, simulator, word_bits, lanes, waves)
     if final.is_dir():
         return result
 
-    final.parent.mkdir(parents=True, exist_ok=True)
-    # Made beside its final place, so that the renaming at the end cannot leave half of it there.
-    with tempfile.TemporaryDirectory(dir=final.parent, prefix="building-") as temporary:
-        work = Path(temporary)
+    with _new_entry(final) as (work, finished):
         (work / "design.v").write_text(verilog)
         (work / "harness.v").write_text(harness)
-        finished = work / "finished"
-        finished.mkdir()
         if simulator == "verilator":
-            _verilate(work, finished, options, parameters, waves)
+            _verilate(
+                work,
+                finished,
+                options,
+                parameters,
+                _cached("library", waves, _MAKE_VARIABLES, tools),
+            )
         else:
             _elaborate(work, finished, parameters, waves)
-        try:
-            finished.rename(final)
-        except OSError:
-            # Another process was quicker with the same build.
-            if not final.is_dir():
-                raise
     return result
 
 
+def _cached(kind: str, *key: object) -> Path:
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+    return cache_directory() / f"{kind}-{name}"
+
+
+@contextlib.contextmanager
+def _new_entry(final: Path) -> Iterator[tuple[Path, Path]]:
+    """Give a folder to work in and one that becomes `final` if all goes well."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    # Made beside its final place, so that the renaming at the end cannot leave half of it there.
+    with tempfile.TemporaryDirectory(dir=final.parent, prefix="building-") as temporary:
+        finished = Path(temporary) / "finished"
+        finished.mkdir()
+        yield Path(temporary), finished
+        try:
+            finished.rename(final)
+        except OSError:
+            # Another process was quicker with the same contents.
+            if not final.is_dir():
+                raise
+
+
 def _verilate(
-    work: Path, finished: Path, options: Sequence[str], parameters: dict[str, int], waves: bool
+    work: Path,
+    finished: Path,
+    options: Sequence[str],
+    parameters: dict[str, int],
+    library: Path,
 ) -> None:
-    libraries = cocotb_tools.config.libs_dir
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
     # cocotb's own runner always adds --public-flat-rw; hence this command and not the runner.
     command = [str(toolchain.verilator().path), "--cc", "--exe", "--vpi", "-Mdir", "objects",
                "--top-module", TOP, "--prefix", "Vtop", "-o", TOP, "--timescale", "1ns/1ns",
-               "-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator",
+               "-LDFLAGS", f"-Wl,-rpath,{_LIBRARIES} -L{_LIBRARIES} -lcocotbvpi_verilator",
                *options, *(f"-G{name}={value}" for name, value in parameters.items()),
                str(main), "harness.v", "design.v"]  # fmt: skip
     _execute(command, work)
-    _execute(["make", "-j", str(_JOBS), "-C", "objects", "-f", "Vtop.mk",
-              f"VM_TRACE={int(waves)}", *_MAKE_VARIABLES], work)  # fmt: skip
-    # The objects are many times the size of the program.
-    shutil.move(work / "objects" / TOP, finished / TOP)
+    objects = work / "objects"
+    # Verilator's own library takes most of the time of a small design and is always the same.
+    for ready in library.glob("*.o"):
+        shutil.copy(ready, objects)
+    _execute(["make", "-j", str(_JOBS), "-C", "objects", "-f", "Vtop.mk", *_MAKE_VARIABLES], work)
+    # The objects of the design are many times the size of the program.
+    shutil.move(objects / TOP, finished / TOP)
+    if not library.is_dir():
+        with _new_entry(library) as (_, kept):
+            for built in objects.glob("verilated*.o"):
+                shutil.copy(built, kept)
 
 
-def _elaborate(work: Path, finished: Path, parameters: dict[str, int], waves: bool) -> None:
+def _elaborate(work: Path, finished: Path, parameters: dict[str, int], waves: str | None) -> None:
     command = ["iverilog", "-g2012", "-s", TOP, "-o", str(finished / "sim.vvp")]
     command += [f"-P{TOP}.{name}={value}" for name, value in parameters.items()]
     sources = ["harness.v", "design.v"]

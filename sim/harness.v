@@ -24,7 +24,7 @@ module harness #(
     input wire [31:0] limit         /* verilator public_flat_rw */,  // cycles of a run, at most
     output reg        done          /* verilator public_flat_rd */   // rises at the end of a run
 );
-    // About a tenth faster than cocotb's own clock, which makes two callbacks a cycle.
+    // Not cocotb's clock: its two callbacks a cycle make a small design less than half as fast.
     reg clk;
     initial clk = 1'b0;
     always #1 clk = ~clk;

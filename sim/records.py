@@ -239,7 +239,9 @@ class OutcomeReader:
     def _take(self, line: str) -> None:
         kind, *values = line.split()
         if set("xXzZ") & set(line):
-            raise RuntimeError(f"run {len(self.outcomes)}: the design puts out unknown bits: {line}")
+            raise RuntimeError(
+                f"run {len(self.outcomes)}: the design puts out unknown bits: {line}"
+            )
         if kind == "r":
             self._results.append((int(values[0]), values[1] == "1", values[2]))
         elif kind == "l":

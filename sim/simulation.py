@@ -60,7 +60,8 @@ class Simulation:
     simulator : str
         "verilator" or "icarus".
     waves : Path or None
-        FST file for the waveforms of each simulation; an earlier one is overwritten.
+        File for the waveforms of each simulation, in FST or VCD as its name ends; an earlier one
+        is overwritten.
     public : bool
         Whether cocotb sees all signals of the design, at several times the cost.
 
@@ -85,12 +86,14 @@ class Simulation:
         public: bool = False,
     ) -> None:
         self._waves = Path(waves).absolute() if waves is not None else None
+        if self._waves and self._waves.suffix not in (".fst", ".vcd"):
+            raise ValueError(f"a file of waveforms ends in .fst or .vcd, not {self._waves.name!r}")
         self._build = build(
             verilog,
             simulator=simulator,
             word_bits=word_bits,
             lanes=lanes,
-            waves=waves is not None,
+            waves=self._waves.suffix[1:] if self._waves else None,
             public=public,
         )
         self.statistics: Statistics | None = None
@@ -251,7 +254,11 @@ class _Verilator(_Watched, runner.Verilator):
 
 
 class _Icarus(_Watched, runner.Icarus):
-    pass
+    def _test_command(self):
+        # cocotb knows FST only; the option at the end says in what format to write.
+        vcd = any(argument.endswith(".vcd") for argument in self.plusargs)
+        commands = super()._test_command()
+        return [[a if a != "-fst" or not vcd else "-vcd" for a in c] for c in commands]
 
 
 def _failure(message: str, log: Path) -> RuntimeError:

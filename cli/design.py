@@ -1,0 +1,101 @@
+"""Commands about the hardware: `generate` and `configs`."""
+
+from dataclasses import asdict, fields
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import tomli_w
+
+from hiddenite.cli.display import Steps, clean, files_size, print_json, table
+from hiddenite.cli.files import make_directory, output
+from hiddenite.cli.options import Selected, config_option, json_option
+from hiddenite.rtl.configuration import PRESETS, Configuration
+from hiddenite.rtl.verilog import generate
+
+__all__ = ["configs", "describe_array", "generate_command"]
+
+VERILOG_FILE = "hiddenite.v"
+CONFIGURATION_FILE = "configuration.toml"
+
+
+def describe_array(c: Configuration) -> str:
+    """Return the array's sizes in words."""
+    return f"{c.ich} x {c.och} x {c.rows} x {c.cols} = {c.processing_elements:,} PEs"
+
+
+def configuration_toml(selected: Selected) -> bytes:
+    """Return the content of a file that loads as a configuration."""
+    text = tomli_w.dumps(asdict(selected.configuration))
+    return f"# hiddenite {version('hiddenite')}, from {clean(selected.name)}\n{text}".encode()
+
+
+def write_design(directory: Path, selected: Selected, steps: Steps) -> str:
+    """Generate the Verilog of a configuration, and write both into a directory.
+
+    Returns
+    -------
+    str
+        The Verilog text.
+    """
+    with (
+        make_directory(directory),
+        output(directory / VERILOG_FILE) as verilog_file,
+        output(directory / CONFIGURATION_FILE) as configuration_file,
+    ):
+        steps("generate Verilog", 0, 1)
+        verilog = generate(selected.configuration)
+        verilog_file.write(verilog.encode())
+        configuration_file.write(configuration_toml(selected))
+        steps("generate Verilog", 1, 1)
+    return verilog
+
+
+@click.command("generate")
+@config_option
+@click.option(
+    "-o",
+    "--output",
+    "directory",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    default=Path("."),
+    help="Directory, made if it is not there (default: the current one).",
+)
+def generate_command(selected: Selected, directory: Path) -> None:
+    """Write the Verilog of a configuration, and the configuration."""
+    with Steps() as steps:
+        verilog = write_design(directory, selected, steps)
+    size = files_size(len(verilog.encode()))
+    click.echo(f"{clean(directory / VERILOG_FILE)}: {size}, top module hiddenite")
+    click.echo(
+        f"{clean(directory / CONFIGURATION_FILE)}: {clean(selected.name)},"
+        f" {describe_array(selected.configuration)}"
+    )
+
+
+@click.command()
+@json_option
+def configs(as_json: bool) -> None:
+    """Show the presets."""
+    facts = {name: _facts(c) for name, c in PRESETS.items()}
+    if as_json:
+        print_json(facts)
+        return
+    keys = next(iter(facts.values()))
+    rows = [
+        [key, *(f"{v:,}" if isinstance(v, int) else v for v in (f[key] for f in facts.values()))]
+        for key in keys
+    ]
+    table(["", *facts], rows)
+
+
+def _facts(c: Configuration) -> dict[str, int | str]:
+    values = {field.name: getattr(c, field.name) for field in fields(c)}
+    return {
+        "processing_elements": c.processing_elements,
+        "activation_bytes": c.activation_bytes,
+        "tile_bytes": c.tile_words * c.och * c.ich * 2 // 8,
+        **values,
+        "fingerprint": f"{c.fingerprint:08x}",
+    }

@@ -1,0 +1,187 @@
+"""Commands that compute: `infer` in NumPy, `simulate` on the generated hardware."""
+
+import contextlib
+from pathlib import Path
+
+import click
+import numpy as np
+
+from hiddenite.cli.design import describe_array
+from hiddenite.cli.display import Steps, clean, print_json, table
+from hiddenite.cli.files import load_images, npy_bytes, output
+from hiddenite.cli.options import (
+    Selected,
+    config_option,
+    images_argument,
+    json_option,
+    network_argument,
+    result_option,
+    simulator_option,
+)
+from hiddenite.golden.errors import InputError
+from hiddenite.golden.inference import infer
+from hiddenite.golden.network import Network
+from hiddenite.sim.verify import Verification, verify
+
+__all__ = ["class_name", "classes_of", "infer_command", "simulate"]
+
+WAVES_SUFFIXES = (".fst", ".vcd")
+
+
+def classes_of(results: np.ndarray) -> np.ndarray | None:
+    """Return the largest channel of each result; None if results have more than one pixel."""
+    return results[:, 0, 0].argmax(-1) if results.shape[1:3] == (1, 1) else None
+
+
+def class_name(network: Network, number: int) -> str:
+    """Return the name of a class, or its number if it has none."""
+    names = network.classes or ()
+    return names[number] if number < len(names) else str(number)
+
+
+@click.command("infer")
+@network_argument
+@images_argument
+@result_option
+@json_option
+def infer_command(
+    network: Network, images_path: Path, result_path: Path | None, as_json: bool
+) -> None:
+    """Run a network on images in NumPy: the golden model, without hardware."""
+    images = load_images(images_path, network)
+    with _optional_output(result_path) as result_file, Steps() as steps:
+        step = "compute the golden model"
+        steps(step, 0, len(images))
+        results = infer(network, images, lambda done: steps(step, done, len(images)))
+        if result_file is not None:
+            result_file.write(npy_bytes(results))
+    classes = classes_of(results)
+    if as_json:
+        print_json({"network": network.name, **_result_facts(network, results)})
+    elif classes is not None:
+        rows = [
+            [number, class_name(network, index), results[number, 0, 0, index]]
+            for number, index in enumerate(classes)
+        ]
+        table(["image", "class", "value"], [[a, b, f"{c:,}"] for a, b, c in rows], left=2)
+    else:
+        shape = " x ".join(map(str, results.shape[1:]))
+        click.echo(
+            f"{clean(network.name)}: {len(images):,} results of {shape}, {results.dtype},"
+            f" {results.min()} to {results.max()}, mean {results.mean():.3f}"
+        )
+
+
+def _result_facts(network: Network, results: np.ndarray) -> dict[str, object]:
+    classes = classes_of(results)
+    return {
+        "images": len(results),
+        "shape": results.shape[1:],
+        "type": str(results.dtype),
+        "classes": None if classes is None else [class_name(network, int(i)) for i in classes],
+    }
+
+
+def _optional_output(path: Path | None) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext() if path is None else output(path)
+
+
+@click.command()
+@network_argument
+@images_argument
+@config_option
+@simulator_option
+@click.option(
+    "--waves",
+    "waves_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write waveforms to this file, in FST or VCD as its name ends.",
+)
+@result_option
+@json_option
+def simulate(
+    network: Network,
+    images_path: Path,
+    selected: Selected,
+    simulator: str,
+    waves_path: Path | None,
+    result_path: Path | None,
+    as_json: bool,
+) -> int:
+    """Run a network on images on the generated Verilog, and compare with the golden model.
+
+    Exit status 0 means that every bit is equal; 1 that something differs: then the first wrong
+    layer, position and channel are named, and no RESULT.npy is written.
+    """
+    if waves_path is not None and waves_path.suffix not in WAVES_SUFFIXES:
+        raise InputError(f"waves must be a file ending in .fst or .vcd, not {waves_path.name!r}")
+    images = load_images(images_path, network)
+    with (
+        _optional_output(waves_path) as waves_file,
+        _optional_output(result_path) as result_file,
+        Steps() as steps,
+    ):
+        verification = verify(
+            network,
+            images,
+            selected.configuration,
+            simulator=simulator,
+            waves=None if waves_file is None else waves_file.temporary,
+            progress=steps,
+        )
+        if result_file is not None:
+            result_file.wanted = verification.equal
+            result_file.write(npy_bytes(verification.results))
+    if as_json:
+        print_json(_verification_facts(network, selected, simulator, verification))
+    else:
+        _print_verification(network, selected, simulator, verification)
+    if not verification.equal:
+        click.echo(f"hiddenite: {clean(verification.difference)}", err=True)
+    return 0 if verification.equal else 1
+
+
+def _verification_facts(
+    network: Network, selected: Selected, simulator: str, verification: Verification
+) -> dict[str, object]:
+    difference = verification.difference
+    return {
+        "network": network.name,
+        "configuration": selected.name,
+        "simulator": simulator,
+        **(_result_facts(network, verification.results) if verification.equal else {}),
+        "equal": verification.equal,
+        "difference": None if difference is None else vars(difference),
+        "cycles": verification.cycles.tolist(),
+        "utilisation": verification.utilisation if verification.equal else None,
+        "simulated_cycles": verification.statistics.cycles,
+        "cycles_per_second": verification.statistics.cycles_per_second,
+    }
+
+
+def _print_verification(
+    network: Network, selected: Selected, simulator: str, verification: Verification
+) -> None:
+    count, statistics = len(verification.results), verification.statistics
+    click.echo(
+        f"{clean(network.name)} on {clean(selected.name)},"
+        f" {describe_array(selected.configuration)}, in {simulator}"
+    )
+    click.echo(f"{count:,} image{'s' * (count > 1)}: {verdict(verification)}")
+    if verification.equal:
+        click.echo(
+            f"{verification.cycles.mean():,.0f} cycles an image,"
+            f" {verification.utilisation:.1%} of the PEs used"
+        )
+    click.echo(
+        f"{statistics.cycles:,} cycles simulated in {statistics.seconds:.1f} s,"
+        f" {statistics.cycles_per_second:,.0f} a second"
+    )
+
+
+def verdict(verification: Verification) -> str:
+    """Return in words whether the hardware equals the golden model."""
+    if verification.equal:
+        return "bit-exact, the hardware equals the golden model"
+    return "NOT bit-exact, the hardware differs from the golden model"

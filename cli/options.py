@@ -1,0 +1,89 @@
+"""Options and arguments that several commands share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from hiddenite.golden.errors import InputError
+from hiddenite.golden.network import Network
+from hiddenite.rtl.configuration import PRESETS, Configuration
+from hiddenite.sim.build import SIMULATORS
+
+__all__ = [
+    "DEFAULT_CONFIGURATION",
+    "Selected",
+    "config_option",
+    "images_argument",
+    "json_option",
+    "network_argument",
+    "result_option",
+    "simulator_option",
+]
+
+DEFAULT_CONFIGURATION = "up5k"
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A configuration and what the user calls it.
+
+    Attributes
+    ----------
+    name : str
+        A preset or a file.
+    configuration : Configuration
+    """
+
+    name: str
+    configuration: Configuration
+
+
+class _ConfigurationType(click.ParamType):
+    name = "C"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, Selected):
+            return value
+        try:
+            return Selected(value, Configuration.load(value))
+        except OSError as error:
+            raise InputError(f"configuration {value}: {error.strerror}") from None
+        except RecursionError:
+            raise InputError(f"configuration {value}: nested too deeply") from None
+
+
+class _NetworkType(click.ParamType):
+    name = "NETWORK"
+
+    def convert(self, value, param, ctx):
+        return value if isinstance(value, Network) else Network.load(value)
+
+
+config_option = click.option(
+    "--config",
+    "selected",
+    type=_ConfigurationType(),
+    metavar="C",
+    default=DEFAULT_CONFIGURATION,
+    help=f"Preset ({', '.join(PRESETS)}) or TOML file (default: {DEFAULT_CONFIGURATION}).",
+)
+simulator_option = click.option(
+    "--simulator",
+    type=click.Choice(SIMULATORS),
+    default="verilator",
+    help="Simulator (default: verilator).",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+result_option = click.option(
+    "-o",
+    "--output",
+    "result_path",
+    type=click.Path(path_type=Path),
+    metavar="RESULT.npy",
+    help="Write the results to this file.",
+)
+network_argument = click.argument("network", type=_NetworkType(), metavar="NETWORK")
+images_argument = click.argument(
+    "images_path", type=click.Path(path_type=Path), metavar="IMAGES.npy"
+)

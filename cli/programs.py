@@ -1,0 +1,174 @@
+"""Commands about programs: `estimate` and `compile`."""
+
+import json
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from hiddenite.cli.design import describe_array
+from hiddenite.cli.display import Steps, clean, files_size, print_json, table
+from hiddenite.cli.files import output, output_beside
+from hiddenite.cli.options import Selected, config_option, json_option, network_argument
+from hiddenite.compiler.compile import compile_network
+from hiddenite.compiler.estimate import Estimate, estimate
+from hiddenite.compiler.program import Program
+from hiddenite.golden.network import Network
+from hiddenite.rtl.configuration import PROGRAM_FORMAT
+from hiddenite.rtl.program import Operation
+
+__all__ = ["compile_command", "estimate_command"]
+
+
+def _compile(network: Network, selected: Selected) -> Program:
+    with Steps() as steps:
+        steps("compile the network", 0, 1)
+        program = compile_network(network, selected.configuration)
+        steps("compile the network", 1, 1)
+    return program
+
+
+@click.command("estimate")
+@network_argument
+@config_option
+@json_option
+def estimate_command(network: Network, selected: Selected, as_json: bool) -> None:
+    """Estimate the cycles of a network, layer by layer."""
+    program = _compile(network, selected)
+    result = estimate(program)
+    if as_json:
+        print_json(_estimate_facts(network, selected, program, result))
+        return
+    rows = [
+        [
+            layer.name,
+            layer.operation,
+            " x ".join(map(str, layer.shape)),
+            layer.bound,
+            f"{layer.cycles:,}",
+            f"{layer.utilisation:.1%}" if layer.weights else "",
+            f"{layer.weights:,}" if layer.weights else "",
+            f"{layer.density:.3f}" if layer.weights else "",
+            f"{layer.mask_bits:,}" if layer.weights else "",
+        ]
+        for layer in result.layers
+    ]
+    c = selected.configuration
+    click.echo(f"{clean(network.name)} on {clean(selected.name)}, {describe_array(c)}\n")
+    numbers = ("cycles", "utilisation", "weights", "density", "mask bits")
+    table(["layer", "operation", "output", "bound by", *numbers], rows, left=4)
+    click.echo(
+        f"\n{result.cycles:,} cycles an image, {result.utilisation:.1%} of the PEs used\n"
+        f"program {files_size(result.program_bytes)}, {result.mask_bits_per_weight:.3f} mask bits"
+        f" per weight (a binary network: 1)\n"
+        f"activation memory {program.memory_words:,} of {c.activation_words:,} words"
+    )
+
+
+def _estimate_facts(
+    network: Network, selected: Selected, program: Program, result: Estimate
+) -> dict[str, object]:
+    names = (
+        "name", "operation", "shape", "cycles", "bound", "utilisation", "weights", "density",
+        "mask_bits",
+    )  # fmt: skip
+    return {
+        "network": network.name,
+        "configuration": selected.name,
+        "processing_elements": selected.configuration.processing_elements,
+        "cycles": result.cycles,
+        "utilisation": result.utilisation,
+        "program_bytes": result.program_bytes,
+        "mask_bits_per_weight": result.mask_bits_per_weight,
+        "mask_bits": program.mask_bits,
+        "mask_entropy": program.mask_entropy,
+        "weights": program.weights,
+        "memory_words": program.memory_words,
+        "layers": [{name: getattr(layer, name) for name in names} for layer in result.layers],
+    }
+
+
+@click.command("compile")
+@network_argument
+@config_option
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="PROGRAM",
+    required=True,
+    help="File for the bytes of the program stream; PROGRAM.json tells a host how to use them.",
+)
+@json_option
+def compile_command(network: Network, selected: Selected, path: Path, as_json: bool) -> None:
+    """Compile a network into a program for an engine."""
+    beside = output_beside(path, ".json")
+    with output(path) as program_file, output(beside) as facts_file:
+        program = _compile(network, selected)
+        facts = _program_facts(network, program)
+        program_file.write(program.bytes)
+        facts_file.write((json.dumps(facts, indent=2) + "\n").encode())
+    if as_json:
+        print_json(facts)
+        return
+    c = selected.configuration
+    click.echo(
+        f"{clean(path)}: {files_size(len(program.bytes))}, {len(program.words):,} words of"
+        f" {c.program_bits} bits, for {clean(selected.name)}\n"
+        f"{clean(beside)}: the streams' shapes and orders\n"
+        f"activation memory {program.memory_words:,} of {c.activation_words:,} words"
+    )
+
+
+def _program_facts(network: Network, program: Program) -> dict[str, object]:
+    """Return what a host needs to run a program."""
+    c = program.configuration
+    lanes = c.post_lanes
+    height, width, channels = program.input_shape
+    pixel_beats = -(-channels // lanes)
+    conv = program.stages[-1].operation is Operation.CONV
+    order = program.result_order()
+    return {
+        "format_version": PROGRAM_FORMAT,
+        "generator": f"hiddenite {version('hiddenite')}",
+        "network": network.name,
+        "classes": network.classes,
+        "configuration": asdict(c),
+        "fingerprint": c.fingerprint,
+        "program": {
+            "words": len(program.words),
+            "word_bits": c.program_bits,
+            "bytes": len(program.bytes),
+            "byte_order": "least significant first",
+            "last": "with the last word",
+        },
+        "input": {
+            "name": network.input.name,
+            "shape": program.input_shape,
+            "type": "uint8",
+            "lanes": lanes,
+            "beats_per_pixel": pixel_beats,
+            "beats": height * width * pixel_beats,
+            "order": "for each y, each x: the channels, lane 0 first; the lanes after the last"
+            " channel are zero",
+            "last": "with the last beat",
+        },
+        "result": {
+            "name": program.stages[-1].name,
+            "shape": program.result_shape,
+            "type": program.result_type,
+            "lanes": lanes,
+            "lane_bits": 32,
+            "beats": len(order),
+            "tile_channels": c.och if conv else c.unit,
+            "tile_rows": c.rows,
+            "tile_columns": c.cols,
+            "order": "for each tile of channels, each tile of rows, each tile of columns, each row"
+            " of it, each column of it: the tile's channels, lane 0 first; pixels outside the map"
+            " and beats without a channel are left out, lanes after the last channel mean nothing",
+            "last": "with the last beat",
+        },
+        "memory_words": program.memory_words,
+    }

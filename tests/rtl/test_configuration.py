@@ -1,0 +1,189 @@
+import pytest
+import tomli_w
+
+from hiddenite.golden.errors import InputError
+from hiddenite.rtl.configuration import PRESETS, Configuration
+
+SIZES = {"ich": 8, "och": 4, "activation_words": 64, "tile_words": 32}
+
+
+def power(name, high, value, note="", low=1):
+    return name, value, f"{name} must be a power of two from {low} to {high}{note}, not {value}"
+
+
+def span(name, low, high, value, note=""):
+    return name, value, f"{name} must be {low} to {high}{note}, not {value}"
+
+
+RULES = [
+    power("ich", 32, 0),
+    power("ich", 32, 12),
+    power("ich", 32, 64),
+    power("ich", 32, -4),
+    power("och", 64, 0),
+    power("och", 64, 3),
+    power("och", 64, 128),
+    power("rows", 16, 3),
+    power("rows", 16, 32),
+    power("cols", 16, 0),
+    power("cols", 16, 32),
+    power("constructor_lanes", 4, 3, " (och)"),
+    power("constructor_lanes", 4, 8, " (och)"),
+    power("post_lanes", 4, 3, " (the smaller of ich and och)"),
+    power("post_lanes", 4, 8, " (the smaller of ich and och)"),
+    power("program_bits", 64, 4, low=8),
+    power("program_bits", 64, 24, low=8),
+    power("program_bits", 64, 128, low=8),
+    power("activation_words", 1 << 20, 8, low=16),
+    power("activation_words", 1 << 20, 100, low=16),
+    power("activation_words", 1 << 20, 1 << 21, low=16),
+    power("tile_words", 1 << 16, 8, low=16),
+    power("tile_words", 1 << 16, 1 << 17, low=16),
+    span("activation_ports", 1, 2, 0),
+    span("activation_ports", 1, 2, 3),
+    span("accumulator_bits", 12, 32, 11),
+    span("accumulator_bits", 12, 32, 33),
+    span("pool_bits", 8, 20, 7, " (accumulator_bits)"),
+    span("pool_bits", 8, 20, 21, " (accumulator_bits)"),
+    span("timeout_cycles", 0, 2**32 - 1, -1),
+    span("timeout_cycles", 0, 2**32 - 1, 2**32),
+    (
+        "adder_tree",
+        "carry",
+        "adder_tree must be 'registered' or 'combinational', not 'carry'",
+    ),
+    ("adder_tree", 1, "adder_tree must be a string, not 1"),
+    ("ich", 8.0, "ich must be an integer, not 8.0"),
+    ("rows", True, "rows must be an integer, not True"),
+    ("tile_words", "32", "tile_words must be an integer, not '32'"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "rule"), RULES)
+def test_a_broken_rule_is_named(name, value, rule):
+    with pytest.raises(InputError) as caught:
+        Configuration(**(SIZES | {name: value}))
+    assert str(caught.value) == f"configuration: {rule}"
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"ich": 1, "och": 1, "activation_words": 16, "tile_words": 16, "timeout_cycles": 0},
+        {"ich": 32, "och": 64, "rows": 16, "cols": 16, "post_lanes": 32, "constructor_lanes": 64},
+        {"program_bits": 64, "accumulator_bits": 32, "pool_bits": 32, "activation_words": 1 << 20},
+        {"accumulator_bits": 12, "pool_bits": 12, "tile_words": 1 << 16, "activation_ports": 1},
+    ],
+)
+def test_limits_are_allowed(limits):
+    c = Configuration(**(SIZES | limits))
+    for name, value in limits.items():
+        assert getattr(c, name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "elements", "memory"),
+    [
+        ("tiny", 64, 16 << 10),
+        ("up5k", 128, 128 << 10),
+        ("ecp5-25f", 512, 64 << 10),
+        ("asic", 4096, 1 << 20),
+    ],
+)
+def test_presets(name, elements, memory):
+    c = Configuration.load(name)
+    assert c is PRESETS[name]
+    assert (c.processing_elements, c.activation_bytes) == (elements, memory)
+
+
+def test_derived_sizes():
+    c = Configuration(**SIZES, rows=2, cols=4)
+    assert (c.banks, c.processing_elements, c.unit) == (8, 256, 4)
+    assert (c.address_bits, c.coordinate_bits) == (6, 10)
+    assert c.activation_bytes == 64 * 8 * 8
+    assert c.tree_levels == 3
+    assert Configuration(**SIZES, adder_tree="combinational").tree_levels == 0
+
+
+def test_fingerprint_is_that_of_what_programs_depend_on():
+    base = Configuration(**SIZES)
+    for same in (
+        {},
+        {"activation_ports": 1},
+        {"adder_tree": "combinational"},
+        {"timeout_cycles": 9},
+    ):
+        assert Configuration(**SIZES, **same).fingerprint == base.fingerprint
+    others = [
+        {"ich": 16},
+        {"och": 8},
+        {"rows": 2},
+        {"cols": 2},
+        {"constructor_lanes": 2},
+        {"post_lanes": 2},
+        {"program_bits": 16},
+        {"activation_words": 128},
+        {"tile_words": 64},
+        {"accumulator_bits": 21},
+        {"pool_bits": 17},
+    ]
+    prints = {Configuration(**(SIZES | other)).fingerprint for other in others}
+    assert len(prints | {base.fingerprint}) == len(others) + 1
+    assert 0 <= base.fingerprint < 1 << 32
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Loads a configuration file with the given bytes; returns it and the file's path."""
+    path = tmp_path / "engine.toml"
+
+    def write(content):
+        path.write_bytes(content)
+        return Configuration.load(str(path))
+
+    write.path = path
+    return write
+
+
+def test_a_file_is_loaded(load):
+    values = SIZES | {"rows": 2, "adder_tree": "combinational"}
+    assert load(tomli_w.dumps(values).encode()) == Configuration(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (SIZES | {"lanes": 2}, "configuration {path}: unknown key 'lanes'"),
+        *(
+            (
+                {k: v for k, v in SIZES.items() if k != key},
+                f"configuration {{path}}: key {key!r} is missing",
+            )
+            for key in SIZES
+        ),
+    ],
+)
+def test_a_file_with_wrong_keys_is_refused(load, values, message):
+    with pytest.raises(InputError) as caught:
+        load(tomli_w.dumps(values).encode())
+    assert str(caught.value) == message.format(path=load.path)
+
+
+@pytest.mark.parametrize("content", [b"ich = ", b"\xff\xfe"])
+def test_a_file_that_is_not_toml_is_refused(load, content):
+    with pytest.raises(InputError) as caught:
+        load(content)
+    assert str(caught.value).startswith(f"configuration {load.path}: not TOML: ")
+
+
+def test_a_rule_holds_in_files_too(load):
+    with pytest.raises(InputError, match="ich must be a power of two from 1 to 32, not 5"):
+        load(tomli_w.dumps(SIZES | {"ich": 5}).encode())
+
+
+def test_a_name_that_is_nothing_is_refused():
+    with pytest.raises(InputError) as caught:
+        Configuration.load("huge")
+    assert str(caught.value) == (
+        "configuration: must be a preset (tiny, up5k, ecp5-25f, asic) or a TOML file, not 'huge'"
+    )

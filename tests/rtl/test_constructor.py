@@ -1,0 +1,131 @@
+import random
+
+import numpy as np
+import pytest
+from rtl_helpers import (
+    CONFIGURATIONS,
+    construction_fields,
+    integers,
+    random_masks,
+    simulate,
+    weight_words,
+)
+
+from hiddenite.compiler.mask_stream import MaskStream
+from hiddenite.rtl.constructor import Constructor
+
+SEED = 0x12345678
+
+
+class Bench:
+    """Constructs layers as the program reader does, and keeps a model of the tile buffer."""
+
+    def __init__(self, c, rng, program=()):
+        self.c, self.rng = c, rng
+        self.dut = Constructor(c)
+        stream = MaskStream(c)
+        self.layers = []
+        for index, mask in enumerate(program):
+            code, tiles = stream.add(mask)
+            fields = construction_fields(c, mask, SEED, index, code.parameter)
+            assert tiles == fields["tiles_last"] + 1
+            self.layers.append((fields, weight_words(c, mask, SEED, index)))
+        self.mask_words = iter(stream.words())
+        self.memory = {}
+        self.held, self.base = [], 0
+
+    async def cycle(self, ctx):
+        """One cycle; what the lanes write goes into the model."""
+        for lane, port in enumerate(self.dut.writes):
+            if ctx.get(port.enable):
+                channel = ctx.get(port.slice) * self.c.constructor_lanes + lane
+                self.memory[channel, ctx.get(port.address)] = ctx.get(port.data)
+        await ctx.tick()
+
+    async def pulse(self, ctx, signal):
+        ctx.set(signal, 1)
+        await self.cycle(ctx)
+        ctx.set(signal, 0)
+
+    async def release(self, ctx):
+        """Release the oldest tile, whose words must still be there."""
+        base, words = self.held.pop(0)
+        for channel, own in enumerate(words):
+            for at, word in enumerate(own):
+                assert self.memory[channel, (base + at) % self.c.tile_words] == word
+        ctx.set(self.dut.release_words, len(words[0]))
+        await self.pulse(ctx, self.dut.release)
+
+    def room(self, size):
+        used = sum(len(words[0]) for _, words in self.held)
+        return len(self.held) < 2 and used + size <= self.c.tile_words
+
+    async def feed(self, ctx, words):
+        """Give the words that the compiler dealt to a tile: no more and no fewer are taken."""
+        dut, taken = self.dut, 0
+        while not ctx.get(dut.complete):
+            offered = taken < len(words) and self.rng.random() < 0.8
+            ctx.set(dut.i.valid, offered)
+            ctx.set(dut.i.payload, words[taken] if taken < len(words) else 0)
+            taken += offered and ctx.get(dut.i.ready)
+            await self.cycle(ctx)
+        ctx.set(dut.i.valid, 0)
+        assert taken == len(words)
+
+    async def run(self, ctx):
+        """Construct the program, releasing tiles when there is no room, and sometimes before."""
+        dut, och = self.dut, self.c.och
+        await self.pulse(ctx, dut.clear)
+        for fields, words in self.layers:
+            ctx.set(dut.layer, fields)
+            await self.pulse(ctx, dut.start_layer)
+            for first in range(0, len(words), och):
+                own = words[first : first + och]
+                size = fields["tile_words"]
+                while True:
+                    assert ctx.get(dut.room) == self.room(size)
+                    if self.room(size) and (not self.held or self.rng.random() < 0.7):
+                        break
+                    await self.release(ctx)
+                ctx.set(dut.channels, len(own))
+                await self.pulse(ctx, dut.start_tile)
+                self.held.append((self.base, own))
+                self.base = (self.base + size) % self.c.tile_words
+                await self.feed(ctx, integers(next(self.mask_words)))
+        while self.held:
+            await self.release(ctx)
+        assert next(self.mask_words, None) is None
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_tiles_of_many_layers(name):
+    """The tile buffer gets golden masks and signs from the words that the compiler deals."""
+    c = CONFIGURATIONS[name]
+    bench = Bench(c, random.Random(6), random_masks(np.random.default_rng(len(name)), c))
+    simulate(bench.dut, bench.run)
+
+
+def test_large_tiles_wait_for_room():
+    """Tiles of more than half of the buffer are there one at a time, and wrap around its end."""
+    c = CONFIGURATIONS["square"]
+    rng = np.random.default_rng(8)
+    masks = [rng.random((9, 3, 3, channels)) < 0.3 for channels in (16, 28)]
+    bench = Bench(c, random.Random(7), masks)
+    assert [fields["tile_words"] for fields, _ in bench.layers] == [36, 63]
+    simulate(bench.dut, bench.run)
+
+
+def test_clear_forgets_the_program_before():
+    """A second program on the same hardware, after the bits that the first one left behind."""
+    c = CONFIGURATIONS["more_och"]
+    rng = np.random.default_rng(9)
+    first = Bench(c, random.Random(1), [rng.random((5, 1, 1, 3)) < 0.5])
+    second = Bench(c, random.Random(2), random_masks(rng, c, 3))
+    second.dut = first.dut
+
+    async def run(ctx):
+        await first.run(ctx)
+        second.base = first.base
+        await second.run(ctx)
+
+    simulate(first.dut, run)

@@ -1,0 +1,120 @@
+import random
+
+import numpy as np
+import pytest
+from rtl_helpers import join, simulate
+
+from hiddenite.golden.rice import RiceCode
+from hiddenite.rtl.mask_expander import WINDOW_BITS, MaskExpander
+
+
+def words_of_bits(bits, width):
+    bits = np.append(bits, np.zeros(-len(bits) % width, np.uint8))
+    return [join(word, 1) for word in bits.reshape(-1, width)]
+
+
+def expand(program_bits, parameter, words, count, rng=None, clear_after=None):
+    """Run the expander; return ``count`` pieces and the number of words that it has taken."""
+    dut = MaskExpander(program_bits)
+    pieces, taken = [], 0
+
+    async def bench(ctx):
+        nonlocal taken
+        ctx.set(dut.parameter, parameter)
+        cycles = 0
+        while True:
+            cycles += 1
+            more = len(pieces) < count
+            chance = rng.random() if rng else 1
+            ctx.set(dut.take, more and ctx.get(dut.valid) and (rng is None or rng.random() < 0.6))
+            ctx.set(dut.i.valid, chance > 0.4)
+            ctx.set(dut.i.payload, words[taken] if taken < len(words) else 0)
+            if ctx.get(dut.take):
+                pieces.append((ctx.get(dut.run), ctx.get(dut.keep)))
+            await ctx.delay(0)
+            moved = ctx.get(dut.i.ready) and ctx.get(dut.i.valid)
+            # A last look at an expander that no longer moves.
+            if not more and ctx.get(dut.full) and not ctx.get(dut.take):
+                assert not moved
+                break
+            taken += moved
+            await ctx.tick()
+
+    simulate(dut, bench)
+    return pieces, taken
+
+
+def mask_of_pieces(pieces, count):
+    mask, position = np.zeros(count, bool), 0
+    for run, keep in pieces:
+        position += run
+        if keep and position < count:
+            mask[position] = True
+        position += keep
+    assert position >= count
+    return mask
+
+
+@pytest.mark.parametrize("program_bits", [8, 16, 32, 64])
+@pytest.mark.parametrize("parameter", range(RiceCode.MAX_PARAMETER + 1))
+def test_pieces_are_those_of_the_golden_code(program_bits, parameter):
+    rng = np.random.default_rng(parameter)
+    mask = rng.random(150 << parameter // 2) < 0.8 / (1 << parameter // 2)
+    code = RiceCode(parameter).encode(mask)
+    words = words_of_bits(code.bits(), program_bits)
+    stalls = random.Random(program_bits)
+    pieces, _ = expand(program_bits, parameter, words, len(code.value), stalls)
+    assert len(pieces) == len(code.value)
+    assert (mask_of_pieces(pieces, len(mask)) == mask).all()
+    starts = np.cumsum([0] + [run + keep for run, keep in pieces])[:-1]
+    assert starts.tolist() == code.start.tolist()
+
+
+@pytest.mark.parametrize("program_bits", [8, 16, 32, 64])
+def test_words_taken_depend_on_the_code_only(program_bits):
+    mask = np.random.default_rng(1).random(300) < 0.4
+    code = RiceCode(1).encode(mask)
+    words = words_of_bits(code.bits(), program_bits)
+    for count in (1, 2, 40, 41, len(code.value)):
+        used = int(code.length[:count].sum())
+        # A full window after these bits, and at least a byte in the hold.
+        expected = (used + WINDOW_BITS) // 8 // (program_bits // 8) + 1
+        for rng in (None, random.Random(1), random.Random(2), random.Random(3)):
+            _, taken = expand(program_bits, 1, words, count, rng)
+            assert taken == expected
+
+
+def test_a_piece_a_cycle():
+    """Runs of 0 with parameter 0 are pieces of one bit: nothing waits for the window."""
+    dut = MaskExpander(8)
+
+    async def bench(ctx):
+        ctx.set(dut.i.valid, 1)
+        await ctx.tick().until(dut.valid)
+        ctx.set(dut.take, 1)
+        for _ in range(100):
+            assert ctx.get(dut.valid)
+            await ctx.tick()
+
+    simulate(dut, bench)
+
+
+def test_clear_forgets_everything():
+    dut = MaskExpander(16)
+
+    async def bench(ctx):
+        ctx.set(dut.i.payload, 0xFFFF)
+        ctx.set(dut.i.valid, 1)
+        await ctx.tick().until(dut.full)
+        ctx.set(dut.i.valid, 0)
+        ctx.set(dut.clear, 1)
+        await ctx.tick()
+        ctx.set(dut.clear, 0)
+        await ctx.tick().repeat(4)
+        assert not ctx.get(dut.valid) and not ctx.get(dut.full) and ctx.get(dut.i.ready)
+        ctx.set(dut.i.payload, 0b0111)  # a run of 3, then runs of 0
+        ctx.set(dut.i.valid, 1)
+        await ctx.tick().until(dut.valid)
+        assert (ctx.get(dut.run), ctx.get(dut.keep)) == (3, 1)
+
+    simulate(dut, bench)

@@ -1,0 +1,54 @@
+import random
+
+import pytest
+from rtl_helpers import CONFIGURATIONS, simulate, split
+
+from hiddenite.rtl.tile_buffer import TileBuffer
+
+LATENCY = 2
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_every_word_comes_back(name):
+    c = CONFIGURATIONS[name]
+    rng = random.Random(1)
+    dut = TileBuffer(c)
+    lanes = c.constructor_lanes
+    content = [[rng.getrandbits(2 * c.ich) for _ in range(c.tile_words)] for _ in range(c.och)]
+
+    async def write(ctx):
+        todo = [
+            [(part, a) for part in range(c.och // lanes) for a in range(c.tile_words)]
+            for _ in range(lanes)
+        ]
+        for places in todo:
+            rng.shuffle(places)
+        while any(todo):
+            for lane, places in enumerate(todo):
+                port = dut.writes[lane]
+                enable = bool(places) and rng.random() < 0.8
+                ctx.set(port.enable, enable)
+                # What stands beside a port that is not enabled must not matter.
+                part, address = places.pop() if enable else (0, 0)
+                ctx.set(port.slice, part)
+                ctx.set(port.address, address)
+                word = content[part * lanes + lane][address]
+                ctx.set(port.data, word if enable else ~word)
+            await ctx.tick()
+        for port in dut.writes:
+            ctx.set(port.enable, 0)
+
+    async def bench(ctx):
+        await write(ctx)
+        asked = []
+        for _ in range(3 * c.tile_words):
+            if len(asked) >= LATENCY:
+                words = [words[asked[-LATENCY]] for words in content]
+                masks, signs = ctx.get(dut.masks), ctx.get(dut.signs)
+                assert split(masks, c.ich, c.och) == [w & ((1 << c.ich) - 1) for w in words]
+                assert split(signs, c.ich, c.och) == [w >> c.ich for w in words]
+            asked.append(rng.randrange(c.tile_words))
+            ctx.set(dut.address, asked[-1])
+            await ctx.tick()
+
+    simulate(dut, bench)

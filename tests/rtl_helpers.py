@@ -1,0 +1,208 @@
+"""What the tests of the hardware's blocks share: configurations, simulation, streams, descriptors."""
+
+import zlib
+
+import numpy as np
+from amaranth.sim import Simulator
+
+from hiddenite.compiler.compile import compile_network
+from hiddenite.golden.network import Conv, Input, Network
+from hiddenite.golden.weights import channel_key, signs
+from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.program import ConstructionDescriptor, LayerDescriptor, Opcode, words_of
+
+_SMALL = {"activation_words": 512, "tile_words": 64}
+
+CONFIGURATIONS = {
+    "single": Configuration(ich=1, och=1, activation_ports=1, **_SMALL),
+    "tall": Configuration(
+        ich=1, och=4, rows=4, constructor_lanes=2, program_bits=16, activation_ports=1, **_SMALL
+    ),
+    "square": Configuration(
+        ich=4, och=4, rows=2, cols=2, constructor_lanes=4, post_lanes=4, program_bits=64, **_SMALL
+    ),
+    "more_och": Configuration(
+        ich=2, och=8, cols=4, constructor_lanes=1, post_lanes=2, accumulator_bits=18, **_SMALL
+    ),
+    "more_ich": Configuration(
+        ich=8, och=2, rows=2, constructor_lanes=2, program_bits=32, adder_tree="combinational",
+        **_SMALL,
+    ),
+}  # fmt: skip
+"""Every special case of a size occurs: 1, och above and below ich, rows unlike columns, both adder
+trees, one and two ports, every program width."""
+
+
+def simulate(component, *benches, limit=50_000):
+    """Run test benches, coroutine functions of a context, until all have returned.
+
+    Raises
+    ------
+    TimeoutError
+        After ``limit`` cycles.
+    """
+
+    simulator = Simulator(component)
+    simulator.add_clock(1e-6)
+    for bench in benches:
+        simulator.add_testbench(bench)
+    edges = 0
+    while simulator.advance():
+        edges += 1
+        if edges > 2 * limit:
+            raise TimeoutError(f"{type(component).__name__}: not done after {limit} cycles")
+
+
+async def idle(ctx, rng, chance):
+    """Wait a random number of cycles; none with a chance of 0."""
+    while rng is not None and rng.random() < chance:
+        await ctx.tick()
+
+
+async def send(ctx, port, payloads, rng=None, chance=0.4):
+    """Send payloads into a stream, with random gaps if there is an ``rng``."""
+    for payload in payloads:
+        await idle(ctx, rng, chance)
+        ctx.set(port.payload, payload)
+        ctx.set(port.valid, 1)
+        await ctx.tick().until(port.ready)
+        ctx.set(port.valid, 0)
+
+
+async def receive(ctx, port, count, rng=None, chance=0.4):
+    """Return so many payloads from a stream, with random stalls if there is an ``rng``."""
+    payloads = []
+    for _ in range(count):
+        await idle(ctx, rng, chance)
+        ctx.set(port.ready, 1)
+        (payload,) = await ctx.tick().sample(port.payload).until(port.valid)
+        ctx.set(port.ready, 0)
+        payloads.append(payload)
+    return payloads
+
+
+def integers(words):
+    """Words of a NumPy array as Python's integers, which Amaranth takes."""
+    return [int(word) for word in words]
+
+
+def split(value, width, count):
+    """A value's ``count`` fields of ``width`` bits, the lowest first."""
+    return [value >> i * width & ((1 << width) - 1) for i in range(count)]
+
+
+def join(values, width):
+    """The value whose fields of ``width`` bits, the lowest first, are these."""
+    return sum((int(v) & ((1 << width) - 1)) << i * width for i, v in enumerate(values))
+
+
+def random_conv(rng, channels, out_channels, kernel=(1, 1), density=0.4, **fields):
+    """A conv called "conv" of the image with a random mask."""
+    fields = {
+        "name": "conv",
+        "input": "image",
+        "index": 3,
+        "mask": rng.random((out_channels, *kernel, channels)) < density,
+        "scale": rng.integers(-3000, 3000, out_channels).astype(np.int16),
+        "bias": rng.integers(-200, 200, out_channels).astype(np.int32),
+        "shift": 8,
+    } | fields
+    return Conv(out_channels=out_channels, kernel=kernel, **fields)
+
+
+def network_of(shape, *layers, seed=11):
+    """A network whose image has this shape."""
+    image = Input(name="image", height=shape[0], width=shape[1], channels=shape[2])
+    return Network(name="test", seed=seed, input=image, layers=layers)
+
+
+def compiled(shape, *layers, c):
+    """The program of such a network."""
+    return compile_network(network_of(shape, *layers), c)
+
+
+def packets(words, c):
+    """The packets that a program begins with, up to its first tile, without their CRCs."""
+    at, out = 0, []
+    sizes = {
+        Opcode.LAYER: 1 + words_of(LayerDescriptor(c), c.program_bits),
+        Opcode.CONV: 1
+        + words_of(ConstructionDescriptor(c), c.program_bits)
+        + words_of(LayerDescriptor(c), c.program_bits),
+    }
+    size = 64 // c.program_bits
+    while True:
+        out.append(integers(words[at : at + size]))
+        at += size
+        at += len(crc(out[-1], c))
+        if int(words[at]) not in sizes:
+            return out
+        size = sizes[int(words[at])]
+
+
+def crc(packet, c):
+    """The words that close a packet."""
+    size = c.program_bits // 8
+    value = zlib.crc32(b"".join(word.to_bytes(size, "little") for word in packet))
+    return split(value, c.program_bits, max(1, 32 // c.program_bits))
+
+
+def layer_descriptors(program):
+    """Layer descriptors (as integers) of a program, up to its first conv's."""
+    c = program.configuration
+    size = words_of(LayerDescriptor(c), c.program_bits)
+    return [join(packet[-size:], c.program_bits) for packet in packets(program.words, c)[1:]]
+
+
+def construction_fields(c, mask, seed, index, parameter):
+    """Fields of a conv's `ConstructionDescriptor`, straight from their description."""
+    out_channels, height, width, channels = mask.shape
+    groups = -(-channels // c.ich)
+    return {
+        "key": int(channel_key(seed, index, 0)),
+        "parameter": parameter,
+        "rows_last": height - 1,
+        "segments_last": width - 1,
+        "words_last": groups - 1,
+        "tail_last": (channels - 1) % c.ich,
+        "tile_words": height * width * groups,
+        "tiles_last": -(-out_channels // c.och) - 1,
+        "channels_last": (out_channels - 1) % c.och,
+    }
+
+
+def weight_words(c, mask, seed, index):
+    """Words of masks and signs of each output channel as the tile buffer has them."""
+    negative = signs(seed, index, mask.shape) < 0
+    fill = [(0, 0)] * 3 + [(0, -mask.shape[3] % c.ich)]
+    kept, negative = (np.pad(bits, fill) for bits in (mask, mask & negative))
+    return [
+        [
+            join(m, 1) | join(s, 1) << c.ich
+            for m, s in zip(own.reshape(-1, c.ich), its.reshape(-1, c.ich), strict=True)
+        ]
+        for own, its in zip(kept, negative, strict=True)
+    ]
+
+
+CONV_SHAPES = [
+    (3, 1, 1, 1),
+    (9, 3, 3, 3),
+    (5, 2, 5, 7),
+    (4, 1, 1, 33),
+    (17, 1, 3, 2),
+    (2, 3, 1, 16),
+    (6, 3, 2, 5),
+    (8, 1, 1, 8),
+]
+"""Shapes of masks (O, KH, KW, C) that fill words, sign words and tiles in every way."""
+
+
+def random_masks(rng, c, count=8):
+    """Masks of convs, sparse and dense, empty and full, that fit a configuration."""
+    densities = rng.permutation([0.0, 0.02, 0.1, 0.3, 0.5, 0.9, 1.0, 0.3])
+    masks = [rng.random(s) < d for s, d in zip(CONV_SHAPES, densities, strict=True)]
+    fits = [
+        m for m in masks if m.shape[1] * m.shape[2] * -(-m.shape[3] // c.ich) <= c.tile_words
+    ]
+    return [fits[i] for i in rng.permutation(len(fits))[:count]]
