@@ -58,7 +58,7 @@ def load_demo() -> tuple[Network, np.ndarray, np.ndarray]:
     help="Directory for the Verilog (default: hiddenite-demo).",
 )
 def demo(selected: Selected, count: int, simulator: str, directory: Path) -> int:
-    """Recognise handwritten digits on simulated hardware.
+    """Recognise digits on simulated hardware.
 
     Generates Verilog, compiles a trained network for it, and compares the results of the simulated
     hardware with the golden model bit by bit.

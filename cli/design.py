@@ -63,7 +63,11 @@ def write_design(directory: Path, selected: Selected, steps: Steps) -> str:
     help="Directory, made if it is not there (default: the current one).",
 )
 def generate_command(selected: Selected, directory: Path) -> None:
-    """Write the Verilog of a configuration, and the configuration."""
+    """Write the Verilog of a configuration.
+
+    Writes DIR/hiddenite.v, whose top module is hiddenite, and DIR/configuration.toml, which
+    --config takes.
+    """
     with Steps() as steps:
         verilog = write_design(directory, selected, steps)
     size = files_size(len(verilog.encode()))
@@ -97,5 +101,5 @@ def _facts(c: Configuration) -> dict[str, int | str]:
         "activation_bytes": c.activation_bytes,
         "tile_bytes": c.tile_words * c.och * c.ich * 2 // 8,
         **values,
-        "fingerprint": f"{c.fingerprint:08x}",
+        "fingerprint": f"0x{c.fingerprint:08x}",
     }

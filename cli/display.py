@@ -91,7 +91,8 @@ def pictures(images: np.ndarray, captions: Sequence[str]) -> None:
     """
     out = console()
     shades = _SHADES_ASCII if out.options.ascii_only else _SHADES
-    levels = images.astype(np.int64) * len(shades) // (int(images.max()) + 1)
+    brightest = max(1, int(images.max()))
+    levels = (images.astype(np.int64) * (len(shades) - 1) + brightest // 2) // brightest
     for y in range(images.shape[1]):
         out.print("   ".join("".join(shades[v] * 2 for v in image[y]) for image in levels))
     out.print("   ".join(caption.ljust(2 * images.shape[2]) for caption in captions))

@@ -145,8 +145,8 @@ def make_directory(path: Path) -> Iterator[Path]:
     InputError
         There can be no directory.
     """
-    new = not path.exists()
     try:
+        new = not path.exists()
         path.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be made a directory: {error.strerror}") from None

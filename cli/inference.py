@@ -47,7 +47,10 @@ def class_name(network: Network, number: int) -> str:
 def infer_command(
     network: Network, images_path: Path, result_path: Path | None, as_json: bool
 ) -> None:
-    """Run a network on images in NumPy: the golden model, without hardware."""
+    """Run a network in NumPy, the golden model.
+
+    IMAGES is a uint8 array, N x height x width x channels.
+    """
     images = load_images(images_path, network)
     with _optional_output(result_path) as result_file, Steps() as steps:
         step = "compute the golden model"
@@ -109,7 +112,10 @@ def simulate(
     result_path: Path | None,
     as_json: bool,
 ) -> int:
-    """Run a network on images on the generated Verilog, and compare with the golden model.
+    """Run a network on the simulated Verilog.
+
+    The Verilog of the configuration is generated, and its results are compared with the golden
+    model. IMAGES is a uint8 array, N x height x width x channels.
 
     Exit status 0 means that every bit is equal; 1 that something differs: then the first wrong
     layer, position and channel are named, and no RESULT.npy is written.

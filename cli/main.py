@@ -5,9 +5,11 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 
 import click
+from amaranth.hdl import UnusedElaboratable
 
 from hiddenite.cli import demonstration, design, inference, programs
 from hiddenite.cli.display import clean
@@ -21,8 +23,11 @@ _BROKEN_PIPE = 141
 _TERMINATED = 143
 
 
-class _Ended(Exception):
-    """Something from outside ends the command; carries the exit status."""
+class _Ended(BaseException):
+    """Something from outside ends the command; carries the exit status.
+
+    Not an `Exception`, so that nothing on its way takes it for an error of its own.
+    """
 
 
 class _Commands(click.Group):
@@ -109,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(status: int, message: str, log: Sequence[str] = ()) -> int:
+    # What Amaranth says of a design that was given up half-way is no news.
+    warnings.simplefilter("ignore", UnusedElaboratable)
     with contextlib.suppress(OSError):
         print(f"hiddenite: {clean(message)}", *log, sep="\n", file=sys.stderr)
     return status

@@ -34,7 +34,7 @@ def _compile(network: Network, selected: Selected) -> Program:
 @config_option
 @json_option
 def estimate_command(network: Network, selected: Selected, as_json: bool) -> None:
-    """Estimate the cycles of a network, layer by layer."""
+    """Estimate cycles, layer by layer."""
     program = _compile(network, selected)
     result = estimate(program)
     if as_json:
@@ -99,11 +99,14 @@ def _estimate_facts(
     type=click.Path(path_type=Path),
     metavar="PROGRAM",
     required=True,
-    help="File for the bytes of the program stream; PROGRAM.json tells a host how to use them.",
+    help="File for the program.",
 )
 @json_option
 def compile_command(network: Network, selected: Selected, path: Path, as_json: bool) -> None:
-    """Compile a network into a program for an engine."""
+    """Compile a network for a configuration.
+
+    Writes the bytes of the program stream, and PROGRAM.json, which tells a host how to use them.
+    """
     beside = output_beside(path, ".json")
     with output(path) as program_file, output(beside) as facts_file:
         program = _compile(network, selected)
@@ -136,7 +139,7 @@ def _program_facts(network: Network, program: Program) -> dict[str, object]:
         "network": network.name,
         "classes": network.classes,
         "configuration": asdict(c),
-        "fingerprint": c.fingerprint,
+        "fingerprint": f"0x{c.fingerprint:08x}",
         "program": {
             "words": len(program.words),
             "word_bits": c.program_bits,

@@ -76,7 +76,8 @@ def compile_network(network: Network, c: Configuration) -> Program:
         result_type=network.types[last.name],
         stages=stages,
         memory_words=plan.used,
-        mask_words=sum(map(len, tile_words)),
+        mask_words=[len(words) for words in tile_words],
+        construction_cycles=masks.cycles(),
         weights=weights,
         mask_entropy=entropy,
     )

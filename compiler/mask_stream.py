@@ -6,6 +6,8 @@ from hiddenite.golden.rice import RiceCode
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.mask_expander import WINDOW_BITS
 
+from .construction import construction_cycles
+
 __all__ = ["MaskStream"]
 
 
@@ -27,6 +29,7 @@ class MaskStream:
         self._length = np.zeros(c.constructor_lanes, np.int64)
         # Bits that each lane has used at the end of each tile.
         self._used: list[np.ndarray] = []
+        self._layers: list[tuple[np.ndarray, RiceCode, np.ndarray, int]] = []
 
     def add(self, mask: np.ndarray) -> tuple[RiceCode, int]:
         """Append a layer's mask, boolean, O x KH x KW x C.
@@ -42,6 +45,7 @@ class MaskStream:
         tiles = -(-len(mask) // c.och)
         masks = [rows[lane::lanes].reshape(-1) for lane in range(lanes)]
         code = RiceCode.best(masks)
+        self._layers.append((mask, code, self._length.copy(), tiles))
         used = np.zeros((tiles, lanes), np.int64)
         share = c.och // lanes * rows.shape[1]
         for lane, own in enumerate(masks):
@@ -54,14 +58,18 @@ class MaskStream:
         self._used.extend(used)
         return code, tiles
 
+    def _taken(self) -> np.ndarray:
+        """Words that each lane has taken at the end of each tile, tiles x lanes."""
+        moved = (np.array(self._used) + WINDOW_BITS) // 8
+        return moved // (self.c.program_bits // 8) + 1
+
     def words(self) -> list[np.ndarray]:
         """Words of each tile, in the order in which the lanes take them (uint64)."""
         c = self.c
         word_bytes = c.program_bits // 8
         if not self._used:
             return []
-        moved = (np.array(self._used) + WINDOW_BITS) // 8
-        taken = moved // word_bytes + 1
+        taken = self._taken()
         lanes = []
         for lane in range(c.constructor_lanes):
             bits = np.concatenate([*self._bits[lane], np.zeros(0, np.uint8)])
@@ -82,6 +90,17 @@ class MaskStream:
             tiles.append(all_words[order].astype(np.uint64))
             before = after
         return tiles
+
+    def cycles(self) -> list[int]:
+        """Cycles that the constructor takes for each tile, from its start until it is complete."""
+        cycles, first = [], 0
+        taken = self._taken() if self._used else np.zeros((0, self.c.constructor_lanes), np.int64)
+        before = np.zeros(self.c.constructor_lanes, np.int64)
+        for mask, code, used, tiles in self._layers:
+            own = taken[first : first + tiles]
+            cycles += construction_cycles(mask, code, used, own, before, self.c)
+            before, first = own[-1], first + tiles
+        return cycles
 
     @property
     def code_bits(self) -> int:

@@ -28,8 +28,10 @@ class Program:
         What the engine does.
     memory_words : int
         Words used in each activation bank.
-    mask_words : int
-        Words of the program that carry masks.
+    mask_words : list of int
+        Words that carry masks, for each tile of output channels of each conv in turn.
+    construction_cycles : list of int
+        Cycles that the constructor takes for each of these tiles when the words do not stall.
     weights : int
         Number of weights of the network's layers in the program, kept or not.
     mask_entropy : float
@@ -43,7 +45,8 @@ class Program:
     result_type: str
     stages: list[Stage]
     memory_words: int
-    mask_words: int
+    mask_words: list[int]
+    construction_cycles: list[int]
     weights: int
     mask_entropy: float
 
@@ -56,7 +59,7 @@ class Program:
     @property
     def mask_bits(self) -> int:
         """Bits of the program that carry masks, filling included."""
-        return self.mask_words * self.configuration.program_bits
+        return sum(self.mask_words) * self.configuration.program_bits
 
     def image_beats(self, image: np.ndarray) -> np.ndarray:
         """Beats of the image stream for one image, uint8, beats x post_lanes."""

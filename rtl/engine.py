@@ -26,7 +26,12 @@ from .store import Store
 from .tile_buffer import TileBuffer
 from .window import Window
 
-__all__ = ["Engine", "State"]
+__all__ = ["Engine", "State", "queue_depth"]
+
+
+def queue_depth(c: Configuration) -> int:
+    """Words of the queue of layer descriptors: at least two descriptors."""
+    return 1 << ceil_log2(2 * words_of(LayerDescriptor(c), c.program_bits))
 
 
 class State:
@@ -129,7 +134,7 @@ class Engine(wiring.Component):
         # Layer queue: room for two descriptors; the array's side waits until one is found right.
         words = words_of(LayerDescriptor(c), c.program_bits)
         m.submodules.queue = queue = fifo.SyncFIFOBuffered(
-            width=c.program_bits, depth=max(4, 1 << ceil_log2(2 * words))
+            width=c.program_bits, depth=queue_depth(c)
         )
         layers, tiles = Signal(8), Signal(range(4))
         descriptor = Signal(words * c.program_bits)

@@ -2,7 +2,7 @@
 
 ::
 
-    word ─► hold ─► window of 24 bits ─► piece: skip `run` weights, keep one or none
+    word ─► hold ─► window of 32 bits ─► piece: skip `run` weights, keep one or none
             (a byte a cycle)
 
 How many words it takes depends on the code alone, never on when they come, so the compiler knows
@@ -18,8 +18,8 @@ from hiddenite.golden.rice import RiceCode
 
 __all__ = ["RUN_BITS", "WINDOW_BITS", "MaskExpander"]
 
-WINDOW_BITS = 24
-"""Room for the longest piece when the window is no longer refilled."""
+WINDOW_BITS = 32
+"""Twice the longest piece and a little, so that a byte a cycle nearly always keeps up."""
 
 RUN_BITS = RiceCode.MAX_PARAMETER + 3
 
@@ -84,7 +84,7 @@ class MaskExpander(wiring.Component):
             self.full.eq((count > WINDOW_BITS - 8) & (held != 0)),
         ]
         m.d.sync += [
-            window.eq((window >> used) | (Mux(refill, hold[:8], 0) << (count - used)[:5])),
+            window.eq((window >> used) | (Mux(refill, hold[:8], 0) << (count - used)[: len(count)])),
             count.eq(count - used + Mux(refill, 8, 0)),
         ]
         with m.If(refill):

@@ -1,4 +1,4 @@
-"""What the tests of the hardware's blocks share: configurations, simulation, streams, descriptors."""
+"""What tests of single blocks share: configurations, simulation, streams, descriptors."""
 
 import zlib
 
@@ -9,9 +9,16 @@ from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.network import Conv, Input, Network
 from hiddenite.golden.weights import channel_key, signs
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.program import ConstructionDescriptor, LayerDescriptor, Opcode, words_of
+from hiddenite.rtl.program import (
+    ChannelRecord,
+    ConstructionDescriptor,
+    LayerDescriptor,
+    Opcode,
+    Operation,
+    words_of,
+)
 
-_SMALL = {"activation_words": 512, "tile_words": 64}
+_SMALL = {"activation_words": 1024, "tile_words": 64}
 
 CONFIGURATIONS = {
     "single": Configuration(ich=1, och=1, activation_ports=1, **_SMALL),
@@ -121,37 +128,60 @@ def compiled(shape, *layers, c):
     return compile_network(network_of(shape, *layers), c)
 
 
-def packets(words, c):
-    """The packets that a program begins with, up to its first tile, without their CRCs."""
-    at, out = 0, []
-    sizes = {
-        Opcode.LAYER: 1 + words_of(LayerDescriptor(c), c.program_bits),
-        Opcode.CONV: 1
-        + words_of(ConstructionDescriptor(c), c.program_bits)
-        + words_of(LayerDescriptor(c), c.program_bits),
-    }
-    size = 64 // c.program_bits
-    while True:
-        out.append(integers(words[at : at + size]))
-        at += size
-        at += len(crc(out[-1], c))
-        if int(words[at]) not in sizes:
-            return out
-        size = sizes[int(words[at])]
+def packets(program):
+    """The packets of a program without their CRCs, the header first."""
+    c, words = program.configuration, integers(program.words)
+    layer, construction, record = (
+        words_of(layout, c.program_bits)
+        for layout in (LayerDescriptor(c), ConstructionDescriptor(c), ChannelRecord)
+    )
+    mask_words, at, out = iter(program.mask_words), 0, []
+
+    def take(size):
+        nonlocal at
+        out.append(words[at : at + size])
+        at += size + max(1, 32 // c.program_bits)
+
+    take(64 // c.program_bits)
+    for stage in program.stages:
+        conv = stage.operation == Operation.CONV
+        take(1 + conv * construction + layer)
+        for first in range(0, stage.shape[2] if conv else 0, c.och):
+            take(1 + min(c.och, stage.shape[2] - first) * record + next(mask_words))
+    take(1)
+    assert at == len(words)
+    return out
 
 
-def crc(packet, c):
-    """The words that close a packet."""
+def close(packet, c):
+    """A packet with its CRC."""
     size = c.program_bits // 8
     value = zlib.crc32(b"".join(word.to_bytes(size, "little") for word in packet))
-    return split(value, c.program_bits, max(1, 32 // c.program_bits))
+    return packet + split(value, c.program_bits, max(1, 32 // c.program_bits))
 
 
 def layer_descriptors(program):
-    """Layer descriptors (as integers) of a program, up to its first conv's."""
+    """Layer descriptors of a program."""
     c = program.configuration
-    size = words_of(LayerDescriptor(c), c.program_bits)
-    return [join(packet[-size:], c.program_bits) for packet in packets(program.words, c)[1:]]
+    layout = LayerDescriptor(c)
+    size = words_of(layout, c.program_bits)
+    return [
+        layout.from_bits(join(packet[-size:], c.program_bits) & ((1 << layout.size) - 1))
+        for packet in packets(program)[1:-1]
+        if packet[0] != Opcode.TILE
+    ]
+
+
+def word_of_pixel(placed, y, x, group):
+    """Bank and address of a pixel's word, straight from the description of the planes."""
+    layout, c = placed.layout, placed.layout.configuration
+    (qy, phase_y), (qx, phase_x) = (
+        divmod(position, phases) for position, phases in zip((y, x), layout.phases, strict=True)
+    )
+    plane = phase_y * layout.phases[1] + phase_x
+    rows, cols = layout.rows
+    row = (plane * rows + qy // c.rows) * cols + qx // c.cols
+    return qy % c.rows, qx % c.cols, placed.address + row * layout.groups + group
 
 
 def construction_fields(c, mask, seed, index, parameter):
@@ -202,7 +232,5 @@ def random_masks(rng, c, count=8):
     """Masks of convs, sparse and dense, empty and full, that fit a configuration."""
     densities = rng.permutation([0.0, 0.02, 0.1, 0.3, 0.5, 0.9, 1.0, 0.3])
     masks = [rng.random(s) < d for s, d in zip(CONV_SHAPES, densities, strict=True)]
-    fits = [
-        m for m in masks if m.shape[1] * m.shape[2] * -(-m.shape[3] // c.ich) <= c.tile_words
-    ]
+    fits = [m for m in masks if m.shape[1] * m.shape[2] * -(-m.shape[3] // c.ich) <= c.tile_words]
     return [fits[i] for i in rng.permutation(len(fits))[:count]]

@@ -20,9 +20,9 @@ SEED = 0x12345678
 class Bench:
     """Constructs layers as the program reader does, and keeps a model of the tile buffer."""
 
-    def __init__(self, c, rng, program=()):
+    def __init__(self, c, rng, program, dut=None):
         self.c, self.rng = c, rng
-        self.dut = Constructor(c)
+        self.dut = dut or Constructor(c)
         stream = MaskStream(c)
         self.layers = []
         for index, mask in enumerate(program):
@@ -120,8 +120,7 @@ def test_clear_forgets_the_program_before():
     c = CONFIGURATIONS["more_och"]
     rng = np.random.default_rng(9)
     first = Bench(c, random.Random(1), [rng.random((5, 1, 1, 3)) < 0.5])
-    second = Bench(c, random.Random(2), random_masks(rng, c, 3))
-    second.dut = first.dut
+    second = Bench(c, random.Random(2), random_masks(rng, c, 3), first.dut)
 
     async def run(ctx):
         await first.run(ctx)

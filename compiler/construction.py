@@ -1,0 +1,161 @@
+"""How long the constructor takes for each tile: the timing of `hiddenite.rtl.constructor`.
+
+A lane's own work follows from its mask; it is counted once, as if words were always there. How long
+lanes wait for words and for one another is then followed word by word.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hiddenite.golden.rice import Pieces, RiceCode
+from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.mask_expander import WINDOW_BITS
+
+__all__ = ["construction_cycles"]
+
+KEY_CYCLES = 4
+"""From a channel's key to its first weight."""
+
+FIRST_CYCLES = 4
+"""From the first cycle of a tile to its first weight."""
+
+
+class _LaneWork:
+    """One lane's work for a layer, in cycles from the first weight of each tile.
+
+    Positions are numbers of weights before them. A cycle goes by for each word that ends, for each
+    weight that is kept unless it ends a word, for each piece that keeps none, and between rows and
+    channels.
+    """
+
+    def __init__(self, mask: np.ndarray, pieces: Pieces, used: int, words: range, c: Configuration):
+        channels, rows, segments, length = mask.shape
+        flat, count = mask.reshape(-1), mask.size
+        row, size = segments * length, rows * segments * length
+        share = c.och // c.constructor_lanes * size
+        in_segment = np.append(np.arange(c.ich, length, c.ich), length)
+        ends = (np.arange(channels * rows * segments)[:, None] * length + in_segment).reshape(-1)
+        kept = np.flatnonzero(flat)
+        both = ends[flat[ends - 1]]
+        passed = np.append(pieces.start[1:], count)
+        skips = passed[~flat[np.minimum(passed, count) - 1]]
+
+        def work(position: np.ndarray) -> np.ndarray:
+            channel = np.maximum(position - 1, 0) // size
+            return (
+                np.searchsorted(ends, position, "right")
+                + np.searchsorted(kept, position, "left")
+                - np.searchsorted(both, position, "right")
+                + np.searchsorted(skips, position, "right")
+                + np.maximum(position - 1, 0) // row
+                + channel * (KEY_CYCLES - 1)
+            )
+
+        tiles = -(-count // share)
+        begins = np.arange(tiles) * share
+        finish = np.minimum(begins + share, count)
+        # The first weight's cycle, less the cycles between channels that come before it.
+        start = work(begins) + (begins > 0) * KEY_CYCLES
+        first = np.searchsorted(pieces.start, begins)
+        fresh = np.append(pieces.start, -1)[first] == begins
+        self.cycles = work(finish) - start + fresh
+
+        # When each word is first needed, and when its last byte has moved on.
+        word_bytes = c.program_bits // 8
+        tile = pieces.start // share
+        load = work(pieces.start) - start[tile] + fresh[tile]
+        load[first[fresh]] -= 1
+        before = used + np.concatenate([[0], np.cumsum(pieces.length)])
+        byte = -(-(before[:-1] + RiceCode.MAX_PIECE) // 8) - 1
+        number = np.arange(words.start, words.stop)
+        needed = np.searchsorted(byte, number * word_bytes)
+        emptied = np.searchsorted(before, 8 * (number + 1) * word_bytes - WINDOW_BITS) - 1
+        never = np.iinfo(np.int64).max // 2
+        self.need = np.append(load, never)[needed]
+        self.need_tile = np.append(tile, tiles)[needed]
+        self.need_byte = np.minimum(np.append(byte, 0)[needed] - number * word_bytes, word_bytes - 1)
+        self.empty = np.where(emptied < 0, -never, np.append(load, never)[emptied] + 1)
+        self.empty_tile = np.where(emptied < 0, -1, np.append(tile, tiles)[emptied])
+        self.first_word = words.start
+
+
+def construction_cycles(
+    mask: np.ndarray,
+    code: RiceCode,
+    used: np.ndarray,
+    taken: np.ndarray,
+    before: np.ndarray,
+    c: Configuration,
+) -> Iterator[int]:
+    """Cycles from the start of each tile of a layer until all lanes are done with it.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray of bool
+        O x KH x KW x C.
+    code : RiceCode
+    used : numpy.ndarray
+        Bits that each lane has used before the layer.
+    taken : numpy.ndarray
+        Words that each lane has taken at the end of each tile, tiles x lanes.
+    before : numpy.ndarray
+        Words that each lane has taken before the layer.
+    """
+    lanes = c.constructor_lanes
+    size = c.program_bits // 8
+    works = []
+    for lane in range(lanes):
+        own = mask[lane::lanes]
+        if len(own) == 0:
+            works.append(None)
+            continue
+        words = range(int(before[lane]), int(taken[-1, lane]))
+        works.append(
+            _LaneWork(own, code.encode(own.reshape(-1)), int(used[lane]), words, c)
+        )
+    for tile, after in enumerate(taken):
+        yield _tile_cycles(works, tile, [int(n) for n in before], [int(n) for n in after], size)
+        before = after
+
+
+def _tile_cycles(
+    works: list[_LaneWork | None], tile: int, before: list[int], after: list[int], word_bytes: int
+) -> int:
+    """Follow the words of one tile as they are dealt."""
+    lanes = len(works)
+    late = [FIRST_CYCLES] * lanes
+    done = [0] * lanes
+    for lane, work in enumerate(works):
+        if work is not None and tile < len(work.cycles):
+            done[lane] = int(work.cycles[tile])
+        else:
+            done[lane] = -FIRST_CYCLES
+    free = [0] * lanes
+    number = list(before)
+    now, finished, skipped = 0, 0, 0
+    remaining = sum(after) - sum(before)
+    lane = 0
+    while remaining:
+        work, n = works[lane], number[lane]
+        if n < after[lane]:
+            now = max(now, free[lane])
+            remaining -= 1
+            number[lane] = n + 1
+            if work is None or not 0 <= n - work.first_word < len(work.need):
+                free[lane] = now + word_bytes
+            else:
+                i = n - work.first_word
+                if work.need_tile[i] == tile:
+                    wait = now + 2 + int(work.need_byte[i]) - int(work.need[i])
+                    if wait > late[lane]:
+                        late[lane] = wait
+                empty = now + word_bytes
+                if work.empty_tile[i] == tile:
+                    empty = max(empty, int(work.empty[i]) + late[lane])
+                free[lane] = empty
+        else:
+            now = max(now, done[lane] + late[lane])
+        now += 1
+        lane = (lane + 1) % lanes
+    return max(now, *(d + late_ for d, late_ in zip(done, late, strict=True)))

@@ -1,0 +1,242 @@
+"""Cycles of a program before anything is simulated.
+
+The program reader and the array's side are two workers that meet at the layer queue, at the tile
+buffer and at the channel records; their timelines are followed tile by tile. Streams are taken not
+to stall.
+"""
+
+from dataclasses import dataclass
+
+from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.engine import queue_depth
+from hiddenite.rtl.program import (
+    ChannelRecord,
+    ConstructionDescriptor,
+    LayerDescriptor,
+    Operation,
+    words_of,
+)
+
+from .program import Program
+from .schedule import Stage
+
+__all__ = ["Estimate", "LayerEstimate", "estimate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerEstimate:
+    """Cost of one layer.
+
+    Attributes
+    ----------
+    name, operation : str
+        ``operation`` is load, conv, max_pool, avg_pool or copy.
+    shape : (int, int, int)
+        Of the output.
+    cycles : int
+        From the end of the layer before to its own end.
+    bound : str
+        What the layer waits for most: array, constructor, program, post-processor or image.
+    utilisation : float
+        Multiply-accumulates of the layer (pruned weights included) over what the PEs could do in
+        its cycles; 0 for layers without weights.
+    weights : int
+    density : float
+        Share of weights that is kept.
+    mask_bits : int
+        Bits of the program that carry its masks.
+    """
+
+    name: str
+    operation: str
+    shape: tuple[int, int, int]
+    cycles: int
+    bound: str
+    utilisation: float
+    weights: int = 0
+    density: float = 0.0
+    mask_bits: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Cost of one image.
+
+    Attributes
+    ----------
+    layers : list of LayerEstimate
+    cycles : int
+        From the first word of the program until the engine is idle again.
+    utilisation : float
+        Multiply-accumulates of all layers over what the PEs could do in these cycles.
+    program_bytes : int
+    mask_bits_per_weight : float
+    """
+
+    layers: list[LayerEstimate]
+    cycles: int
+    utilisation: float
+    program_bytes: int
+    mask_bits_per_weight: float
+
+
+class _ArraySide:
+    """Window, post-processor and store: when each tile is issued and when the layer is done."""
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        self.time = 0
+        self.fetches: list[int] = []
+
+    def fetch(self, committed: int) -> None:
+        """Fetch the next descriptor; afterwards ``time`` is the first cycle in which it runs."""
+        self.time = max(self.time, committed + 1)
+        self.fetches.append(self.time)
+        self.time += words_of(LayerDescriptor(self.c), self.c.program_bits) + 1
+
+    def load(self, stage: Stage) -> None:
+        height, width, channels = stage.shape
+        self._done(self.time + height * width * -(-channels // self.c.post_lanes) - 1)
+
+    def begin(self, stage: Stage) -> None:
+        """Prepare for the tiles of a layer."""
+        c = self.c
+        conv = stage.operation is Operation.CONV
+        groups = stage.source.layout.groups if conv else 1
+        self.steps = stage.kernel[0] * stage.kernel[1] * groups
+        self.words = c.och // c.unit if stage.residual is not None else 0
+        height, width, channels = stage.shape
+        self.pixel_tiles = -(-height // c.rows) * -(-width // c.cols)
+        self.levels = c.tree_levels if conv else 0
+        self.beats = c.banks * (c.och if conv else c.unit) // c.post_lanes
+        early = 4 + (self.levels if conv and not self.words else 0)
+        if stage.target is None:
+            early = 0
+        # From a pixel tile's last step until the next one may be issued.
+        self.post = 4 + self.levels + max(0, self.beats - early) + self.words
+        # A memory with one port gives up a step for each word that is written.
+        units = -(-channels // c.unit)
+        writes = height * width * units / self.pixel_tiles
+        tiles = -(-channels // (c.och if conv else c.unit))
+        self.writes = 0.0
+        if c.activation_ports == 1 and stage.target is not None:
+            self.writes = writes / tiles
+        self.last = self.time - self.post
+
+    def tile(self, ready: int) -> int:
+        """Run a tile of output channels that can begin at ``ready``; when it is released."""
+        begin = max(self.time + 1, ready + 1)
+        own = self.steps + self.words
+        period = max(own + self.writes, self.post)
+        first = max(begin + own - 1, self.last + self.post)
+        last = int(first + (self.pixel_tiles - 1) * period)
+        self.time, self.last = last + 1, last
+        return last + 3 + self.levels + self.beats
+
+    def end(self) -> None:
+        self._done(self.last + 3 + self.levels + self.beats + 6)
+
+    def _done(self, last_output: int) -> None:
+        # The store says so a cycle later, and the next descriptor is fetched in the cycle after.
+        self.time = last_output + 2
+
+
+def estimate(program: Program) -> Estimate:
+    """Cycles of a program, layer by layer, and what bounds each layer."""
+    c = program.configuration
+    bits = c.program_bits
+    crc = max(1, 32 // bits) + 1
+    descriptor = words_of(LayerDescriptor(c), bits)
+    construction = words_of(ConstructionDescriptor(c), bits)
+    record = words_of(ChannelRecord, bits)
+    ahead = queue_depth(c) // descriptor
+
+    array = _ArraySide(c)
+    reader = 64 // bits + crc
+    live: list[tuple[int, int]] = []  # release and words of the tiles in the buffer
+    masks = iter(zip(program.mask_words, program.construction_cycles, strict=True))
+    layers, before = [], 0
+    for number, stage in enumerate(program.stages):
+        conv = stage.operation is Operation.CONV
+        reader += 1 + (construction if conv else 0)
+        if number >= ahead:
+            reader = max(reader, array.fetches[number - ahead])
+        reader += descriptor + crc
+        array.fetch(reader - 1)
+        waits = dict.fromkeys(("array", "constructor", "program", "post-processor", "image"), 0)
+        mask_words = 0
+        if stage.operation is Operation.LOAD:
+            start = array.time
+            array.load(stage)
+            waits["image"] = array.time - start
+        else:
+            array.begin(stage)
+            channels = stage.shape[2]
+            tiles = -(-channels // (c.och if conv else c.unit))
+            for tile in range(tiles):
+                ready = array.time
+                if conv:
+                    words, cycles = next(masks)
+                    mask_words += words
+                    size = stage.kernel[0] * stage.kernel[1] * stage.source.layout.groups
+                    reader += 1
+                    while len(live) == 2 or sum(w for _, w in live) + size > c.tile_words:
+                        reader = max(reader, live.pop(0)[0] + 1)
+                    begin = reader
+                    own = min(c.och, channels - tile * c.och)
+                    reader += 1 + own * record + 1
+                    cycles = max(cycles, words)
+                    reader += cycles + 1 + crc
+                    ready = reader
+                    kind = "program" if words + own * record > 0.9 * (reader - begin) else \
+                        "constructor"
+                    waits[kind] += max(0, ready - array.time)
+                run = max(array.time, ready)
+                release = array.tile(ready)
+                kind = "array" if array.steps + array.words + array.writes >= array.post else \
+                    "post-processor"
+                waits[kind] += array.time - run
+                if conv:
+                    live.append((release, size))
+            array.end()
+        end = array.time
+        layers.append(
+            _layer(stage, end - before, max(waits, key=waits.get), mask_words * bits, c)
+        )
+        before = end
+
+    reader = max(reader + 1 + crc, array.time) + 1
+    weights = sum(layer.weights for layer in layers)
+    work = sum(_work(stage) for stage in program.stages)
+    return Estimate(
+        layers=layers,
+        cycles=reader,
+        utilisation=work / (reader * c.processing_elements),
+        program_bytes=len(program.words) * bits // 8,
+        mask_bits_per_weight=program.mask_bits / weights if weights else 0.0,
+    )
+
+
+def _work(stage: Stage) -> int:
+    """Multiply-accumulates of a layer."""
+    if stage.operation is not Operation.CONV:
+        return 0
+    return stage.layer.mask.size * stage.shape[0] * stage.shape[1]
+
+
+def _layer(stage: Stage, cycles: int, bound: str, mask_bits: int, c: Configuration):
+    operation = stage.operation.name.lower()
+    if stage.layer is None and stage.operation is not Operation.LOAD:
+        operation = "copy"
+    mask = stage.layer.mask if stage.operation is Operation.CONV else None
+    return LayerEstimate(
+        name=stage.name,
+        operation=operation,
+        shape=stage.shape,
+        cycles=cycles,
+        bound=bound,
+        utilisation=_work(stage) / (cycles * c.processing_elements),
+        weights=0 if mask is None else mask.size,
+        density=0.0 if mask is None else float(mask.mean()),
+        mask_bits=mask_bits,
+    )

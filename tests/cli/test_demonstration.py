@@ -1,0 +1,72 @@
+import re
+
+import pytest
+
+from hiddenite.cli.demonstration import load_demo
+from hiddenite.cli.design import configuration_toml
+from hiddenite.cli.options import Selected
+from hiddenite.golden.inference import infer
+from hiddenite.rtl.configuration import PRESETS, Configuration
+from hiddenite.rtl.verilog import generate
+
+
+def test_the_network_knows_the_digits():
+    network, images, labels = load_demo()
+    assert images.shape == (100, 8, 8, 1) and labels.shape == (100,)
+    assert (infer(network, images)[:, 0, 0].argmax(-1) == labels).mean() >= 0.95
+    assert len(network.classes) == 10
+
+
+def test_demo(run, here):
+    ran = run("demo", "--config", "tiny", "--images", "5")
+    assert (ran.status, ran.err) == (0, "")
+    labels = load_demo()[2]
+    for number in range(5):
+        assert re.search(rf"^{number} +{labels[number]} +{labels[number]} +yes ", ran.out, re.M)
+    for text in (
+        "image 0: 7",
+        "█",
+        "accuracy: 5 of 5 images as labelled",
+        "bit-exact, the hardware equals the golden model: 5 images, every bit compared",
+        "of the PEs used",
+        "mask bits per weight (a binary network: 1)",
+        "cycles a second in verilator",
+        "Verilog: hiddenite-demo/hiddenite.v, ",
+        "4 x 4 x 2 x 2 = 64 PEs",
+    ):
+        assert text in ran.out
+    # Every step is named, with its time.
+    for step in ("generate Verilog", "compile the network", "build the simulator", "simulate"):
+        assert len(re.findall(rf"^  {step} +\d+\.\d s$", ran.out, re.M)) == 1
+    folder = here / "hiddenite-demo"
+    assert (folder / "hiddenite.v").read_text() == generate(PRESETS["tiny"])
+    assert Configuration.load(str(folder / "configuration.toml")) == PRESETS["tiny"]
+
+
+def test_broken_hardware(run, here, monkeypatch):
+    def broken(c):
+        head, mark, tail = generate(c).partition("module post_lane(")
+        return head + mark + tail.replace("'h000000ff", "'h000000fe", 1)
+
+    monkeypatch.setattr("hiddenite.cli.design.generate", broken)
+    ran = run("demo", "--config", "tiny", "--images", "1", "-o", "mine")
+    assert ran.status == 1
+    assert "NOT bit-exact" in ran.out and "accuracy" not in ran.out
+    assert ran.err.startswith("hiddenite: image 0: layer 'c4' differs first at y ")
+    assert ran.err.count("\n") == 1
+    assert (here / "mine" / "hiddenite.v").is_file()
+
+
+def test_too_small_a_configuration(refused, here):
+    from dataclasses import replace
+
+    small = replace(PRESETS["tiny"], activation_words=16)
+    (here / "small.toml").write_bytes(configuration_toml(Selected("small", small)))
+    assert "activation memory" in refused("demo", "--config", "small.toml")
+    assert [path.name for path in here.iterdir()] == ["small.toml"]
+
+
+@pytest.mark.parametrize("count", ["0", "101", "-1"])
+def test_refused_number_of_images(refused, here, count):
+    assert "'--images'" in refused("demo", "--images", count)
+    assert not list(here.iterdir())

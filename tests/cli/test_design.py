@@ -1,0 +1,98 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from hiddenite.cli import design
+from hiddenite.rtl.configuration import PRESETS, Configuration
+from hiddenite.rtl.verilog import generate
+
+TINY = PRESETS["tiny"]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """No real Verilog, which takes seconds."""
+    monkeypatch.setattr(design, "generate", lambda c: f"module hiddenite; // {c.ich}\n")
+
+
+def test_generate_tiny(run, tmp_path):
+    ran = run("generate", "--config", "tiny", "-o", tmp_path / "new")
+    assert ran.status == 0 and ran.err == ""
+    assert (tmp_path / "new" / "hiddenite.v").read_text() == generate(TINY)
+    assert str(tmp_path / "new" / "hiddenite.v") in ran.out
+    assert str(tmp_path / "new" / "configuration.toml") in ran.out
+    assert "4 x 4 x 2 x 2 = 64 PEs" in ran.out and "kB" in ran.out
+    assert len(list((tmp_path / "new").iterdir())) == 2
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_configuration_file_loads(run, here, quick, preset):
+    assert run("generate", "--config", preset, "-o", "a").status == 0
+    assert Configuration.load("a/configuration.toml") == PRESETS[preset]
+    # And is taken where a preset is.
+    assert run("generate", "--config", "a/configuration.toml", "-o", "b").status == 0
+    assert Configuration.load("b/configuration.toml") == PRESETS[preset]
+
+
+def test_default_is_up5k_here(run, here, quick):
+    assert run("generate").status == 0
+    assert Configuration.load("configuration.toml") == PRESETS["up5k"]
+    assert (here / "hiddenite.v").read_text() == "module hiddenite; // 8\n"
+
+
+def test_own_configuration(run, here, quick):
+    own = replace(TINY, tile_words=64)
+    (here / "own.toml").write_bytes(design.configuration_toml(design.Selected("a\nb", own)))
+    assert (here / "own.toml").read_text().splitlines()[0].endswith("from a b")
+    assert run("generate", "--config", "own.toml").status == 0
+    assert Configuration.load("configuration.toml") == own
+
+
+@pytest.mark.parametrize(
+    ("directory", "message"),
+    [
+        ("no/such", "no/such: cannot be made a directory: No such file or directory"),
+        ("file", "file: cannot be made a directory: File exists"),
+        ("file/in", "file/in: cannot be made a directory: Not a directory"),
+        ("taken", "taken/hiddenite.v: must be a file, not a directory"),
+        ("x" * 300, f"{'x' * 300}: cannot be made a directory: File name too long"),
+    ],
+)
+def test_refused_directory(refused, here, quick, directory, message):
+    (here / "file").touch()
+    (here / "taken" / "hiddenite.v").mkdir(parents=True)
+    before = sorted(here.rglob("*"))
+    assert refused("generate", "-o", directory) == message
+    assert sorted(here.rglob("*")) == before
+
+
+def test_failure_leaves_what_was_there(run, here, monkeypatch):
+    def fail(_):
+        raise RuntimeError("it failed")
+
+    monkeypatch.setattr(design, "generate", fail)
+    (here / "hiddenite.v").write_text("old")
+    assert run("generate") == (1, "", "hiddenite: it failed\n")
+    assert run("generate", "-o", "new") == (1, "", "hiddenite: it failed\n")
+    assert [path.name for path in here.iterdir()] == ["hiddenite.v"]
+    assert (here / "hiddenite.v").read_text() == "old"
+
+
+def test_configs(run):
+    ran = run("configs")
+    assert ran.status == 0
+    for text in (*PRESETS, "4,096", "processing_elements", "timeout_cycles", "combinational"):
+        assert text in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def test_configs_json(run):
+    ran = run("configs", "--json")
+    facts = json.loads(ran.out)
+    assert list(facts) == list(PRESETS)
+    assert facts["asic"]["processing_elements"] == 4096
+    assert facts["up5k"]["activation_bytes"] == 128 * 1024
+    for name, c in PRESETS.items():
+        assert int(facts[name]["fingerprint"], 16) == c.fingerprint
+        assert vars(c).items() <= facts[name].items()

@@ -1,0 +1,220 @@
+import json
+
+import numpy as np
+import pytest
+
+from hiddenite.golden.inference import infer, infer_layers
+from hiddenite.rtl.configuration import PRESETS
+from hiddenite.rtl.verilog import generate
+
+
+def test_infer(run, here, network, network_path, images, images_path):
+    ran = run("infer", network_path, images_path, "-o", "r.npy")
+    assert (ran.status, ran.err) == (0, "")
+    expected = infer(network, images[:3])
+    result = np.load("r.npy")
+    np.testing.assert_array_equal(result, expected)
+    assert result.dtype == np.int32 and result.shape == (3, 1, 1, 10)
+    rows = [line.split() for line in ran.out.splitlines()[2:]]
+    classes = expected[:, 0, 0].argmax(-1)
+    values = expected[:, 0, 0].max(-1)
+    assert rows == [[str(i), str(classes[i]), f"{values[i]:,}"] for i in range(3)]
+
+
+def test_infer_json(run, network_path, images_path):
+    facts = json.loads(run("infer", network_path, images_path, "--json").out)
+    assert facts["images"] == 3 and facts["shape"] == [1, 1, 10] and facts["type"] == "int32"
+    assert len(facts["classes"]) == 3
+
+
+def test_infer_maps(run, here, network, images_path):
+    network.prefix("c1").save("n")
+    assert (
+        "digits-demo: 3 results of 8 x 8 x 16, uint8, 0 to " in run("infer", "n", images_path).out
+    )
+    assert json.loads(run("infer", "n", images_path, "--json").out)["classes"] is None
+
+
+def test_class_without_a_name(run, here, network, images_path):
+    # A prefix has no names of classes.
+    network.prefix("c1").save("n")
+    from hiddenite.cli.inference import class_name
+
+    assert class_name(network, 3) == "3"
+    assert class_name(network.prefix("c1"), 12) == "12"
+
+
+def test_simulate(run, here, network, network_path, images, images_path):
+    ran = run("simulate", network_path, images_path, "--config", "tiny", "-o", "r.npy")
+    assert (ran.status, ran.err) == (0, "")
+    assert "3 images: bit-exact" in ran.out and "4 x 4 x 2 x 2 = 64 PEs" in ran.out
+    result = np.load("r.npy")
+    np.testing.assert_array_equal(result, infer(network, images[:3]))
+    assert result.dtype == np.int32 and result.shape == (3, 1, 1, 10)
+    assert [path.name for path in here.iterdir()] == ["r.npy"]
+
+
+def test_simulate_json(run, network_path, images_path):
+    ran = run("simulate", network_path, images_path, "--config", "tiny", "--json")
+    facts = json.loads(ran.out)
+    assert (ran.status, ran.err) == (0, "")
+    assert facts["equal"] and facts["difference"] is None
+    assert len(facts["cycles"]) == 3 and sum(facts["cycles"]) == facts["simulated_cycles"]
+    assert facts["cycles_per_second"] > 0 and 0 < facts["utilisation"] < 1
+
+
+def test_uint8_result_and_waves(run, here, network, images, images_path):
+    prefix = network.prefix("c1")
+    prefix.save("n")
+    ran = run("simulate", "n", images_path, "--config", "tiny", "-o", "r.npy", "--waves", "w.vcd")
+    assert (ran.status, ran.err) == (0, "")
+    result = np.load("r.npy")
+    np.testing.assert_array_equal(result, infer(prefix, images[:3]))
+    assert result.dtype == np.uint8
+    assert "$enddefinitions" in (here / "w.vcd").read_text()
+    assert sorted(path.name for path in here.iterdir()) == ["n", "r.npy", "w.vcd"]
+
+
+@pytest.fixture(scope="module")
+def broken():
+    """Verilog with a lower limit of outputs."""
+    head, mark, tail = generate(PRESETS["tiny"]).partition("module post_lane(")
+    return head + mark + tail.replace("'h000000ff", "'h000000fe", 1)
+
+
+def test_broken_hardware(
+    run, here, network, network_path, images, images_path, broken, monkeypatch
+):
+    golden = infer_layers(network, images[:1])
+    golden.pop(network.input.name)
+    first = next(name for name, tensor in golden.items() if (tensor == 255).any())
+    position = tuple(map(int, np.argwhere(golden[first][0] == 255)[0]))
+    monkeypatch.setattr("hiddenite.sim.verify.generate", lambda c: broken)
+    arguments = ["simulate", network_path, images_path, "--config", "tiny", "-o", "r.npy"]
+    ran = run(*arguments)
+    assert ran.status == 1
+    assert "3 images: NOT bit-exact" in ran.out
+    assert ran.err == (
+        f"hiddenite: image 0: layer '{first}' differs first at y {position[0]}, x {position[1]},"
+        f" channel {position[2]}: expected 255, got 254\n"
+    )
+    assert not list(here.iterdir())
+
+    ran = run(*arguments, "--json")
+    assert ran.status == 1
+    facts = json.loads(ran.out)
+    assert not facts["equal"] and facts["utilisation"] is None and "classes" not in facts
+    difference = facts["difference"]
+    assert (difference["image"], difference["layer"]) == (0, first)
+    assert (difference["y"], difference["x"], difference["channel"]) == position
+    assert (difference["expected"], difference["got"]) == (255, 254)
+
+
+def test_failed_simulator(run, here, network_path, images_path, monkeypatch):
+    monkeypatch.setattr("hiddenite.sim.verify.generate", lambda c: "module hiddenite(; endmodule")
+    ran = run(
+        "simulate", network_path, images_path, "--config", "tiny", "-o", "r.npy", "--waves", "w.vcd"
+    )
+    assert (ran.status, ran.out) == (1, "")
+    lines = ran.err.splitlines()
+    assert lines[0] == "hiddenite: verilator failed:" and len(lines) > 1
+    assert not list(here.iterdir())
+
+
+def pickled(path):
+    np.save(path, np.array([{}, "x"], object), allow_pickle=True)
+
+
+def archive(path):
+    with path.open("wb") as file:
+        np.savez(file, np.zeros(3))
+
+
+@pytest.mark.parametrize("command", ["infer", "simulate"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("directory", "cannot be read: Is a directory"),
+        (b"", "must be a .npy file of numbers: "),
+        (b"no array at all, but some text", "must be a .npy file of numbers: "),
+        (b"\x93NUMPY\x01\x00\x10\x00{'descr': (((((((((\n", "must be a .npy file of numbers: "),
+        (
+            # Says that it has a petabyte.
+            b"\x93NUMPY\x01\x00\x76\x00"
+            + b"{'descr': '|u1', 'fortran_order': False, 'shape': (1125899906842624, 8, 8, 1)}"
+            + b"\n".rjust(39),
+            "must be a .npy file of numbers: ",
+        ),
+        (archive, "must be a .npy file of numbers: "),
+        (pickled, "must be a .npy file of numbers: "),
+        (
+            np.zeros((2, 8, 8, 1), np.int8),
+            "images for network 'digits-demo' must be uint8 of shape (N, 8, 8, 1),"
+            " not int8 of shape (2, 8, 8, 1)",
+        ),
+        (
+            np.zeros((8, 8, 1), np.uint8),
+            "images for network 'digits-demo' must be uint8 of shape (N, 8, 8, 1),"
+            " not uint8 of shape (8, 8, 1)",
+        ),
+        (
+            np.zeros((0, 8, 8, 1), np.uint8),
+            "images for network 'digits-demo' must be at least one, not 0",
+        ),
+    ],
+)
+def test_refused_images(refused, here, network_path, command, content, message):
+    path = here / "i.npy"
+    if isinstance(content, str):
+        path.mkdir()
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, np.ndarray):
+        np.save(path, content)
+    elif content is not None:
+        content(path)
+    before = list(here.iterdir())
+    line = refused(command, network_path, "i.npy", "-o", "r.npy")
+    assert line.startswith(f"i.npy: {message}")
+    assert list(here.iterdir()) == before
+
+
+def test_fortran_order(run, here, network, network_path, images):
+    np.save("i.npy", np.asfortranarray(images[:3]))
+    run("infer", network_path, "i.npy", "-o", "r.npy")
+    np.testing.assert_array_equal(np.load("r.npy"), infer(network, images[:3]))
+
+
+@pytest.mark.parametrize("command", ["infer", "simulate"])
+def test_refused_network(refused, here, images_path, command):
+    (here / "n").write_bytes(b"nothing")
+    line = refused(command, "n", images_path, "-o", "r.npy")
+    assert line.startswith("n: must be a safetensors file: ")
+    assert [path.name for path in here.iterdir()] == ["n"]
+
+
+@pytest.mark.parametrize("command", ["infer", "simulate"])
+def test_refused_result(refused, here, network_path, images_path, command):
+    line = refused(command, network_path, images_path, "-o", "no/r.npy")
+    assert line == "no/r.npy: cannot be written: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("waves", "message"),
+    [
+        ("w.txt", "waves must be a file ending in .fst or .vcd, not 'w.txt'"),
+        ("no/w.vcd", "no/w.vcd: cannot be written: No such file or directory"),
+    ],
+)
+def test_refused_waves(refused, here, network_path, images_path, waves, message):
+    assert refused("simulate", network_path, images_path, "--waves", waves) == message
+    assert not list(here.iterdir())
+
+
+def test_existing_result_is_replaced(run, here, network, network_path, images, images_path):
+    (here / "r.npy").write_text("old")
+    (here / "link.npy").symlink_to("r.npy")
+    assert run("infer", network_path, images_path, "-o", "link.npy").status == 0
+    assert (here / "link.npy").is_symlink()
+    np.testing.assert_array_equal(np.load("r.npy"), infer(network, images[:3]))

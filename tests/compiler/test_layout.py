@@ -1,0 +1,106 @@
+import random
+from itertools import product
+
+import pytest
+from rtl_helpers import CONFIGURATIONS, word_of_pixel
+
+from hiddenite.compiler.layout import Layout, MemoryPlan
+from hiddenite.compiler.schedule import Placed
+from hiddenite.golden.errors import InputError
+
+TENSORS = [
+    ((5, 7, 9), (1, 1)),
+    ((6, 4, 3), (2, 1)),
+    ((7, 9, 17), (2, 3)),
+    ((3, 2, 1), (4, 4)),
+    ((1, 1, 20), (1, 1)),
+]
+
+
+def address_of(layout, y, x, group):
+    """Address by the steps that a layer descriptor gets."""
+    c = layout.configuration
+    address = group
+    for axis, position in enumerate((y, x)):
+        q, phase = divmod(position, layout.phases[axis])
+        address += phase * layout.plane_steps[axis]
+        address += q // (c.rows, c.cols)[axis] * layout.row_steps[axis]
+    return address
+
+
+@pytest.mark.parametrize(("shape", "phases"), TENSORS)
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_every_word_has_a_place_of_its_own(name, shape, phases):
+    c = CONFIGURATIONS[name]
+    layout = Layout(shape, phases, c)
+    assert layout.groups == len({k // c.ich for k in range(shape[2])})
+    places = set()
+    for y, x, group in product(range(shape[0]), range(shape[1]), range(layout.groups)):
+        bank_y, bank_x, address = word_of_pixel(Placed(layout, 100), y, x, group)
+        assert address == 100 + address_of(layout, y, x, group)
+        assert 100 <= address < 100 + layout.words
+        assert (bank_y, bank_x, address) not in places
+        places.add((bank_y, bank_x, address))
+
+
+@pytest.mark.parametrize(("shape", "phases"), TENSORS)
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_no_two_pixels_of_a_window_are_in_one_bank(name, shape, phases):
+    """The window of a tap: rows x cols pixels that are a stride apart, wherever it begins."""
+    c = CONFIGURATIONS[name]
+    placed = Placed(Layout(shape, phases, c), 0)
+    for y, x in product(range(shape[0]), range(shape[1])):
+        window = [
+            (y + row * phases[0], x + col * phases[1])
+            for row, col in product(range(c.rows), range(c.cols))
+        ]
+        inside = [(v, u) for v, u in window if v < shape[0] and u < shape[1]]
+        banks = [word_of_pixel(placed, v, u, 0)[:2] for v, u in inside]
+        assert len(set(banks)) == len(banks)
+
+
+def test_size_is_that_of_the_fullest_bank():
+    c = CONFIGURATIONS["square"]
+    assert Layout((4, 4, 4), (1, 1), c).words == 4
+    assert Layout((4, 4, 5), (1, 1), c).words == 8
+    assert Layout((5, 4, 4), (1, 1), c).words == 6
+    # Planes of 3x2 pixels, each a row of banks more than they fill.
+    assert Layout((5, 4, 4), (2, 2), c).words == 4 * 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_live_tensors_never_overlap(seed):
+    rng = random.Random(seed)
+    plan, live, most = MemoryPlan(200), {}, 0
+    for key in range(200):
+        size = rng.randrange(1, 60)
+        try:
+            address = plan.place(key, size, "layer")
+        except InputError:
+            assert not any(_free(live, at, size) for at in range(200 - size + 1))
+        else:
+            assert _free(live, address, size) and address + size <= 200
+            # The lowest address that is free.
+            assert not any(_free(live, at, size) for at in range(address))
+            live[key] = address, address + size
+            most = max(most, address + size)
+        while live and rng.random() < 0.5:
+            gone = rng.choice(list(live))
+            plan.free(gone)
+            del live[gone]
+        assert plan.used == most
+
+
+def _free(live, address, size):
+    return all(address + size <= begin or end <= address for begin, end in live.values())
+
+
+def test_what_does_not_fit_is_refused():
+    plan = MemoryPlan(64)
+    plan.place("a", 40, "layer 'a'")
+    with pytest.raises(InputError) as caught:
+        plan.place("b", 30, "layer 'b'")
+    assert str(caught.value) == (
+        "layer 'b': activation memory: needs 70 words in each bank, has 64: raise activation_words"
+    )
+    assert plan.place("c", 24, "layer 'c'") == 40

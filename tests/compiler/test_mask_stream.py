@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+from rtl_helpers import CONFIGURATIONS, integers, random_masks
+
+from hiddenite.compiler.mask_stream import MaskStream
+from hiddenite.golden.rice import RiceCode
+from hiddenite.rtl.mask_expander import WINDOW_BITS
+
+
+class Lane:
+    """A constructor lane as its documentation has it, without time.
+
+    A word goes into an empty hold; its bytes go into the window while there is room; pieces leave
+    the window while the tile is not complete and the longest one would be there.
+    """
+
+    def __init__(self, word_bytes):
+        self.word_bytes = word_bytes
+        self.window = self.count = self.hold = self.held = 0
+        self.position, self.kept = 0, []
+
+    def begin_layer(self, parameter):
+        self.parameter, self.position, self.kept = parameter, 0, []
+
+    def give(self, word):
+        assert self.held == 0
+        self.hold, self.held = word, self.word_bytes
+
+    def settle(self, end):
+        """Do all that can be done before the next word; return whether the tile is complete."""
+        while True:
+            if self.count <= WINDOW_BITS - 8 and self.held:
+                self.window |= (self.hold & 255) << self.count
+                self.hold >>= 8
+                self.held -= 1
+                self.count += 8
+            elif self.position < end and self.count >= RiceCode.MAX_PIECE:
+                self.piece()
+            else:
+                return self.position >= end and self.held > 0
+
+    def piece(self):
+        ones = 0
+        while ones < RiceCode.QUOTIENT and self.window >> ones & 1:
+            ones += 1
+        length, keep = ones, ones < RiceCode.QUOTIENT
+        self.position += ones << self.parameter
+        if keep:
+            self.position += self.window >> ones + 1 & ((1 << self.parameter) - 1)
+            self.kept.append(self.position)
+            self.position += 1
+            length += 1 + self.parameter
+        self.window >>= length
+        self.count -= length
+
+
+def deal(lanes, ends, words):
+    """Deal a tile's words in turns; every one of them must be taken."""
+    words = iter(words)
+    done = [lane.settle(end) for lane, end in zip(lanes, ends, strict=True)]
+    while not all(done):
+        for number, lane in enumerate(lanes):
+            if not done[number]:
+                lane.give(next(words))
+                done[number] = lane.settle(ends[number])
+    assert next(words, None) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_lanes_find_their_masks_in_the_words_dealt_to_them(name, seed):
+    c = CONFIGURATIONS[name]
+    rng = np.random.default_rng(seed)
+    masks = random_masks(rng, c)
+    stream = MaskStream(c)
+    layers = [(mask, *stream.add(mask)) for mask in masks]
+    words = iter(stream.words())
+    lanes = [Lane(c.program_bits // 8) for _ in range(c.constructor_lanes)]
+    for mask, code, tiles in layers:
+        size = mask[0].size
+        assert tiles == -(-len(mask) // c.och)
+        for lane in lanes:
+            lane.begin_layer(code.parameter)
+        shares = [len(mask[n :: len(lanes)]) * size for n in range(len(lanes))]
+        for tile in range(tiles):
+            whole = (tile + 1) * c.och // len(lanes) * size
+            deal(lanes, [min(whole, share) for share in shares], integers(next(words)))
+        for number, lane in enumerate(lanes):
+            own = np.zeros(shares[number], bool)
+            # A last run may reach beyond the end.
+            own[[position for position in lane.kept if position < len(own)]] = True
+            assert (own == mask[number :: len(lanes)].reshape(-1)).all()
+    assert next(words, None) is None
+
+
+def test_words_are_of_the_program_s_width():
+    for c in CONFIGURATIONS.values():
+        stream = MaskStream(c)
+        stream.add(np.random.default_rng(1).random((8, 3, 3, 8)) < 0.5)
+        for words in stream.words():
+            assert words.dtype == np.uint64
+            if c.program_bits < 64:
+                assert words.max() < 1 << c.program_bits
+
+
+def test_no_masks():
+    assert MaskStream(CONFIGURATIONS["square"]).words() == []
+
+
+def test_code_is_the_shortest_and_takes_little_more_than_its_bits():
+    c = CONFIGURATIONS["more_och"]
+    rng = np.random.default_rng(2)
+    stream = MaskStream(c)
+    mask = rng.random((64, 3, 3, 64)) < 0.3
+    code, _ = stream.add(mask)
+    sizes = [RiceCode(k).encode(mask.reshape(-1)).length.sum() for k in range(4)]
+    assert sizes[code.parameter] == min(sizes)
+    sent = sum(map(len, stream.words())) * c.program_bits
+    assert stream.code_bits <= sent <= stream.code_bits + 64
+    entropy = mask.size * 0.8813
+    assert sent < 1.05 * entropy

@@ -1,0 +1,136 @@
+import random
+
+import pytest
+from rtl_helpers import CONFIGURATIONS, join, simulate, split
+
+from hiddenite.rtl.activation_memory import ActivationMemory
+
+LATENCY = 2
+
+
+class Bench:
+    """The memory with a model of its banks: bank (row, column) and address to a list of bytes."""
+
+    def __init__(self, c, seed):
+        self.c, self.rng = c, random.Random(seed)
+        self.dut = ActivationMemory(c)
+        self.bytes = {}
+
+    def set_write(self, ctx, row, col, address, part):
+        """Write random bytes in this cycle; the parts that are not written get others."""
+        c, dut, rng = self.c, self.dut, self.rng
+        data = [rng.randrange(256) for _ in range(c.ich)]
+        word = self.bytes.setdefault((row, col, address), [None] * c.ich)
+        own = slice(part * c.unit, (part + 1) * c.unit)
+        word[own] = data[own]
+        ctx.set(dut.write, 1)
+        ctx.set(dut.write_bank_y, row)
+        ctx.set(dut.write_bank_x, col)
+        ctx.set(dut.write_address, address)
+        ctx.set(dut.write_data, join(data, 8))
+        ctx.set(dut.write_parts, 1 << part)
+
+    async def fill(self, ctx, addresses):
+        c = self.c
+        places = [
+            (row, col, address, part)
+            for row in range(c.rows)
+            for col in range(c.cols)
+            for address in range(addresses)
+            for part in range(c.ich // c.unit)
+        ]
+        self.rng.shuffle(places)
+        for place in places:
+            self.set_write(ctx, *place)
+            await ctx.tick()
+        ctx.set(self.dut.write, 0)
+
+    def set_window(self, ctx, address, bank, steps, rows, cols):
+        """Ask for a window; return the pixels that must come."""
+        c, dut = self.c, self.dut
+        for port, value in zip(
+            (dut.address, dut.bank_y, dut.bank_x, dut.row_step_y, dut.row_step_x),
+            (address, *bank, *steps),
+            strict=True,
+        ):
+            ctx.set(port, value)
+        ctx.set(dut.rows, join(rows, 1))
+        ctx.set(dut.cols, join(cols, 1))
+        pixels = []
+        for row in range(c.rows):
+            for col in range(c.cols):
+                over_y, bank_y = divmod(bank[0] + row, c.rows)
+                over_x, bank_x = divmod(bank[1] + col, c.cols)
+                at = address + over_y * steps[0] + over_x * steps[1]
+                word = self.bytes[bank_y, bank_x, at % c.activation_words]
+                pixels += word if rows[row] and cols[col] else [0] * c.ich
+        return list(pixels)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_windows_at_every_offset(name):
+    """Any window has its pixels in order, those outside the map are zero, a window a cycle."""
+    c = CONFIGURATIONS[name]
+    bench = Bench(c, name)
+    rng, depth = bench.rng, 24
+
+    async def run(ctx):
+        await bench.fill(ctx, depth)
+        due = []
+        offsets = [(y, x) for y in range(c.rows) for x in range(c.cols)]
+        for bank in offsets * (60 // len(offsets)):
+            steps = rng.randrange(1, 8), rng.randrange(1, 8)
+            rows = [rng.random() < 0.8 for _ in range(c.rows)]
+            cols = [rng.random() < 0.8 for _ in range(c.cols)]
+            address = rng.randrange(depth - sum(steps))
+            due.append(bench.set_window(ctx, address, bank, steps, rows, cols))
+            await ctx.tick()
+            if len(due) >= LATENCY:
+                assert split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due[-LATENCY]
+
+    simulate(bench.dut, run)
+
+
+def test_addresses_wrap_around():
+    """A window that begins before the map has a negative address; only its pixels inside count."""
+    c = CONFIGURATIONS["square"]
+    bench = Bench(c, 2)
+
+    async def run(ctx):
+        await bench.fill(ctx, 8)
+        for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            bench.bytes[y, x, c.activation_words - 3] = [None] * c.ich
+        inside = [False, True]
+        due = bench.set_window(ctx, c.activation_words - 3, (1, 1), (4, 4), inside, inside)
+        await ctx.tick().repeat(LATENCY)
+        assert split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due
+
+    simulate(bench.dut, run)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_reads_beside_writes(name):
+    """With two ports a read and a write elsewhere do not touch; with one the read waits."""
+    c = CONFIGURATIONS[name]
+    bench = Bench(c, name)
+    rng = bench.rng
+
+    async def run(ctx):
+        await bench.fill(ctx, 16)
+        due = []
+        for _ in range(100):
+            ctx.set(bench.dut.write, 0)
+            writes = rng.random() < 0.4
+            bank = rng.randrange(c.rows), rng.randrange(c.cols)
+            flags = [True] * c.rows, [True] * c.cols
+            due.append(bench.set_window(ctx, rng.randrange(8), bank, (1, 1), *flags))
+            if writes:
+                target = rng.randrange(c.rows), rng.randrange(c.cols), rng.randrange(12, 16)
+                bench.set_write(ctx, *target, rng.randrange(c.ich // c.unit))
+                if c.activation_ports == 1:
+                    due[-1] = None
+            await ctx.tick()
+            if len(due) >= LATENCY and due[-LATENCY] is not None:
+                assert split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due[-LATENCY]
+
+    simulate(bench.dut, run)

@@ -1,0 +1,219 @@
+import random
+from itertools import product
+
+import numpy as np
+import pytest
+from rtl_helpers import CONFIGURATIONS, join, simulate, split
+
+from hiddenite.rtl.post_processor import PostLane, PostProcessor
+from hiddenite.rtl.program import Operation
+
+LANE_LATENCY = 5
+INT32 = -(1 << 31), (1 << 31) - 1
+
+
+def output_of(acc, bias, scale, residual, residual_scale, shift, signed):
+    """The network's arithmetic, in unbounded integers; ``shift`` is the network's."""
+    value = (acc + bias) * scale + residual * residual_scale
+    rounded = (value + (1 << shift - 1)) >> shift
+    low, high = INT32 if signed else (0, 255)
+    return min(max(rounded, low), high)
+
+
+EXTREMES = [
+    # accumulator, bias, scale, residual, residual scale, shift, int32
+    *product([0, (1 << 32) - 1], INT32, [-32768, 32767], [0, 255], [2**24 - 1], [1, 24], [0, 1]),
+    *((0, 0, 1, r, s, 24, 1) for r, s in [(255, 2**24 - 1), (1, 2**23), (1, 2**23 - 1)]),
+    *((1, 0, s, 0, 0, h, g) for s in [-1, 0, 1] for h in [1, 2, 24] for g in [0, 1]),
+    *((a, -256, s, 0, 0, 1, 0) for a in range(250, 262) for s in [-3, 2, 512]),
+    *((a, b, s, 0, 0, 1, 1) for a, b in [(0, INT32[0]), (0, INT32[1])] for s in [-2, -1, 1, 2, 3]),
+]
+
+
+def test_lane_computes_the_network_s_arithmetic():
+    rng = random.Random(1)
+    cases = EXTREMES + [
+        (
+            rng.getrandbits(rng.randrange(1, 33)),
+            rng.randrange(-(1 << rng.randrange(1, 32)), 1 << 20),
+            rng.randrange(-32768, 32768),
+            rng.randrange(256),
+            rng.getrandbits(rng.randrange(1, 25)),
+            rng.randrange(1, 25),
+            rng.randrange(2),
+        )
+        for _ in range(300)
+    ]
+    dut = PostLane(32)
+
+    async def bench(ctx):
+        for case in cases:
+            # The layer's values are those of all outputs on their way.
+            for port, value in zip(
+                ("total", "bias", "scale", "residual", "residual_scale", "shift", "signed"),
+                case,
+                strict=True,
+            ):
+                ctx.set(getattr(dut, port), value - 1 if port == "shift" else value)
+            ctx.set(dut.advance, 1)
+            await ctx.tick().repeat(LANE_LATENCY)
+            assert ctx.get(dut.output) == output_of(*case), case
+
+    simulate(dut, bench)
+
+
+def test_lane_takes_an_output_whenever_it_advances():
+    rng = random.Random(2)
+    dut = PostLane(20)
+    values = [rng.getrandbits(20) for _ in range(200)]
+
+    async def bench(ctx):
+        ctx.set(dut.scale, 77)
+        ctx.set(dut.bias, -500_000)
+        ctx.set(dut.shift, 15)
+        ctx.set(dut.signed, 1)
+        given = []
+        while len(given) < len(values):
+            advance = rng.random() < 0.6
+            ctx.set(dut.advance, advance)
+            ctx.set(dut.total, values[len(given)] if advance else 0)
+            given += [values[len(given)]] if advance else []
+            await ctx.tick()
+            if len(given) >= LANE_LATENCY:
+                expected = output_of(given[-LANE_LATENCY], -500_000, 77, 0, 0, 16, 1)
+                assert ctx.get(dut.output) == expected
+
+    simulate(dut, bench)
+
+
+class Bench:
+    """Gives the post-processor pixel tiles as window, array and pool do, and takes its outputs."""
+
+    def __init__(self, c, seed, operation, *, to_result, residual=False):
+        self.c, self.rng = c, random.Random(seed)
+        self.dut = PostProcessor(c)
+        self.operation, self.residual, self.to_result = operation, residual, to_result
+        self.conv = operation == Operation.CONV
+        self.expected, self.found, self.releases = [], [], []
+        self.finished = False
+
+    def fields(self):
+        rng = self.rng
+        return {
+            "operation": self.operation,
+            "to_result": self.to_result,
+            "signed": self.conv and self.to_result,
+            "residual": self.residual,
+            "shift": rng.randrange(4, 12),
+            "residual_scale": rng.getrandbits(14),
+            "pool_scale": rng.randrange(1, 1 << 12),
+        }
+
+    async def take(self, ctx):
+        """The store: always takes what goes to memory, and stalls for the result stream."""
+        dut, c = self.dut, self.c
+        quiet = 0
+        while not self.finished or quiet < 20:
+            ctx.set(dut.advance, not self.to_result or self.rng.random() < 0.6)
+            if ctx.get(dut.advance) and ctx.get(dut.valid):
+                words = split(ctx.get(dut.outputs), 32, c.post_lanes)
+                self.found += [word - (word >> 31 << 32) for word in words]
+            self.releases.append(ctx.get(dut.released))
+            quiet = quiet + 1 if self.finished and len(self.found) >= len(self.expected) else 0
+            await ctx.tick()
+
+    async def pulse(self, ctx, strobe, **values):
+        for name, value in values.items():
+            ctx.set(getattr(self.dut, name), value)
+        ctx.set(getattr(self.dut, strobe), 1)
+        await ctx.tick()
+        ctx.set(getattr(self.dut, strobe), 0)
+
+    async def tile_of_channels(self, ctx, fields, half, pixel_tiles):
+        c, rng = self.c, self.rng
+        channels = c.och if self.conv else c.unit
+        bias = [rng.randrange(-(1 << 21), 1 << 10) for _ in range(channels)]
+        scale = [rng.randrange(-32768, 32768) for _ in range(channels)]
+        for channel in range(channels if self.conv else 0):
+            await self.pulse(
+                ctx,
+                "record_write",
+                record_channel=channel,
+                record_half=half,
+                record={"bias": bias[channel], "scale": scale[channel]},
+            )
+        if not self.conv:
+            bias, scale = [0] * channels, [fields["pool_scale"]] * channels
+        for number in range(pixel_tiles):
+            last = number == pixel_tiles - 1
+            residual = [0] * c.banks * c.och
+            if self.residual:
+                residual = await self.load_residual(ctx)
+            await ctx.tick().until(self.dut.slot_free)
+            # From the issue of the last step: its register, the memory's two, the adders.
+            await self.pulse(ctx, "last_issued")
+            await ctx.tick().repeat(2 + (c.tree_levels if self.conv else 0))
+            bits = c.accumulator_bits if self.conv else c.pool_bits
+            totals = [rng.getrandbits(bits) for _ in range(c.banks * channels)]
+            kind = "array" if self.conv else "pool"
+            # The expected outputs are there before the first one can be.
+            self.expected += [
+                output_of(
+                    total,
+                    bias[i % channels],
+                    scale[i % channels],
+                    residual[i] if self.residual else 0,
+                    fields["residual_scale"],
+                    fields["shift"] + 1,
+                    fields["signed"],
+                )
+                for i, total in enumerate(totals)
+            ]
+            captured = {kind: join(totals, bits), "tile_last": last, "half": half}
+            await self.pulse(ctx, f"capture_{kind}", **captured)
+
+    async def load_residual(self, ctx):
+        """Load a pixel tile's residual; return it, channel fastest."""
+        c, rng, dut = self.c, self.rng, self.dut
+        residual = np.zeros((c.banks, c.och), int)
+        for word in range(c.och // c.unit):
+            await ctx.tick().until(dut.slot_free)
+            await ctx.tick().repeat(2)
+            part = rng.randrange(c.ich // c.unit)
+            pixels = np.array([[rng.randrange(256) for _ in range(c.ich)] for _ in range(c.banks)])
+            own = pixels[:, part * c.unit : (part + 1) * c.unit]
+            residual[:, word * c.unit : (word + 1) * c.unit] = own
+            values = {"word": word, "part": part, "pixels": join(pixels.reshape(-1), 8)}
+            await self.pulse(ctx, "load_residual", **values)
+        return residual.reshape(-1).tolist()
+
+    async def give(self, ctx):
+        for tiles in (1, 3, 2):
+            # A layer's descriptor stays until all of its outputs are taken.
+            fields = self.fields()
+            ctx.set(self.dut.layer, fields)
+            for half in range(tiles):
+                await self.tile_of_channels(ctx, fields, half % 2, pixel_tiles=3)
+                if half == tiles - 1 or not self.conv:
+                    while len(self.found) < len(self.expected):
+                        await ctx.tick()
+        self.finished = True
+
+    def run(self):
+        simulate(self.dut, self.give, self.take)
+        assert self.found == self.expected
+        assert sum(self.releases) == (6 if self.conv else 0)
+
+
+@pytest.mark.parametrize("to_result", [False, True])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_conv(name, residual, to_result):
+    c = CONFIGURATIONS[name]
+    Bench(c, name, Operation.CONV, to_result=to_result, residual=residual).run()
+
+
+@pytest.mark.parametrize("to_result", [False, True])
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_pool(name, to_result):
+    Bench(CONFIGURATIONS[name], name, Operation.AVG_POOL, to_result=to_result).run()

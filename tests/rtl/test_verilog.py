@@ -1,0 +1,78 @@
+import re
+
+import pytest
+
+from hiddenite.rtl.configuration import PRESETS
+from hiddenite.rtl.verilog import TOP, generate
+
+
+@pytest.fixture(scope="module")
+def text():
+    return generate(PRESETS["tiny"])
+
+
+def modules(text):
+    """Text of each module by its name; names that are not simple begin with a backslash."""
+    found = re.findall(r"^module (\S+) ?\((.*?)^endmodule", text, re.M | re.S)
+    names = [name for name, _ in found]
+    assert len(set(names)) == len(names)
+    return dict(found)
+
+
+def test_each_module_is_emitted_once(text):
+    names = set(modules(text))
+    assert {TOP, "dot_product", "post_lane"} <= names
+    assert len([name for name in names if name.startswith("memory_")]) >= 2
+
+
+def test_every_instance_has_its_module(text):
+    c, found = PRESETS["tiny"], modules(text)
+    instances = re.findall(r"^  (\S+) +\S+ +\(\n +\.", text, re.M)
+    assert set(instances) <= set(found)
+    assert set(found) - set(instances) == {TOP}
+    assert instances.count("dot_product") == c.banks * c.och
+    assert instances.count("post_lane") == c.post_lanes
+
+
+@pytest.mark.parametrize("name", ["tiny", "up5k"])
+def test_ports(name, text):
+    c = PRESETS[name]
+    top = modules(text if name == "tiny" else generate(c))[TOP]
+    ports = {
+        port: (direction, int(high or 0) + 1)
+        for direction, high, port in re.findall(
+            r"^  (input|output) (?:\[(\d+):0\] )?(\w+) ?;", top, re.M
+        )
+    }
+    assert ports == {
+        "clk": ("input", 1),
+        "rst": ("input", 1),
+        "program__valid": ("input", 1),
+        "program__ready": ("output", 1),
+        "program__payload": ("input", c.program_bits + 1),
+        "image__valid": ("input", 1),
+        "image__ready": ("output", 1),
+        "image__payload": ("input", 8 * c.post_lanes + 1),
+        "result__valid": ("output", 1),
+        "result__ready": ("input", 1),
+        "result__payload": ("output", 32 * c.post_lanes + 1),
+        "status__state": ("output", 2),
+        "status__error": ("output", 4),
+        "status__layer": ("output", 16),
+    }
+
+
+def test_text_is_the_same_every_time(text):
+    assert generate(PRESETS["tiny"]) == text
+
+
+def test_memories_have_no_initial_contents(text):
+    assert "initial" not in "".join(
+        body for name, body in modules(text).items() if name.startswith("memory_")
+    )
+    assert "$readmem" not in text
+
+
+def test_nothing_of_this_machine_is_in_the_text(text):
+    assert "src =" not in text
+    assert not re.search(r"[\w/]+\.py\b", text)
