@@ -208,6 +208,7 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> np.ndarray:
         "to_result": stage.target is None,
         "tiles_last": -(-channels // (c.och if conv else c.unit)) - 1,
         "chunks_last": -(-channels // c.post_lanes) - 1,
+        "lanes_last": (channels - 1) % c.post_lanes,
         "store_y": _store_axis(stage.target, height, 0, c),
         "store_x": _store_axis(stage.target, width, 1, c),
         "store_address": stage.target.address if stage.target else 0,

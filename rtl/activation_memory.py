@@ -80,8 +80,8 @@ class ActivationMemory(wiring.Component):
                 bank.write_data.eq(self.write_data),
                 bank.read_address.eq(
                     self.address
-                    + Mux(self.bank_y > row, self.row_step_y, 0)
-                    + Mux(self.bank_x > col, self.row_step_x, 0)
+                    + (Mux(self.bank_y > row, self.row_step_y, 0) if row < c.rows - 1 else 0)
+                    + (Mux(self.bank_x > col, self.row_step_x, 0) if col < c.cols - 1 else 0)
                 ),
             ]
             words.append(bank.read_data)

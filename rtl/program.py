@@ -163,6 +163,7 @@ class LayerDescriptor(data.StructLayout):
     store_y, store_x : `Axis` of the output, with ``size_last``, its height or width - 1
     store_address : first word of the output
     chunks_last : beats of ``post_lanes`` channels per output pixel - 1
+    lanes_last : channels in the last of them - 1
     """
 
     def __init__(self, c: Configuration):
@@ -189,6 +190,7 @@ class LayerDescriptor(data.StructLayout):
                 "store_x": store,
                 "store_address": a,
                 "chunks_last": 16,
+                "lanes_last": ceil_log2(c.post_lanes),
             }
         )
 

@@ -34,7 +34,7 @@ class Store(wiring.Component):
     stop : the engine has stopped with an error
     valid, outputs, advance : from the post-processor
     image : beats of ``post_lanes`` bytes; each pixel begins with a beat of its own
-    result : beats of ``post_lanes`` values of 32 bits
+    result : beats of ``post_lanes`` values of 32 bits, zero in lanes without a channel
     write, write_* : to the activation memory, see `ActivationMemory`
     write_next : a write comes in the next cycle
     done : the layer's last output is stored (for one cycle)
@@ -197,7 +197,14 @@ class Store(wiring.Component):
         with m.If(taken & inside & layer.to_result):
             m.d.sync += [
                 self.result.valid.eq(1),
-                self.result.payload.data.eq(self.outputs),
+                self.result.payload.data.eq(
+                    Cat(
+                        Mux(chunk_last & (layer.lanes_last < lane), 0, output)
+                        for lane, output in enumerate(
+                            self.outputs.word_select(i, 32) for i in range(lanes)
+                        )
+                    )
+                ),
                 self.result.payload.last.eq(last),
             ]
         with m.If(self.stop):

@@ -40,6 +40,11 @@ def _convert(component, name: str) -> str:
     text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
     # Yosys adds a register that is set at time zero, so that simulators run every `always @*` once.
     # SystemVerilog initialises it before they listen, and Icarus then leaves them at x.
-    text, _ = re.subn(r"^  reg (\S*dump_module\S*)  = 0;$", r"  reg \1 ;\n  initial \1 = 0;",
-                      text, flags=re.MULTILINE)
-    return text
+    text = re.sub(
+        r"^  reg (\S*dump_module\S*)  = 0;$",
+        r"  reg \1 ;\n  initial \1 = 0;",
+        text,
+        flags=re.MULTILINE,
+    )
+    # Signals of no bits (a bank number where there is one bank) are declared but used nowhere.
+    return re.sub(r"^  wire \[-1:0\] .*;\n", "", text, flags=re.MULTILINE)

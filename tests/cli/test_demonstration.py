@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -58,8 +59,6 @@ def test_broken_hardware(run, here, monkeypatch):
 
 
 def test_too_small_a_configuration(refused, here):
-    from dataclasses import replace
-
     small = replace(PRESETS["tiny"], activation_words=16)
     (here / "small.toml").write_bytes(configuration_toml(Selected("small", small)))
     assert "activation memory" in refused("demo", "--config", "small.toml")

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from hiddenite.cli.inference import class_name
 from hiddenite.golden.inference import infer, infer_layers
 from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.verilog import generate
@@ -35,11 +36,8 @@ def test_infer_maps(run, here, network, images_path):
     assert json.loads(run("infer", "n", images_path, "--json").out)["classes"] is None
 
 
-def test_class_without_a_name(run, here, network, images_path):
+def test_class_without_a_name(network):
     # A prefix has no names of classes.
-    network.prefix("c1").save("n")
-    from hiddenite.cli.inference import class_name
-
     assert class_name(network, 3) == "3"
     assert class_name(network.prefix("c1"), 12) == "12"
 

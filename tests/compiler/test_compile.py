@@ -1,0 +1,196 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from rtl_helpers import (
+    CONFIGURATIONS,
+    close,
+    compiled,
+    construction_fields,
+    join,
+    network_of,
+    packets,
+    random_conv,
+)
+
+from hiddenite.compiler.compile import compile_network
+from hiddenite.compiler.mask_stream import MaskStream
+from hiddenite.golden.errors import InputError
+from hiddenite.golden.network import AvgPool, MaxPool
+from hiddenite.rtl.program import MAGIC, ConstructionDescriptor, LayerDescriptor, Opcode, words_of
+
+C = CONFIGURATIONS["square"]
+
+
+def convs():
+    rng = np.random.default_rng(1)
+    first = random_conv(rng, 3, 9, (2, 3), index=65_535, name="first")
+    return first, random_conv(rng, 9, 5, name="second", input="first", output="int32")
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_packets(name):
+    c = CONFIGURATIONS[name]
+    first, second = convs()
+    program = compiled((5, 6, 3), first, second, c=c)
+    parts = packets(program)
+    assert [w for part in parts for w in close(part, c)] == program.words.tolist()
+    assert join(parts[0], c.program_bits) == MAGIC | c.fingerprint << 32
+    tiles = [-(-conv.out_channels // c.och) for conv in (first, second)]
+    assert [part[0] for part in parts[1:]] == [
+        Opcode.LAYER,
+        *(Opcode.CONV, *[Opcode.TILE] * tiles[0]),
+        *(Opcode.CONV, *[Opcode.TILE] * tiles[1]),
+        Opcode.END,
+    ]
+    stream = MaskStream(c)
+    codes = [stream.add(conv.mask)[0] for conv in (first, second)]
+    words = [part for part in parts[1:-1] if part[0] == Opcode.TILE]
+    for part, masks in zip(words, stream.words(), strict=True):
+        assert part[len(part) - len(masks) :] == masks.tolist()
+    assert program.mask_bits == sum(map(len, stream.words())) * c.program_bits
+    for part, conv, code in zip(
+        [p for p in parts[1:] if p[0] == Opcode.CONV], (first, second), codes, strict=True
+    ):
+        layout = ConstructionDescriptor(c)
+        value = join(part[1 : 1 + words_of(layout, c.program_bits)], c.program_bits)
+        fields = construction_fields(c, conv.mask, 11, conv.index, code.parameter)
+        assert value == layout.const(fields).as_value().value
+        layer = join(part[-words_of(LayerDescriptor(c), c.program_bits) :], c.program_bits)
+        layer = LayerDescriptor(c).from_bits(layer & ((1 << LayerDescriptor(c).size) - 1))
+        assert layer.tile_words == fields["tile_words"]
+        assert layer.tiles_last == fields["tiles_last"]
+        assert (layer.signed, layer.to_result) == ((1, 1) if conv is second else (0, 0))
+        assert layer.shift == conv.shift - 1
+
+
+def test_what_a_program_says_of_itself():
+    first, second = convs()
+    program = compiled((5, 6, 3), first, second, c=C)
+    assert program.configuration is C
+    assert (program.input_shape, program.result_shape) == ((5, 6, 3), (4, 4, 5))
+    assert program.result_type == "int32"
+    assert program.weights == first.mask.size + second.mask.size
+    entropy = 0
+    for conv in (first, second):
+        density = conv.mask.mean()
+        entropy -= conv.mask.size * sum(p * np.log2(p) for p in (density, 1 - density))
+    assert program.mask_entropy == pytest.approx(entropy)
+    # Image 5x6, 1 group: 3x3 words; its output 4x4, 3 groups: 12.
+    assert program.memory_words == 9 + 12
+
+
+def test_empty_and_full_masks_have_no_entropy():
+    for density in (0, 1):
+        conv = random_conv(np.random.default_rng(1), 3, 4, density=density)
+        assert compiled((2, 2, 3), conv, c=C).mask_entropy == 0
+
+
+def test_a_program_depends_on_nothing_but_network_and_configuration():
+    first, second = convs()
+    network = network_of((5, 6, 3), first, second)
+    words = compile_network(network, C).words
+    assert (compile_network(network, C).words == words).all()
+    same = dataclasses.replace(C, activation_ports=1, adder_tree="combinational", timeout_cycles=1)
+    assert (compile_network(network, same).words == words).all()
+    other = compile_network(dataclasses.replace(network, seed=12), C).words
+    assert len(other) == len(words) and (other != words).any()
+
+
+def fully_kept(channels, kernel=(1, 1), **fields):
+    return random_conv(np.random.default_rng(1), channels, 3, kernel, density=1, **fields)
+
+
+def half_empty():
+    """A conv of which only the second output channel keeps all of its 17 weights."""
+    mask = np.zeros((3, 1, 1, 17), bool)
+    mask[1] = True
+    return fully_kept(17, mask=mask)
+
+
+def average(kernel, **fields):
+    return AvgPool(name="mean", input="image", kernel=kernel, scale=1, shift=1, **fields)
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape", "layer", "message"),
+    [
+        (
+            {"activation_words": 16},
+            (9, 8, 4),
+            MaxPool(name="p", input="image", kernel=2),
+            # Stored in four planes of 5x4 pixels: 3x2 words each.
+            "tensor 'image': activation memory: needs 24 words in each bank, has 16: "
+            "raise activation_words",
+        ),
+        (
+            {"tile_words": 16},
+            (3, 3, 5),
+            fully_kept(5, (3, 3)),
+            "layer 'conv': tile buffer: needs 18 words for each output channel, has 16: "
+            "raise tile_words",
+        ),
+        (
+            {"accumulator_bits": 12, "pool_bits": 12},
+            (1, 1, 17),
+            half_empty(),
+            "layer 'conv': accumulator: 17 weights kept in output channel 1 need 13 bits, has 12: "
+            "raise accumulator_bits",
+        ),
+        (
+            {"pool_bits": 10},
+            (4, 4, 1),
+            average((2, 3)),
+            "layer 'mean': pool: the sum of 2x3 needs 11 bits, has 10: raise pool_bits",
+        ),
+        (
+            {"pool_bits": 8},
+            (1, 2, 1),
+            average((3, 3), padding=(1, 1)),
+            "layer 'mean': pool: the sum of 1x2 needs 9 bits, has 8: raise pool_bits",
+        ),
+        (
+            {"activation_words": 16},
+            (33, 1, 1),
+            MaxPool(name="p", input="image", kernel=1),
+            "tensor 'image': height 33 is more than 31, the most that this configuration's "
+            "activation memory can hold: raise activation_words",
+        ),
+    ],
+)
+def test_a_network_that_is_too_large_is_refused(changes, shape, layer, message):
+    """The message names the memory, what it needs, what it has, and the parameter to raise."""
+    c = dataclasses.replace(C, **changes)
+    with pytest.raises(InputError) as caught:
+        compiled(shape, layer, c=c)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape", "layer"),
+    [
+        ({"tile_words": 16}, (2, 4, 5), fully_kept(5, (2, 4))),
+        ({"accumulator_bits": 12, "pool_bits": 12}, (1, 1, 16), fully_kept(16)),
+        ({"pool_bits": 10}, (2, 2, 1), average((2, 2))),
+        ({"activation_words": 16}, (8, 8, 4), MaxPool(name="p", input="image", kernel=8)),
+    ],
+)
+def test_what_fits_exactly_is_not_refused(changes, shape, layer):
+    compiled(shape, layer, c=dataclasses.replace(C, **changes))
+
+
+def test_what_the_counters_do_not_reach_is_refused():
+    c = dataclasses.replace(C, activation_words=16)
+    with pytest.raises(InputError) as caught:
+        compiled((1, 1, 1), MaxPool(name="p", input="image", kernel=65, padding=32), c=c)
+    assert str(caught.value) == (
+        "layer 'p': height of the kernel is 65, the most that this configuration counts to is 31: "
+        "raise activation_words"
+    )
+    pool = MaxPool(name="p", input="image", kernel=(21, 1), stride=1, padding=(20, 0))
+    with pytest.raises(InputError) as caught:
+        compiled((16, 1, 1), pool, c=c)
+    assert str(caught.value) == (
+        "layer 'p': height of the output is 36, the most that this configuration counts to is 31: "
+        "raise activation_words"
+    )
