@@ -124,7 +124,7 @@ def _entropy(mask: np.ndarray) -> float:
 def _check(stage: Stage, c: Configuration) -> None:
     """Refuse a layer that is too large for the engine."""
     layer, where = stage.layer, f"layer {stage.name!r}"
-    limit = (1 << c.coordinate_bits - 2) - 1
+    limit = c.largest_map
     for axis, out, kernel in zip(("height", "width"), stage.shape[:2], stage.kernel, strict=True):
         if max(out, kernel) > limit:
             raise InputError(

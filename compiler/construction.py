@@ -74,7 +74,9 @@ class _LaneWork:
         never = np.iinfo(np.int64).max // 2
         self.need = np.append(load, never)[needed]
         self.need_tile = np.append(tile, tiles)[needed]
-        self.need_byte = np.minimum(np.append(byte, 0)[needed] - number * word_bytes, word_bytes - 1)
+        self.need_byte = np.minimum(
+            np.append(byte, 0)[needed] - number * word_bytes, word_bytes - 1
+        )
         self.empty = np.where(emptied < 0, -never, np.append(load, never)[emptied] + 1)
         self.empty_tile = np.where(emptied < 0, -1, np.append(tile, tiles)[emptied])
         self.first_word = words.start
@@ -111,9 +113,7 @@ def construction_cycles(
             works.append(None)
             continue
         words = range(int(before[lane]), int(taken[-1, lane]))
-        works.append(
-            _LaneWork(own, code.encode(own.reshape(-1)), int(used[lane]), words, c)
-        )
+        works.append(_LaneWork(own, code.encode(own.reshape(-1)), int(used[lane]), words, c))
     for tile, after in enumerate(taken):
         yield _tile_cycles(works, tile, [int(n) for n in before], [int(n) for n in after], size)
         before = after
@@ -122,40 +122,39 @@ def construction_cycles(
 def _tile_cycles(
     works: list[_LaneWork | None], tile: int, before: list[int], after: list[int], word_bytes: int
 ) -> int:
-    """Follow the words of one tile as they are dealt."""
-    lanes = len(works)
-    late = [FIRST_CYCLES] * lanes
-    done = [0] * lanes
-    for lane, work in enumerate(works):
-        if work is not None and tile < len(work.cycles):
-            done[lane] = int(work.cycles[tile])
-        else:
-            done[lane] = -FIRST_CYCLES
-    free = [0] * lanes
+    """Follow the words of one tile as they are dealt: word ``before`` up to ``after`` of each lane.
+
+    A lane that waits for a word does everything after it later by as much.
+    """
+    lanes = range(len(works))
+    active = [work is not None and tile < len(work.cycles) for work in works]
+    late = [FIRST_CYCLES] * len(works)
+    free = [0] * len(works)
     number = list(before)
-    now, finished, skipped = 0, 0, 0
     remaining = sum(after) - sum(before)
-    lane = 0
+
+    def done(lane: int) -> int:
+        return int(works[lane].cycles[tile]) + late[lane] if active[lane] else 0
+
+    now, lane = 0, 0
     while remaining:
-        work, n = works[lane], number[lane]
-        if n < after[lane]:
+        if number[lane] < after[lane]:
+            # The lane takes the word when its hold is empty.
             now = max(now, free[lane])
+            free[lane] = now + word_bytes
+            work = works[lane]
+            index = number[lane] - work.first_word if work is not None else -1
+            if work is not None and 0 <= index < len(work.need):
+                if work.need_tile[index] == tile:
+                    wait = now + 2 + int(work.need_byte[index] - work.need[index])
+                    late[lane] = max(late[lane], wait)
+                if work.empty_tile[index] == tile:
+                    free[lane] = max(free[lane], int(work.empty[index]) + late[lane])
+            number[lane] += 1
             remaining -= 1
-            number[lane] = n + 1
-            if work is None or not 0 <= n - work.first_word < len(work.need):
-                free[lane] = now + word_bytes
-            else:
-                i = n - work.first_word
-                if work.need_tile[i] == tile:
-                    wait = now + 2 + int(work.need_byte[i]) - int(work.need[i])
-                    if wait > late[lane]:
-                        late[lane] = wait
-                empty = now + word_bytes
-                if work.empty_tile[i] == tile:
-                    empty = max(empty, int(work.empty[i]) + late[lane])
-                free[lane] = empty
         else:
-            now = max(now, done[lane] + late[lane])
+            # It is left out, but only when it is done.
+            now = max(now, done(lane))
         now += 1
-        lane = (lane + 1) % lanes
-    return max(now, *(d + late_ for d, late_ in zip(done, late, strict=True)))
+        lane = (lane + 1) % len(works)
+    return max(now, *map(done, lanes))

@@ -188,21 +188,25 @@ def estimate(program: Program) -> Estimate:
                     cycles = max(cycles, words)
                     reader += cycles + 1 + crc
                     ready = reader
-                    kind = "program" if words + own * record > 0.9 * (reader - begin) else \
-                        "constructor"
+                    kind = (
+                        "program"
+                        if words + own * record > 0.9 * (reader - begin)
+                        else "constructor"
+                    )
                     waits[kind] += max(0, ready - array.time)
                 run = max(array.time, ready)
                 release = array.tile(ready)
-                kind = "array" if array.steps + array.words + array.writes >= array.post else \
-                    "post-processor"
+                kind = (
+                    "array"
+                    if array.steps + array.words + array.writes >= array.post
+                    else "post-processor"
+                )
                 waits[kind] += array.time - run
                 if conv:
                     live.append((release, size))
             array.end()
         end = array.time
-        layers.append(
-            _layer(stage, end - before, max(waits, key=waits.get), mask_words * bits, c)
-        )
+        layers.append(_layer(stage, end - before, max(waits, key=waits.get), mask_words * bits, c))
         before = end
 
     reader = max(reader + 1 + crc, array.time) + 1

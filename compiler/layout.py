@@ -34,12 +34,8 @@ class Layout:
     def rows(self) -> tuple[int, int]:
         """Rows of banks in a plane, along y and x."""
         c = self.configuration
-        return tuple(
-            -(-(-(-size // phases)) // banks)
-            for size, phases, banks in zip(
-                self.shape[:2], self.phases, (c.rows, c.cols), strict=True
-            )
-        )
+        planes = (-(-size // n) for size, n in zip(self.shape[:2], self.phases, strict=True))
+        return tuple(-(-size // n) for size, n in zip(planes, (c.rows, c.cols), strict=True))
 
     @property
     def row_steps(self) -> tuple[int, int]:
@@ -89,7 +85,7 @@ class MemoryPlan:
         for begin, end in sorted(self._live.values()):
             if begin - address >= size:
                 break
-            address = max(address, end)
+            address = end
         if address + size > self.words:
             raise InputError(
                 f"{where}: activation memory: needs {address + size} words in each bank, "

@@ -1,4 +1,4 @@
-"""What an engine does for a network, step by step: which tensor in which form, and where it lies."""
+"""What an engine does for a network, layer by layer: which tensors, in which form, and where."""
 
 from dataclasses import dataclass
 
@@ -154,7 +154,7 @@ def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPla
 
 def _check_size(where: str, shape: tuple[int, int, int], c: Configuration) -> None:
     """Refuse maps that the engine's counters cannot walk over."""
-    limit = (1 << c.coordinate_bits - 2) - 1
+    limit = c.largest_map
     for axis, size in zip(("height", "width"), shape[:2], strict=True):
         if size > limit:
             raise InputError(

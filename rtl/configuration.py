@@ -143,6 +143,11 @@ class Configuration:
         return self.address_bits + ceil_log2(max(self.rows, self.cols)) + 2
 
     @property
+    def largest_map(self) -> int:
+        """Height and width that the engine can count to: those of a tensor that fills a bank."""
+        return 1 << self.coordinate_bits - 2
+
+    @property
     def tree_levels(self) -> int:
         """Registers between a PE and its accumulator."""
         return ceil_log2(self.ich) if self.adder_tree == "registered" else 0
@@ -201,8 +206,8 @@ PRESETS: dict[str, Configuration] = {
         cols=2,
         constructor_lanes=2,
         post_lanes=2,
-        activation_words=1024,
-        tile_words=256,
+        activation_words=2048,
+        tile_words=1024,
         timeout_cycles=1 << 16,
     ),
     "up5k": Configuration(
@@ -222,7 +227,7 @@ PRESETS: dict[str, Configuration] = {
         post_lanes=4,
         program_bits=16,
         activation_words=2048,
-        tile_words=512,
+        tile_words=1024,
     ),
     "asic": Configuration(
         ich=16,

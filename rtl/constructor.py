@@ -63,9 +63,7 @@ class Constructor(wiring.Component):
         # Two tiles at most: the one in use and the one in construction.
         tiles, words = Signal(range(3)), Signal(ceil_log2(c.tile_words) + 1)
         base, behind = Signal(ceil_log2(c.tile_words)), Signal(ceil_log2(c.tile_words))
-        m.d.comb += self.room.eq(
-            (tiles != 2) & (words + self.layer.tile_words <= c.tile_words)
-        )
+        m.d.comb += self.room.eq((tiles != 2) & (words + self.layer.tile_words <= c.tile_words))
         m.d.sync += [
             tiles.eq(tiles + self.start_tile - self.release),
             words.eq(

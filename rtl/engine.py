@@ -9,6 +9,8 @@
     image ─► store ─► activation memory ─► aligner ┴───► pool ─► post-processor ─► store ─► result
 """
 
+from dataclasses import dataclass
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -20,18 +22,40 @@ from .constructor import Constructor
 from .pe_array import PEArray
 from .pool import Pool
 from .post_processor import PostProcessor
-from .program import ErrorCode, LayerDescriptor, Operation, words_of
+from .program import BIAS_BITS, ErrorCode, LayerDescriptor, Operation, words_of
 from .program_reader import ProgramReader
 from .store import Store
 from .tile_buffer import TileBuffer
 from .window import Window
 
-__all__ = ["Engine", "State", "queue_depth"]
+__all__ = ["Engine", "MemoryShape", "State", "memories", "queue_depth"]
 
 
 def queue_depth(c: Configuration) -> int:
     """Words of the queue of layer descriptors: at least two descriptors."""
     return 1 << ceil_log2(2 * words_of(LayerDescriptor(c), c.program_bits))
+
+
+@dataclass(frozen=True)
+class MemoryShape:
+    """One kind of memory in an engine: ``count`` of ``depth`` words of ``width`` bits."""
+
+    name: str
+    count: int
+    depth: int
+    width: int
+    ports: int
+
+
+def memories(c: Configuration) -> list[MemoryShape]:
+    """Every memory of an engine."""
+    records = max(2, 2 * c.och // c.post_lanes)
+    return [
+        MemoryShape("activation bank", c.banks, c.activation_words, 8 * c.ich, c.activation_ports),
+        MemoryShape("tile buffer slice", c.och, c.tile_words, 2 * c.ich, 2),
+        MemoryShape("channel records", c.post_lanes, records, BIAS_BITS + 16, 2),
+        MemoryShape("layer queue", 1, queue_depth(c) - 1, c.program_bits, 2),
+    ]
 
 
 class State:
@@ -74,9 +98,15 @@ class Engine(wiring.Component):
                 "result": Out(
                     stream.Signature(data.StructLayout({"data": 32 * c.post_lanes, "last": 1}))
                 ),
-                "status": Out(wiring.Signature({
-                    "state": Out(2), "error": Out(ErrorCode), "layer": Out(16),
-                })),
+                "status": Out(
+                    wiring.Signature(
+                        {
+                            "state": Out(2),
+                            "error": Out(ErrorCode),
+                            "layer": Out(16),
+                        }
+                    )
+                ),
             }
         )
 

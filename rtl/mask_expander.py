@@ -84,7 +84,9 @@ class MaskExpander(wiring.Component):
             self.full.eq((count > WINDOW_BITS - 8) & (held != 0)),
         ]
         m.d.sync += [
-            window.eq((window >> used) | (Mux(refill, hold[:8], 0) << (count - used)[: len(count)])),
+            window.eq(
+                (window >> used) | (Mux(refill, hold[:8], 0) << (count - used)[: len(count)])
+            ),
             count.eq(count - used + Mux(refill, 8, 0)),
         ]
         with m.If(refill):

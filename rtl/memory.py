@@ -81,9 +81,7 @@ class RandomAccessMemory(wiring.Component):
             for i in parts
         )
         if self.ports == 1:
-            address = (
-                f"  wire [{bits - 1}:0] address = |write ? write_address : read_address;\n"
-            )
+            address = f"  wire [{bits - 1}:0] address = |write ? write_address : read_address;\n"
             read = "    if (!(|write)) read_data <= words[address];"
         else:
             address, read = "", "    read_data <= words[read_address];"

@@ -85,9 +85,7 @@ class PostLane(wiring.Component):
                 low.eq(Mux(self.signed, -(1 << 31), 0)),
                 high.eq(Mux(self.signed, (1 << 31) - 1, 255)),
             ]
-            m.d.sync += self.output.eq(
-                Mux(rounded < low, low, Mux(rounded > high, high, rounded))
-            )
+            m.d.sync += self.output.eq(Mux(rounded < low, low, Mux(rounded > high, high, rounded)))
         return m
 
 
@@ -180,10 +178,12 @@ class PostProcessor(wiring.Component):
             m.d.sync += [hold.eq(self.array), left.eq(array_beats)]
         with m.If(self.capture_pool):
             m.d.sync += [
-                Cat(
-                    hold.word_select(i, bits) for i in range(c.banks * c.unit)
-                ).eq(Cat(_widen(self.pool.word_select(i, c.pool_bits), bits)
-                         for i in range(c.banks * c.unit))),
+                Cat(hold.word_select(i, bits) for i in range(c.banks * c.unit)).eq(
+                    Cat(
+                        _widen(self.pool.word_select(i, c.pool_bits), bits)
+                        for i in range(c.banks * c.unit)
+                    )
+                ),
                 left.eq(pool_beats),
             ]
         with m.If(self.capture_array | self.capture_pool):
@@ -205,9 +205,7 @@ class PostProcessor(wiring.Component):
         with m.If(self.advance):
             m.d.sync += [v.eq(u) for v, u in zip(valid, [pop, *valid], strict=False)]
         for number in range(lanes):
-            records = memory.Memory(
-                shape=BIAS_BITS + 16, depth=max(2, 2 * c.och // lanes), init=[]
-            )
+            records = memory.Memory(shape=BIAS_BITS + 16, depth=max(2, 2 * c.och // lanes), init=[])
             m.submodules[f"records_{number}"] = records
             write, read = records.write_port(), records.read_port()
             own = self.record_channel[: ceil_log2(lanes)] == number if lanes > 1 else 1

@@ -148,12 +148,11 @@ class ProgramReader(wiring.Component):
                     expected = Array(crc_value.word_select(i, bits) for i in range(crc_words))[
                         count
                     ]
+                    m.d.comb += ends.eq((opcode == Opcode.END) & (count == crc_words - 1))
                     with m.If(word != expected):
                         fail(ErrorCode.CHECKSUM)
-                    with m.Elif((opcode == Opcode.END) & (count == crc_words - 1)):
-                        m.d.comb += ends.eq(1)
-                        with m.If(~self.i.payload.last):
-                            fail(ErrorCode.TRAILING)
+                    with m.Elif(ends & ~self.i.payload.last):
+                        fail(ErrorCode.TRAILING)
             with m.State("CHECKED"):
                 m.d.comb += checksum.start.eq(1)
                 m.next = "OPCODE"
@@ -225,7 +224,6 @@ class ProgramReader(wiring.Component):
                 with m.If(taken):
                     m.d.comb += checksum.valid.eq(1)
                 with m.If(self.complete):
-                    m.d.comb += [self.masks.valid.eq(0), self.i.ready.eq(0)]
                     m.next = "CHECKSUM"
             with m.State("END"), m.If(self.quiet):
                 m.d.sync += self.running.eq(0)

@@ -83,9 +83,7 @@ class Store(wiring.Component):
             room.eq(~layer.to_result | ~self.result.valid | self.result.ready),
             self.advance.eq(room & ~self.stop),
             self.image.ready.eq(active & load & ~self.stop),
-            taken.eq(
-                Mux(load, self.image.valid & self.image.ready, self.valid & self.advance)
-            ),
+            taken.eq(Mux(load, self.image.valid & self.image.ready, self.valid & self.advance)),
         ]
         beat = Signal(8 * lanes)
         m.d.comb += beat.eq(
@@ -229,11 +227,13 @@ class _StoreWalk:
         self.axis = axis
         self.here = [
             Signal(width, name=f"{name}_{part}")
-            for part, width in zip(("phase", "bank", "address", "position"), (n, b, a, n))
+            for part, width in zip(
+                ("phase", "bank", "address", "position"), (n, b, a, n), strict=True
+            )
         ]
         self.kept = [Signal.like(signal, name=f"kept_{signal.name}") for signal in self.here]
         phase, self.bank, self.address, position = self.here
-        wrap, *self.next = next_pixel(axis, phase, self.bank, self.address)
+        _, *self.next = next_pixel(axis, phase, self.bank, self.address)
         self.next.append(position + 1)
         self.inside, self.last = Signal(), Signal()
         m.d.comb += [

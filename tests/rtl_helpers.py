@@ -223,7 +223,7 @@ CONV_SHAPES = [
     (17, 1, 3, 2),
     (2, 3, 1, 16),
     (6, 3, 2, 5),
-    (8, 1, 1, 8),
+    (3, 2, 2, 16),
 ]
 """Shapes of masks (O, KH, KW, C) that fill words, sign words and tiles in every way."""
 

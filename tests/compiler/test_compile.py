@@ -153,7 +153,7 @@ def average(kernel, **fields):
             {"activation_words": 16},
             (33, 1, 1),
             MaxPool(name="p", input="image", kernel=1),
-            "tensor 'image': height 33 is more than 31, the most that this configuration's "
+            "tensor 'image': height 33 is more than 32, the most that this configuration's "
             "activation memory can hold: raise activation_words",
         ),
     ],
@@ -184,13 +184,13 @@ def test_what_the_counters_do_not_reach_is_refused():
     with pytest.raises(InputError) as caught:
         compiled((1, 1, 1), MaxPool(name="p", input="image", kernel=65, padding=32), c=c)
     assert str(caught.value) == (
-        "layer 'p': height of the kernel is 65, the most that this configuration counts to is 31: "
+        "layer 'p': height of the kernel is 65, the most that this configuration counts to is 32: "
         "raise activation_words"
     )
     pool = MaxPool(name="p", input="image", kernel=(21, 1), stride=1, padding=(20, 0))
     with pytest.raises(InputError) as caught:
         compiled((16, 1, 1), pool, c=c)
     assert str(caught.value) == (
-        "layer 'p': height of the output is 36, the most that this configuration counts to is 31: "
+        "layer 'p': height of the output is 36, the most that this configuration counts to is 32: "
         "raise activation_words"
     )

@@ -84,16 +84,19 @@ def test_words_taken_depend_on_the_code_only(program_bits):
             assert taken == expected
 
 
-def test_a_piece_a_cycle():
-    """Runs of 0 with parameter 0 are pieces of one bit: nothing waits for the window."""
-    dut = MaskExpander(8)
+@pytest.mark.parametrize("program_bits", [8, 16, 32, 64])
+def test_a_piece_of_eight_bits_a_cycle(program_bits):
+    """A run of 0 with parameter 7 is a byte: nothing waits for the window or the hold."""
+    dut = MaskExpander(program_bits)
 
     async def bench(ctx):
+        ctx.set(dut.parameter, 7)
         ctx.set(dut.i.valid, 1)
-        await ctx.tick().until(dut.valid)
+        await ctx.tick().until(dut.full)
         ctx.set(dut.take, 1)
         for _ in range(100):
             assert ctx.get(dut.valid)
+            assert (ctx.get(dut.run), ctx.get(dut.keep)) == (0, 1)
             await ctx.tick()
 
     simulate(dut, bench)

@@ -125,6 +125,7 @@ class Bench:
                 await self.start(ctx)
                 await self.give(ctx, beats)
                 assert self.done == times
+                assert not ctx.get(self.dut.begun)
                 assert not self.errors
 
         simulate(self.dut, bench)
@@ -191,6 +192,8 @@ def test_outputs_go_to_the_result_stream(name, kind, shape):
     half = len(bench.results) // 2
     assert bench.results[:half] == bench.results[half:]
     assert (program.result(np.array(bench.results[half:])) == values).all()
+    # The post-processor gave 123 in lanes without a channel.
+    assert not np.array(bench.results[:half])[program.result_order() < 0].any()
     assert bench.lasts == ([False] * (half - 1) + [True]) * 2
 
 
