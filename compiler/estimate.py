@@ -114,24 +114,50 @@ class _ArraySide:
             early = 0
         # From a pixel tile's last step until the next one may be issued.
         self.post = 4 + self.levels + max(0, self.beats - early) + self.words
-        # A memory with one port gives up a step for each word that is written.
-        units = -(-channels // c.unit)
-        writes = height * width * units / self.pixel_tiles
-        tiles = -(-channels // (c.och if conv else c.unit))
-        self.writes = 0.0
-        if c.activation_ports == 1 and stage.target is not None:
-            self.writes = writes / tiles
+        self.one_port = c.activation_ports == 1 and stage.target is not None
+        self.inside = height * width / (self.pixel_tiles * c.banks)
         self.last = self.time - self.post
 
-    def tile(self, ready: int) -> int:
+    def tile(self, ready: int, channels: int) -> int:
         """Run a tile of output channels that can begin at ``ready``; when it is released."""
         begin = max(self.time + 1, ready + 1)
         own = self.steps + self.words
-        period = max(own + self.writes, self.post)
+        period = self._one_port_period(channels) if self.one_port else max(own, self.post)
         first = max(begin + own - 1, self.last + self.post)
         last = int(first + (self.pixel_tiles - 1) * period)
         self.time, self.last = last + 1, last
         return last + 3 + self.levels + self.beats
+
+    def _one_port_period(self, channels: int) -> float:
+        """Cycles from pixel tile to pixel tile when each write takes the place of a read.
+
+        Follows some pixel tiles until their rhythm has settled.
+        """
+        c = self.c
+        per_pixel = self.beats // c.banks
+        unit = c.unit // c.post_lanes
+        last = -(-min(channels, per_pixel * c.post_lanes) // c.post_lanes)
+        ends = [min(beat + unit, last) - 1 for beat in range(0, last, unit)]
+        # From a pixel tile's last step to the words that it writes.
+        offsets = [
+            10 + self.levels + pixel * per_pixel + end for pixel in range(c.banks) for end in ends
+        ]
+        taken: set[int] = set()
+        time, slot, lasts = 0, 0, []
+        for _ in range(24):
+            for step in range(self.steps + self.words):
+                if step == self.steps - 1:
+                    time = max(time, slot)
+                while time in taken:
+                    time += 1
+                time += 1
+            lasts.append(time - 1)
+            slot = lasts[-1] + self.post - self.words
+            taken.update(lasts[-1] + offset for offset in offsets)
+        settled = (lasts[-1] - lasts[7]) / (len(lasts) - 8)
+        # Pixels outside the map write nothing.
+        free = max(self.steps + self.words, self.post)
+        return free + (settled - free) * self.inside
 
     def end(self) -> None:
         self._done(self.last + 3 + self.levels + self.beats + 6)
@@ -195,10 +221,10 @@ def estimate(program: Program) -> Estimate:
                     )
                     waits[kind] += max(0, ready - array.time)
                 run = max(array.time, ready)
-                release = array.tile(ready)
+                release = array.tile(ready, channels - tile * (c.och if conv else c.unit))
                 kind = (
                     "array"
-                    if array.steps + array.words + array.writes >= array.post
+                    if array.steps + array.words >= array.post
                     else "post-processor"
                 )
                 waits[kind] += array.time - run
