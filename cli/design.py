@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import tomli_w
 
+from hiddenite.boards.parts import PARTS, memory_blocks
 from hiddenite.cli.display import Steps, clean, files_size, print_json, table
 from hiddenite.cli.files import make_directory, output
 from hiddenite.cli.options import Selected, config_option, json_option
@@ -82,7 +83,7 @@ def generate_command(selected: Selected, directory: Path) -> None:
 @json_option
 def configs(as_json: bool) -> None:
     """Show the presets."""
-    facts = {name: _facts(c) for name, c in PRESETS.items()}
+    facts = {name: _facts(name, c) for name, c in PRESETS.items()}
     if as_json:
         print_json(facts)
         return
@@ -94,12 +95,21 @@ def configs(as_json: bool) -> None:
     table(["", *facts], rows)
 
 
-def _facts(c: Configuration) -> dict[str, int | str]:
+def _facts(name: str, c: Configuration) -> dict[str, int | str]:
     values = {field.name: getattr(c, field.name) for field in fields(c)}
     return {
         "processing_elements": c.processing_elements,
         "activation_bytes": c.activation_bytes,
         "tile_bytes": c.tile_words * c.och * c.ich * 2 // 8,
         **values,
+        "memory_blocks": _memory_blocks(name, c),
         "fingerprint": f"0x{c.fingerprint:08x}",
     }
+
+
+def _memory_blocks(name: str, c: Configuration) -> str:
+    """Blocks of the part that the preset is made for, as "needed/there kind"."""
+    if name not in PARTS:
+        return "-"
+    blocks = memory_blocks(PARTS[name], c)
+    return ", ".join(f"{needed}/{there} {kind}" for kind, (needed, there) in blocks.items())

@@ -1,0 +1,29 @@
+from dataclasses import replace
+
+import pytest
+
+from hiddenite.boards.parts import PARTS, MemoryBlock, memory_blocks
+from hiddenite.rtl.configuration import PRESETS
+
+
+def test_blocks_of_one_memory():
+    block = MemoryBlock(name="EBR", count=30, shapes=((256, 16), (512, 8)))
+    assert block.needed(256, 16) == 1
+    assert block.needed(257, 16) == 2
+    assert block.needed(512, 8) == 1
+    assert block.needed(512, 17) == 3
+
+
+@pytest.mark.parametrize("name", PARTS.keys() & PRESETS.keys())
+def test_presets_fit_their_parts(name):
+    blocks = memory_blocks(PARTS[name], PRESETS[name])
+    assert all(needed <= there for needed, there in blocks.values()), blocks
+
+
+def test_single_port_memories_take_single_port_blocks():
+    part, c = PARTS["up5k"], PRESETS["up5k"]
+    # What Yosys infers for the emitted Verilog: 4 SPRAM and 21 EBR.
+    assert memory_blocks(part, c) == {"SPRAM": (4, 4), "EBR": (21, 30)}
+    two_ports = memory_blocks(part, replace(c, activation_ports=2))
+    assert two_ports["SPRAM"] == (0, 4)
+    assert two_ports["EBR"][0] > 256
