@@ -102,14 +102,17 @@ def _facts(name: str, c: Configuration) -> dict[str, int | str]:
         "activation_bytes": c.activation_bytes,
         "tile_bytes": c.tile_words * c.och * c.ich * 2 // 8,
         **values,
-        "memory_blocks": _memory_blocks(name, c),
+        **_memory_blocks(name, c),
         "fingerprint": f"0x{c.fingerprint:08x}",
     }
 
 
-def _memory_blocks(name: str, c: Configuration) -> str:
+def _memory_blocks(name: str, c: Configuration) -> dict[str, str]:
     """Blocks of the part that the preset is made for, as "needed/there kind"."""
-    if name not in PARTS:
-        return "-"
-    blocks = memory_blocks(PARTS[name], c)
-    return ", ".join(f"{needed}/{there} {kind}" for kind, (needed, there) in blocks.items())
+    blocks = {"single_port_ram": "-", "block_ram": "-"}
+    if name in PARTS:
+        there = {block.name: block for block in PARTS[name].blocks}
+        for kind, (needed, count) in memory_blocks(PARTS[name], c).items():
+            key = "single_port_ram" if there[kind].ports == 1 else "block_ram"
+            blocks[key] = f"{needed}/{count} {kind}"
+    return blocks
