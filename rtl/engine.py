@@ -9,6 +9,7 @@
     image ─► store ─► activation memory ─► aligner ┴───► pool ─► post-processor ─► store ─► result
 """
 
+import enum
 from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -58,7 +59,7 @@ def memories(c: Configuration) -> list[MemoryShape]:
     ]
 
 
-class State:
+class State(enum.IntEnum):
     """Values of ``status.state``."""
 
     IDLE = 0

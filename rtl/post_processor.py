@@ -10,7 +10,7 @@
 The hold takes a whole pixel tile at once, so that the array goes on with the next one at once.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -242,4 +242,4 @@ class PostProcessor(wiring.Component):
 
 def _widen(value, bits: int):
     """The value with zeros above."""
-    return Cat(value, Signal(bits - len(value), name="zero")) if bits > len(value) else value
+    return Cat(value, Const(0, bits - len(value)))
