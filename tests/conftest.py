@@ -1,0 +1,124 @@
+"""What several folders of tests share: options, trained networks, engines built once."""
+
+import fcntl
+import os
+import shutil
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hiddenite.golden.network import Network
+from hiddenite.rtl.verilog import generate
+from hiddenite.sim.simulation import Simulation
+
+DEFAULT_NETWORKS = 200
+DEFAULT_SEED = 1
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("hiddenite")
+    group.addoption(
+        "--networks",
+        type=int,
+        default=DEFAULT_NETWORKS,
+        metavar="N",
+        help="random networks that are simulated and compared with the golden model; more networks "
+        "are drawn for more random configurations, at about one build of a simulator for 20 "
+        "networks (default: %(default)s)",
+    )
+    group.addoption(
+        "--seed",
+        type=int,
+        default=DEFAULT_SEED,
+        metavar="S",
+        help="seed of the random networks and configurations; the same seed gives the same ones "
+        "whatever --networks says (default: %(default)s)",
+    )
+    group.addoption(
+        "--only",
+        type=int,
+        metavar="K",
+        help="of the random networks on each configuration, number K alone",
+    )
+    group.addoption(
+        "--all-images",
+        action="store_true",
+        help="simulate all images of the trained networks with Icarus, which takes minutes, and "
+        "not only the first two (Verilator always simulates all)",
+    )
+
+
+def pytest_report_header(config):
+    return f"random networks: {config.option.networks}, seed {config.option.seed}"
+
+
+SHARED = Path(os.environ.get("HIDDENITE_SHARED", Path(__file__).parents[2] / "shared"))
+"""Where trained networks lie, which are not part of the project."""
+
+
+@pytest.fixture
+def trained():
+    """Load a trained network: (network, images, expected); skips the test if it isn't there."""
+
+    def load(name):
+        folder = SHARED / "networks" / name
+        if not folder.is_dir():
+            pytest.skip(f"network {name} is not compared: no folder {folder}")
+        network = Network.load(folder / "network.safetensors")
+        return network, np.load(folder / "images.npy"), np.load(folder / "expected.npy")
+
+    return load
+
+
+class Engines:
+    """Emitted Verilog and simulators, each made once even where several processes run tests."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+        self._simulations = {}
+
+    @contextmanager
+    def _alone(self, name):
+        with open(self._folder / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def verilog(self, c):
+        """Text of a configuration's Verilog."""
+        return self.timed_verilog(c)[0]
+
+    def timed_verilog(self, c):
+        """Text of a configuration's Verilog and the seconds of processor time it took."""
+        name = f"{zlib.crc32(repr(c).encode()):08x}"
+        text, seconds = (self._folder / f"{name}.{kind}" for kind in ("v", "seconds"))
+        with self._alone(name):
+            if not seconds.exists():
+                before = sum(os.times()[:4])
+                text.write_text(generate(c))
+                seconds.write_text(str(sum(os.times()[:4]) - before))
+        return text.read_text(), float(seconds.read_text())
+
+    def simulation(self, c, simulator="verilator"):
+        """Simulation of a configuration; skips the test if there is no Icarus."""
+        if simulator == "icarus" and shutil.which("iverilog") is None:
+            pytest.skip("nothing is compared with Icarus Verilog: it is not installed")
+        if (c, simulator) not in self._simulations:
+            text = self.verilog(c)
+            with self._alone(f"{simulator}-{zlib.crc32(text.encode()):08x}"):
+                self._simulations[c, simulator] = Simulation(
+                    text, word_bits=c.program_bits, lanes=c.post_lanes, simulator=simulator
+                )
+        return self._simulations[c, simulator]
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory):
+    """Verilog and simulators of configurations, see `Engines`."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return Engines(folder / "engines")

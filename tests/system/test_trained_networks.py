@@ -1,0 +1,65 @@
+"""Trained networks on the presets, against results computed elsewhere."""
+
+import time
+
+import numpy as np
+import pytest
+
+from hiddenite.compiler.compile import compile_network
+from hiddenite.compiler.estimate import estimate
+from hiddenite.rtl.configuration import PRESETS
+from hiddenite.sim.verify import verify
+
+NETWORKS = ("digits", "fashion", "cifar")
+ICARUS_IMAGES = 2
+MOST_MASK_BITS = 1.05  # times the entropy
+MOST_ESTIMATE_ERROR = 0.02
+MOST_ESTIMATE_SECONDS = 1.0
+
+
+def check(name, preset, trained, engines, simulator="verilator", images=None):
+    """Run a network; compare results with the expected ones and cycles with the estimate."""
+    network, every, expected = trained(name)
+    c = PRESETS[preset]
+    engines.simulation(c, simulator)  # for `verify` to find it built
+    found = verify(network, every[:images], c, simulator=simulator, verilog=engines.verilog(c))
+    assert found.equal, found.difference
+    np.testing.assert_array_equal(found.results, expected[:images])
+    assert found.results.dtype == expected.dtype
+    # Nothing but the first image's load into an engine that rests may make a difference.
+    assert len(set(found.cycles)) == 1
+    cycles = estimate(found.program).cycles
+    assert abs(cycles / found.cycles[0] - 1) <= MOST_ESTIMATE_ERROR, (cycles, found.cycles[0])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bit_exact_in_the_estimated_time(name, preset, trained, engines):
+    check(name, preset, trained, engines)
+
+
+def test_bit_exact_with_icarus(trained, engines, request):
+    images = None if request.config.option.all_images else ICARUS_IMAGES
+    check("digits", "tiny", trained, engines, "icarus", images)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_estimate_takes_no_time(name, preset, trained):
+    network, *_ = trained(name)
+    began = time.process_time()
+    estimate(compile_network(network, PRESETS[preset]))
+    assert time.process_time() - began < MOST_ESTIMATE_SECONDS
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", ["fashion", "cifar"])
+def test_masks_take_little_more_than_their_entropy(name, preset, trained):
+    network, *_ = trained(name)
+    program = compile_network(network, PRESETS[preset])
+    masks = [layer.mask for layer in network.layers if hasattr(layer, "mask")]
+    entropy = 0.0
+    for mask in masks:
+        density = mask.mean()
+        entropy -= mask.sum() * np.log2(density) + (~mask).sum() * np.log2(1 - density)
+    assert program.mask_bits <= MOST_MASK_BITS * entropy
