@@ -105,7 +105,7 @@ class _ArraySide:
         groups = stage.source.layout.groups if conv else 1
         self.steps = stage.kernel[0] * stage.kernel[1] * groups
         self.words = c.och // c.unit if stage.residual is not None else 0
-        height, width, channels = stage.shape
+        height, width, _ = stage.shape
         self.pixel_tiles = -(-height // c.rows) * -(-width // c.cols)
         self.levels = c.tree_levels if conv else 0
         self.beats = c.banks * (c.och if conv else c.unit) // c.post_lanes

@@ -79,10 +79,10 @@ def test_networks(share, engines, request):
 
     for (network, found), case, run, outcome in zip(drawn, cases, runs, outcomes, strict=True):
         fault = case.fault(outcome)
-        layers = "\n".join(map(str, [found.input, *found.layers]))
+        layers = ", ".join(type(layer).__name__ for layer in found.layers)
         assert fault is None, (
             f"{fault}\nseed {seed}, configuration {number}, network {network} of it, {available}\n"
-            f"{configuration}\n{run.stalls}\n{layers}\n"
+            f"{configuration}\n{run.stalls}\n{found.input}: {layers}\n"
             f"again, alone: pytest '{request.node.nodeid}' --seed {seed} --only {network}"
             f" --networks {request.config.option.networks}"
         )
