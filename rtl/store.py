@@ -190,19 +190,15 @@ class Store(wiring.Component):
 
         # Result stream.
         last = chunk_last & y.last & x.last & (tile == layer.tiles_last)
+        values = [self.outputs.word_select(i, 32) for i in range(lanes)]
+        for lane in range(1, lanes):
+            values[lane] = Mux(chunk_last & (layer.lanes_last < lane), 0, values[lane])
         with m.If(self.result.ready):
             m.d.sync += self.result.valid.eq(0)
         with m.If(taken & inside & layer.to_result):
             m.d.sync += [
                 self.result.valid.eq(1),
-                self.result.payload.data.eq(
-                    Cat(
-                        Mux(chunk_last & (layer.lanes_last < lane), 0, output)
-                        for lane, output in enumerate(
-                            self.outputs.word_select(i, 32) for i in range(lanes)
-                        )
-                    )
-                ),
+                self.result.payload.data.eq(Cat(values)),
                 self.result.payload.last.eq(last),
             ]
         with m.If(self.stop):
