@@ -60,13 +60,24 @@ SHARED = Path(os.environ.get("HIDDENITE_SHARED", Path(__file__).parents[2] / "sh
 
 
 @pytest.fixture
-def trained():
-    """Load a trained network: (network, images, expected); skips the test if it isn't there."""
+def trained_folder():
+    """Find the folder of a trained network; skips the test if it isn't there."""
 
-    def load(name):
+    def find(name):
         folder = SHARED / "networks" / name
         if not folder.is_dir():
             pytest.skip(f"network {name} is not compared: no folder {folder}")
+        return folder
+
+    return find
+
+
+@pytest.fixture
+def trained(trained_folder):
+    """Load a trained network: (network, images, expected); skips the test if it isn't there."""
+
+    def load(name):
+        folder = trained_folder(name)
         network = Network.load(folder / "network.safetensors")
         return network, np.load(folder / "images.npy"), np.load(folder / "expected.npy")
 

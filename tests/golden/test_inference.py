@@ -1,6 +1,3 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from random_networks import random_images, random_network
@@ -10,8 +7,6 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import check_images, infer, infer_layers
 from hiddenite.golden.network import AvgPool, Conv, Input, MaxPool, Network
 from hiddenite.golden.weights import signs
-
-SHARED = Path(os.environ.get("HIDDENITE_SHARED", Path(__file__).parents[2].parent / "shared"))
 
 
 def reference_layer(network, layer, tensors):
@@ -71,21 +66,13 @@ def test_random_networks_against_reference(first_seed):
                 )
 
 
-def shared_network(name):
-    folder = SHARED / "networks" / name
-    if not folder.is_dir():
-        pytest.skip(f"network {name} is not compared: no folder {folder}")
-    return Network.load(folder / "network.safetensors"), folder
-
-
 @pytest.mark.parametrize("name", ["digits", "fashion", "cifar"])
-def test_trained_networks(name):
-    network, folder = shared_network(name)
-    images, expected = np.load(folder / "images.npy"), np.load(folder / "expected.npy")
+def test_trained_networks(name, trained, trained_folder):
+    network, images, expected = trained(name)
     result = infer(network, images)
     assert result.dtype == expected.dtype
     np.testing.assert_array_equal(result, expected)
-    layers = np.load(folder / "layers-of-image-0.npz")
+    layers = np.load(trained_folder(name) / "layers-of-image-0.npz")
     results = infer_layers(network, images[:1])
     assert list(results) == list(layers)
     for tensor, value in layers.items():
