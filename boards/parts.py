@@ -104,12 +104,10 @@ def memory_blocks(part: Part, c: Configuration) -> dict[str, tuple[int, int]]:
     for memory in memories(c):
         if memory.depth * memory.width < SMALL:
             continue
-        fits = [
-            block
-            for block in part.blocks
-            if block.ports >= memory.ports
-            and (block.ports == 2 or needed[block.name] + memory.count <= block.count)
-        ]
-        block = fits[0]
-        needed[block.name] += memory.count * block.needed(memory.depth, memory.width)
+        for block in part.blocks:
+            blocks = memory.count * block.needed(memory.depth, memory.width)
+            room = needed[block.name] + blocks <= block.count
+            if block.ports == 2 or (memory.ports == 1 and room):
+                needed[block.name] += blocks
+                break
     return {block.name: (needed[block.name], block.count) for block in part.blocks}

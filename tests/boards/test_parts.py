@@ -20,6 +20,14 @@ def test_presets_fit_their_parts(name):
     assert all(needed <= there for needed, there in blocks.values()), blocks
 
 
+def test_banks_that_do_not_fit_single_port_blocks_take_others():
+    c = replace(PRESETS["up5k"], rows=2)
+    blocks = memory_blocks(PARTS["up5k"], c)
+    # Two banks of 64 bits would need eight blocks of 16.
+    assert blocks["SPRAM"] == (0, 4)
+    assert blocks["EBR"][0] > 512
+
+
 def test_single_port_memories_take_single_port_blocks():
     part, c = PARTS["up5k"], PRESETS["up5k"]
     # What Yosys infers for the emitted Verilog: 4 SPRAM and 21 EBR.
