@@ -11,6 +11,7 @@ import argparse
 import statistics
 import sys
 import time
+from importlib.metadata import version
 
 import numpy as np
 from rich.console import Console
@@ -94,7 +95,8 @@ def main() -> None:
         head.append("all signals public")
     names = arguments.presets or list(PRESETS)
     rows = [row(n, arguments.naive) for n in track(names, console=Console(stderr=True))]
-    print(f"{verilator().version}; one thread")
+    versions = [f"{name} {version(name)}" for name in ("amaranth", "cocotb")]
+    print("; ".join([verilator().version, *versions, "one thread"]))
     print("\n".join("| " + " | ".join(r) + " |" for r in [head, ["---"] * len(head), *rows]))
 
 
