@@ -44,17 +44,11 @@ class Part:
     Attributes
     ----------
     name : str
-    lut4 : int
-        Four-input look-up tables.
-    multipliers : int
-        DSP blocks; 16x16 (iCE40) or 18x18 (ECP5) bits each.
     blocks : tuple of MemoryBlock
         The block of choice for large memories with one port first.
     """
 
     name: str
-    lut4: int
-    multipliers: int
     blocks: tuple[MemoryBlock, ...]
 
 
@@ -62,27 +56,27 @@ _EBR = ((256, 16), (512, 8), (1024, 4), (2048, 2))
 _DP16KD = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 
 
-def _ice40(name: str, lut4: int, ebr: int, multipliers: int = 0, spram: int = 0) -> Part:
+def _ice40(name: str, ebr: int, spram: int = 0) -> Part:
     blocks = (MemoryBlock(name="EBR", count=ebr, shapes=_EBR),)
     if spram:
         blocks = (
             MemoryBlock(name="SPRAM", count=spram, shapes=((16384, 16),), ports=1),
             *blocks,
         )
-    return Part(name=name, lut4=lut4, multipliers=multipliers, blocks=blocks)
+    return Part(name=name, blocks=blocks)
 
 
-def _ecp5(name: str, lut4: int, blocks: int, multipliers: int) -> Part:
+def _ecp5(name: str, blocks: int) -> Part:
     block = MemoryBlock(name="DP16KD", count=blocks, shapes=_DP16KD)
-    return Part(name=name, lut4=lut4, multipliers=multipliers, blocks=(block,))
+    return Part(name=name, blocks=(block,))
 
 
 PARTS = {
-    "up5k": _ice40("iCE40 UP5K", 5_280, 30, multipliers=8, spram=4),
-    "hx8k": _ice40("iCE40 HX8K", 7_680, 32),
-    "ecp5-25f": _ecp5("ECP5-25F", 24_288, 56, 28),
-    "ecp5-45f": _ecp5("ECP5-45F", 43_848, 108, 72),
-    "ecp5-85f": _ecp5("ECP5-85F", 83_640, 208, 156),
+    "up5k": _ice40("iCE40 UP5K", 30, spram=4),
+    "hx8k": _ice40("iCE40 HX8K", 32),
+    "ecp5-25f": _ecp5("ECP5-25F", 56),
+    "ecp5-45f": _ecp5("ECP5-45F", 108),
+    "ecp5-85f": _ecp5("ECP5-85F", 208),
 }
 """Parts by the name of the preset that is made for them, or would be."""
 
