@@ -1,0 +1,44 @@
+"""Where datasets are kept that were downloaded or unpacked."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from hiddenite.golden.errors import InputError
+from hiddenite.training.datasets.messages import reason
+
+
+def datasets_directory() -> Path:
+    """Return `datasets` in the folder that HIDDENITE_CACHE names, or in the user's cache folder.
+
+    The whole folder may be deleted at any time.
+    """
+    # `hiddenite.sim.build` finds the same folder, but needs simulators; training does not.
+    if own := os.environ.get("HIDDENITE_CACHE"):
+        root = Path(own).expanduser().absolute()
+    else:
+        base = os.environ.get("XDG_CACHE_HOME")
+        root = (Path(base) if base else Path.home() / ".cache") / "hiddenite"
+    return root / "datasets"
+
+
+@contextlib.contextmanager
+def new_entry(final: Path) -> Iterator[Path]:
+    """Give a path to make a file or folder at, which is moved to `final` if all goes well."""
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        # Made beside its final place, so that moving it there is all or nothing.
+        temporary = tempfile.TemporaryDirectory(dir=final.parent, prefix="unfinished-")
+    except OSError as error:
+        raise InputError(f"cannot write to {final.parent}: {reason(error)}") from None
+    with temporary:
+        finished = Path(temporary.name) / "finished"
+        yield finished
+        try:
+            finished.replace(final)
+        except OSError:
+            # Another process was quicker with the same folder.
+            if not final.is_dir():
+                raise
