@@ -37,18 +37,36 @@ def wheel(tmp_path_factory):
 def test_wheel_holds_every_folder_and_its_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for package in PACKAGES:
-        folder = package.removeprefix("hiddenite.")
+        folder = package.removeprefix("hiddenite.").replace(".", "/")
         modules = {path.name for path in (ROOT / folder).glob("*.py")}
         assert {f"hiddenite/{folder}/{name}" for name in modules} <= names
     assert {f"hiddenite/{name}" for name in DATA} <= names
 
 
 def test_every_folder_with_code_is_a_package():
-    folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    assert {f"hiddenite.{folder}" for folder in folders} == set(PACKAGES)
-    assert PROJECT["tool"]["setuptools"]["package-dir"] == {
-        package: package.removeprefix("hiddenite.") for package in PACKAGES
+    folders = {
+        path.parent.relative_to(ROOT).as_posix()
+        for pattern in ("*/__init__.py", "*/*/__init__.py")
+        for path in ROOT.glob(pattern)
+        if not path.relative_to(ROOT).parts[0].startswith((".", "build"))
     }
+    packages = {folder: f"hiddenite.{folder.replace('/', '.')}" for folder in folders}
+    assert set(packages.values()) == set(PACKAGES)
+    directories = PROJECT["tool"]["setuptools"]["package-dir"]
+    assert all(directories[package] == folder for folder, package in packages.items())
+
+
+def test_only_training_needs_pytorch():
+    code = (
+        "import sys, pkgutil, importlib;"
+        "import hiddenite.cli.main;"
+        f"names = {[name for name in PACKAGES if 'training' not in name]};"
+        "[importlib.import_module(f'{name}.{module.name}') for name in names"
+        " for module in pkgutil.iter_modules(importlib.import_module(name).__path__)"
+        " if not (name.endswith('sim') and module.name == 'testbench')];"
+        "assert not {'torch', 'sklearn', 'PIL', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_wheel_runs_without_the_project(wheel, tmp_path):

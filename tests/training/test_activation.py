@@ -1,0 +1,44 @@
+import pytest
+
+from hiddenite.golden.errors import InputError
+
+torch = pytest.importorskip("torch")
+
+from hiddenite.training.activation import STEP, QuantizedReLU
+
+
+def test_rounds_half_up_and_clips():
+    units = torch.tensor([-3.0, -0.5, 0.0, 0.49, 0.5, 1.5, 2.5, 3.75, 254.4, 254.5, 255.5, 900.0])
+    expected = torch.tensor([0.0, 0, 0, 0, 1, 2, 3, 4, 254, 255, 255, 255])
+    for step in (STEP, 1.0, 0.25):
+        assert torch.equal(QuantizedReLU(step)(units * step), expected * step)
+
+
+def test_leaves_its_own_output_and_its_input_alone():
+    x = torch.randn(1000, generator=torch.Generator().manual_seed(1)) * 3
+    before = x.clone()
+    activation = QuantizedReLU()
+    once = activation(x)
+    assert torch.equal(activation(once), once)
+    assert torch.equal(x, before)
+
+
+def test_gradient_passes_inside_the_range_only():
+    units = torch.tensor([-1.0, 0.0, 0.1, 100.3, 254.9, 255.0, 300.0], requires_grad=True)
+    QuantizedReLU(1.0)(units).mul(torch.arange(1.0, 8.0)).sum().backward()
+    assert units.grad.tolist() == [0, 0, 3, 4, 5, 0, 0]
+
+
+def test_computes_in_32_bits_whatever_comes_in():
+    x = torch.tensor([3.9844, 1.0], dtype=torch.bfloat16)
+    assert QuantizedReLU()(x).dtype == torch.float32
+
+
+def test_names_its_step():
+    assert repr(QuantizedReLU(0.25)) == "QuantizedReLU(step=0.25)"
+
+
+@pytest.mark.parametrize("step", [0, -0.5, float("nan")])
+def test_refuses_a_step(step):
+    with pytest.raises(InputError, match=f"^step must be above 0, not {step!r}$"):
+        QuantizedReLU(step)

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+
+from hiddenite.golden.errors import InputError
+from hiddenite.golden.weights import signs
+
+torch = pytest.importorskip("torch")
+
+from torch.nn import functional
+
+from hiddenite.training.layers import (
+    CodedConv2d,
+    CodedLinear,
+    HiddenConv2d,
+    HiddenLinear,
+)
+from hiddenite.training.weights import BinaryWeights, DenseWeights
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(1)
+
+
+def golden_weights(layer, seed, index):
+    """Real weights of a hidden layer in O-H-W-I order, with the golden model's signs."""
+    mask = layer.weights.mask().detach().numpy()
+    return signs(seed, index, mask.shape) * mask * layer.weights.gain
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "bias"),
+    [(3, 1, 1, False), (1, 2, 0, True), ((3, 2), (2, 1), (1, 0), True), (5, 3, 2, False)],
+)
+def test_conv(kernel, stride, padding, bias):
+    conv = HiddenConv2d(4, 6, kernel, stride, padding, index=3, seed=99, density=0.4, bias=bias)
+    if bias:
+        torch.nn.init.normal_(conv.bias)
+    x = torch.rand(2, 4, 9, 8)
+    weight = torch.from_numpy(golden_weights(conv, 99, 3)).float().permute(0, 3, 1, 2)
+    expected = functional.conv2d(x, weight, conv.bias, stride, padding)
+    torch.testing.assert_close(conv(x), expected)
+
+
+def test_conv_keeps_the_memory_format():
+    conv = HiddenConv2d(4, 6, 3, index=0)
+    x = torch.rand(2, 4, 5, 5)
+    assert conv(x).is_contiguous()
+    assert conv(x.to(memory_format=torch.channels_last)).permute(0, 2, 3, 1).is_contiguous()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_linear_reads_maps_in_y_x_c_order(bias):
+    linear = HiddenLinear(5 * 3 * 2, 7, map_size=(3, 2), index=1, seed=5, bias=bias)
+    if bias:
+        torch.nn.init.normal_(linear.bias)
+    x = torch.rand(4, 5, 3, 2)
+    weight = golden_weights(linear, 5, 1)
+    assert weight.shape == (7, 3, 2, 5)
+    expected = x.permute(0, 2, 3, 1).reshape(4, -1).numpy() @ weight.reshape(7, -1).T
+    if bias:
+        expected = expected + linear.bias.detach().numpy()
+    assert linear(x).shape == (4, 7)
+    np.testing.assert_allclose(linear(x).detach().numpy(), expected, rtol=1e-5, atol=1e-5)
+    assert torch.equal(linear(x), linear(x.flatten(1)))
+
+
+def test_linear_of_vectors():
+    linear = HiddenLinear(12, 3, index=0)
+    x = torch.rand(5, 12)
+    expected = x.numpy() @ golden_weights(linear, 1, 0).reshape(3, 12).T
+    np.testing.assert_allclose(linear(x).detach().numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("source", [BinaryWeights, DenseWeights])
+def test_other_weights(source):
+    conv = CodedConv2d(source((6, 3, 3, 4)), stride=2, padding=1)
+    gain = torch.as_tensor(conv.weights.gain).view(-1, 1, 1, 1)
+    weight = (conv.weights() * gain).permute(0, 3, 1, 2)
+    x = torch.rand(2, 4, 8, 8)
+    torch.testing.assert_close(conv(x), functional.conv2d(x, weight, stride=2, padding=1))
+    linear = CodedLinear(source((3, 2, 2, 4)))
+    assert linear(torch.rand(2, 16)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_trains_scores_and_bias_only(bias):
+    conv = HiddenConv2d(4, 6, 3, index=0, bias=bias)
+    expected = {"weights.scores", "bias"} if bias else {"weights.scores"}
+    assert {name for name, _ in conv.named_parameters()} == expected
+    conv(torch.rand(2, 4, 5, 5)).square().sum().backward()
+    # Straight through: also the scores of weights that are not kept.
+    assert (conv.weights.scores.grad != 0).all()
+    assert set(conv.state_dict()) == expected | {"weights._extra_state"}
+
+
+def test_names_what_it_is():
+    conv = HiddenConv2d(4, 6, 3, 2, 1, index=0)
+    assert "hidden, 4, 6, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1)" in repr(conv)
+
+
+def test_refuses_features_that_are_no_map():
+    message = "^in_features must be a multiple of the map's 4 pixels, not 10$"
+    with pytest.raises(InputError, match=message):
+        HiddenLinear(10, 3, map_size=2, index=0)
+
+
+@pytest.mark.parametrize("make", [HiddenConv2d, HiddenLinear])
+def test_refuses_a_density(make):
+    arguments = (4, 6, 3) if make is HiddenConv2d else (4, 6)
+    with pytest.raises(InputError, match=r"^density must be above 0 and at most 1, not 2$"):
+        make(*arguments, index=0, density=2)

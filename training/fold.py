@@ -1,0 +1,272 @@
+"""The model as the hardware computes it: integers only, and still trainable.
+
+Batch normalisations, biases and gains become one scale and one bias for each channel, rounded in
+every forward pass. Tensors hold the hardware's integers as floating-point numbers.
+"""
+
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hiddenite.golden.errors import InputError
+from hiddenite.training.activation import LEVELS, QuantizedReLU
+from hiddenite.training.graph import IMAGE, INPUT_STEP, check_example, trace
+from hiddenite.training.integers import MAX_BIAS, MAX_SCALE, average_integers, conv_integers
+from hiddenite.training.values import ConvPlan, MaxPlan
+
+MAX_RESULT = 2**31 - 1
+"""The largest 32-bit result."""
+
+
+class _Round(torch.autograd.Function):
+    """Round to integers and clip to -limit ... limit; the gradient passes straight through."""
+
+    @staticmethod
+    def forward(ctx, x, limit):
+        return x.round().clamp_(-limit, limit)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient, None
+
+
+class _RoundUp(torch.autograd.Function):
+    """Round half up, as the hardware does, and clip to 32 bits; the gradient passes through."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return (x + 0.5).floor_().clamp_(-MAX_RESULT - 1, MAX_RESULT)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+class FoldedConv2d(nn.Module):
+    """A convolution, or a fully connected layer, with all that the hardware does behind it.
+
+    Its input and its residual are integers from 0 to 255, (N, C, H, W); so is its output, or it is
+    a 32-bit result.
+
+    Parameters
+    ----------
+    plan : ConvPlan
+        The layer in the traced model.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer and of its output.
+    inputs : tuple of str
+        The input, then the residual if any.
+    weights : nn.Module
+        The source of the codes, shared with the layers that have the same weights.
+    scale, bias : float parameter, (O,)
+        As in a network file, before they are rounded to 16 and to 32 bits.
+    alive : float buffer, (O,)
+        0 for a channel whose result is constant: it has no weights.
+    shift, residual_scale : int
+        As in a network file; `residual_scale` is None without a residual.
+    output : {"uint8", "int32"}
+        Type of the output.
+    step : float
+        What a unit of the output stands for.
+    """
+
+    def __init__(self, plan):
+        super().__init__()
+        conv, numbers = plan.value.conv, conv_integers(plan)
+        self.name, self.inputs = plan.name, plan.inputs
+        self.weights = conv.weights
+        self.kernel_size, self.stride, self.padding = conv.kernel_size, conv.stride, conv.padding
+        self.output = "int32" if plan.step is None else "uint8"
+        self.shift, self.residual_scale = numbers.shift, numbers.residual_scale
+        self.step = numbers.step
+        self.scale = nn.Parameter(numbers.scale.float())
+        self.bias = nn.Parameter(numbers.bias.float())
+        self.register_buffer("alive", numbers.alive.float())
+        self._clip = QuantizedReLU(1.0)
+
+    def get_extra_state(self):
+        """Part of the state dictionary: the numbers that `scale` and `bias` were chosen for."""
+        return {"shift": self.shift, "residual_scale": self.residual_scale, "step": self.step}
+
+    def set_extra_state(self, state):
+        """Restore what `get_extra_state` returned."""
+        self.shift, self.residual_scale = state["shift"], state["residual_scale"]
+        self.step = state["step"]
+
+    def codes(self):
+        """Return the integers that activations are multiplied by, (O, KH, KW, C)."""
+        return self.weights() * self.alive.view(-1, 1, 1, 1)
+
+    def integers(self):
+        """Return the scales, int16 (O,), and the biases, int32 (O,), as they are exported."""
+        scale = _Round.apply(self.scale.detach().double(), MAX_SCALE)
+        bias = _Round.apply(self.bias.detach().double(), MAX_BIAS)
+        return scale.cpu().numpy().astype(np.int16), bias.cpu().numpy().astype(np.int32)
+
+    def forward(self, x, residual=None):
+        codes = self.codes().to(x.dtype).permute(0, 3, 1, 2)
+        bias = _Round.apply(self.bias, MAX_BIAS)
+        scale = _Round.apply(self.scale, MAX_SCALE) * 2.0**-self.shift
+        y = functional.conv2d(x, codes, bias, self.stride, self.padding) * scale.view(-1, 1, 1)
+        if residual is not None:
+            y = y + residual * (self.residual_scale * 2.0**-self.shift)
+        return self._clip(y) if self.output == "uint8" else _RoundUp.apply(y)
+
+    def extra_repr(self):
+        return f"{self.name}, {self.weights.kind}, {self.output}, shift={self.shift}"
+
+
+class FoldedPool2d(nn.Module):
+    """A pooling of integers from 0 to 255, (N, C, H, W), to such integers.
+
+    Parameters
+    ----------
+    plan : MaxPlan or AveragePlan
+        The layer in the traced model.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer and of its output.
+    inputs : tuple of str
+        The input.
+    scale, shift : int
+        As in a network file; None for a maximum.
+    step : float
+        What a unit of the output stands for.
+    """
+
+    def __init__(self, plan):
+        super().__init__()
+        self.name, self.inputs = plan.name, plan.inputs
+        window = plan if isinstance(plan, MaxPlan) else plan.value
+        self.kernel_size, self.stride, self.padding = window.kernel, window.stride, window.padding
+        self.scale = self.shift = None
+        self.step = window.input.step
+        if window is not plan:
+            self.step = plan.step
+            ratio = window.input.step / plan.step
+            area = self.kernel_size[0] * self.kernel_size[1]
+            self.scale, self.shift = average_integers(plan.name, ratio, area)
+            self._clip = QuantizedReLU(1.0)
+
+    output = "uint8"
+
+    def forward(self, x):
+        window = self.kernel_size, self.stride, self.padding
+        if self.scale is None:
+            return functional.max_pool2d(x, *window)
+        sums = functional.avg_pool2d(x, *window, divisor_override=1)
+        return self._clip(sums * (self.scale * 2.0**-self.shift))
+
+    def extra_repr(self):
+        operation = "max" if self.scale is None else "average"
+        return f"{self.name}, {operation}, kernel_size={self.kernel_size}, stride={self.stride}"
+
+
+class FoldedNetwork(nn.Module):
+    """A model as the hardware computes it; what `fold` returns.
+
+    Maps images, float (N, C, H, W), bytes times `input_step`, to what the model maps them to, but
+    for roundings. Every number inside is an integer: exactly in float64, and as far as float32
+    goes in float32.
+
+    Attributes
+    ----------
+    layers : nn.ModuleList of FoldedConv2d and FoldedPool2d
+        In order of execution; the last one's output is the result.
+    input_step : float
+        What a unit of the image's bytes stands for.
+    input_shape : (int, int, int)
+        (C, H, W) of an image.
+    """
+
+    def __init__(self, graph):
+        super().__init__()
+        self.input_step, self.input_shape = graph.image.step, graph.image.shape
+        self.flat = graph.flat
+        self.layers = nn.ModuleList(
+            FoldedConv2d(plan) if isinstance(plan, ConvPlan) else FoldedPool2d(plan)
+            for plan in graph.layers
+        )
+
+    @property
+    def step_out(self):
+        """What a unit of the result stands for: logits are integers times this."""
+        return self.layers[-1].step
+
+    def tensors(self, images):
+        """Yield the name and the integers, (N, C, H, W), of each layer's output, in order.
+
+        Parameters
+        ----------
+        images : float tensor, (N, C, H, W)
+            The images.
+        """
+        if tuple(images.shape[1:]) != self.input_shape:
+            raise InputError(
+                f"images must be of shape {self.input_shape}, not {tuple(images.shape[1:])}"
+            )
+        parameter = next(self.parameters(), images)
+        dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
+        last_use = {name: layer for layer in self.layers for name in layer.inputs}
+        # Half precision, which a training may use elsewhere, has no such integers.
+        with torch.autocast(images.device.type, enabled=False):
+            units = (images.to(dtype) / self.input_step).round().clamp(0, LEVELS)
+            values = {IMAGE: units}
+            for layer in self.layers:
+                output = layer(*(values[name] for name in layer.inputs))
+                for name in set(layer.inputs):
+                    if last_use[name] is layer:
+                        del values[name]
+                values[layer.name] = output
+                yield layer.name, output
+
+    def forward(self, images):
+        for _, output in self.tensors(images):
+            result = output * self.step_out
+        return result.flatten(1) if self.flat else result
+
+
+def fold(model, example, *, input_step=INPUT_STEP):
+    """Return a model as the hardware computes it, for training or for export.
+
+    Each convolution or linear layer and all behind it up to the `QuantizedReLU` becomes one layer
+    with a scale and a bias for each channel. Batch normalisations are taken as they are in
+    evaluation mode.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model; it is not changed.
+    example : float tensor, (N, C, H, W)
+        Images, each value an integer from 0 to 255 times `input_step`, as torchvision's `ToTensor`
+        makes them; one is enough.
+    input_step : float
+        What one unit of an image's bytes stands for.
+
+    Returns
+    -------
+    FoldedNetwork
+        On the model's device, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        The hardware cannot do what the model does; the message names the place.
+    """
+    parameter = next(model.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
+    model = copy.deepcopy(model).cpu().float().eval()
+    if torch.is_tensor(example) and example.is_floating_point():
+        example = example.detach().cpu().float()
+    check_example(example, input_step)
+    with torch.no_grad():
+        folded = FoldedNetwork(trace(model, example[:2], input_step))
+    return folded.to(device).eval()

@@ -1,0 +1,210 @@
+"""Runs a traced model on an example and notes which layers of the hardware it is."""
+
+import inspect
+from dataclasses import replace
+
+import torch
+from torch import fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from hiddenite.training import rules
+from hiddenite.training.activation import QuantizedReLU
+from hiddenite.training.layers import CodedConv2d
+from hiddenite.training.values import (
+    Accumulated,
+    Averaged,
+    AveragePlan,
+    ConvPlan,
+    MaxPlan,
+    Stored,
+    Value,
+)
+
+_PASSED_MODULES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+_PASSED = ("dropout", "dropout1d", "dropout2d", "dropout3d", "contiguous", "clone", "float")
+_RESHAPING = ("flatten", "reshape", "view", "squeeze", "unsqueeze")
+_FUNCTIONS = {
+    "add": rules.add,
+    "add_": rules.add,
+    "iadd": rules.add,
+    "sub": rules.sub,
+    "max_pool2d": rules.max_pool,
+    "avg_pool2d": rules.avg_pool,
+    "adaptive_avg_pool2d": rules.adaptive_avg_pool,
+    "mean": rules.mean,
+}
+_POOLS = {
+    nn.MaxPool2d: rules.max_pool,
+    nn.AvgPool2d: rules.avg_pool,
+    nn.AdaptiveAvgPool2d: rules.adaptive_avg_pool,
+}
+"""Their attributes are named as the rules' arguments."""
+
+
+def first_line(error):
+    """Return the first line of an exception's text, or its type if it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+class Reader(fx.Interpreter):
+    """Runs a traced model and notes what each of its values is on the hardware.
+
+    Parameters
+    ----------
+    module : fx.GraphModule
+        The model, in evaluation mode.
+    image : Stored
+        Its input.
+    """
+
+    def __init__(self, module, image):
+        super().__init__(module)
+        self.extra_traceback = False
+        self.image = image
+        self._values = {}  # node -> Value, or a constant
+        self._layers = []
+        self._stored = {}  # (value, step) -> Stored, so that no layer is there twice
+        self._names = {image.name}
+        self._result = None
+
+    def layers_of_result(self):
+        """Return the layers that the result needs, and whether it is (N, C)."""
+        name, flat = self._result
+        wanted, kept = {name}, []
+        for layer in reversed(self._layers):
+            if layer.name in wanted:
+                kept.append(layer)
+                wanted.update(layer.inputs)
+        return tuple(reversed(kept)), flat
+
+    def run_node(self, n):
+        """Run a node, as `fx.Interpreter` does, and note what its value is."""
+        try:
+            result = super().run_node(n)
+        except Exception as error:
+            self._site(n).refuse(f"cannot be run on the example: {first_line(error)}")
+        self._values[n] = self._value(n, result)
+        return result
+
+    def _site(self, node, result=None):
+        place, name = node.op, node.name
+        if node.op == "call_module":
+            name = str(node.target)
+            place = f"module {name!r} ({type(self.fetch_attr(name)).__name__})"
+        elif node.op.startswith("call"):
+            modules = list(node.meta.get("nn_module_stack", {}).values())
+            inside = f" in {modules[-1][0]!r}" if modules and modules[-1][0] else ""
+            place = f"node {name!r}{inside} ({_operation(node)})"
+        shape = tuple(result.shape) if torch.is_tensor(result) else None
+        return rules.Site(place, name, shape)
+
+    def _value(self, node, result):
+        if node.op == "placeholder":
+            return result if node.args else self.image
+        site = self._site(node, result)
+        args = fx.node.map_arg(node.args, self._values.get)
+        kwargs = fx.node.map_arg(node.kwargs, self._values.get)
+        if node.op == "output":
+            return self._finish(site, args[0])
+        if not any(isinstance(self._values[source], Value) for source in node.all_input_nodes):
+            if node.op == "call_module":
+                site.refuse("must read what comes from the image, not a constant")
+            return result
+        if isinstance(result, int | float | torch.Size | torch.dtype | torch.device):
+            return result
+        if node.op == "call_module":
+            value = self._module(site, self.fetch_attr(node.target), *args, **kwargs)
+        else:
+            value = self._function(site, node, args, kwargs)
+        if isinstance(value, MaxPlan):
+            self._layers.append(replace(value, name=self._unique(value.name)))
+            return Stored(self._layers[-1].name, value.input.step, value.shape)
+        return value
+
+    def _module(self, site, module, *args, **kwargs):
+        if len(args) != 1 or kwargs:
+            site.refuse("must have one input")
+        (value,) = args
+        if isinstance(module, CodedConv2d):
+            return rules.conv(site, module, value)
+        if isinstance(module, QuantizedReLU):
+            return self._quantize(site, module.step, value)
+        if isinstance(module, _BatchNorm):
+            return rules.norm(site, module, value)
+        for kind, rule in _POOLS.items():
+            if isinstance(module, kind):
+                names = [name for name in inspect.signature(rule).parameters][2:]
+                return rule(site, value, **{name: getattr(module, name) for name in names})
+        if isinstance(module, nn.Flatten):
+            return rules.reshape(site, value)
+        if isinstance(module, _PASSED_MODULES):
+            return value
+        return site.refuse(rules.hint(type(module).__name__))
+
+    def _function(self, site, node, args, kwargs):
+        name = _operation(node).rpartition(".")[2]
+        if name in ("add_", "iadd") and _is_used_later(node):
+            site.refuse("must not change a tensor that is used again: use +")
+        rule = _FUNCTIONS.get(name)
+        if rule is not None:
+            try:
+                inspect.signature(rule).bind(site, *args, **kwargs)
+            except TypeError as error:
+                site.refuse(f"has arguments that the export does not know: {error}")
+            return rule(site, *args, **kwargs)
+        value = args[0] if args else kwargs.get("input")
+        if name in _PASSED:
+            return value
+        if name in _RESHAPING:
+            return rules.reshape(site, value)
+        return site.refuse(rules.hint(name))
+
+    def _unique(self, stem):
+        """Return a name that no other layer has."""
+        name, number = stem, 1
+        while name in self._names:
+            number += 1
+            name = f"{stem}_{number}"
+        self._names.add(name)
+        return name
+
+    def _quantize(self, site, step, value):
+        """Round a value to 8 bits: that makes a layer."""
+        if isinstance(value, Stored):
+            if value.step != step:
+                site.refuse(f"step must be {value.step:g}, as of {value}, not {step:g}")
+            return value
+        key = value, step
+        if key not in self._stored:
+            plan = AveragePlan if isinstance(value, Averaged) else ConvPlan
+            self._layers.append(plan(self._unique(value.place), value, step))
+            self._stored[key] = Stored(self._layers[-1].name, step, value.shape)
+        return self._stored[key]
+
+    def _finish(self, site, value):
+        """Note the result; a convolution's signed one makes the last layer."""
+        if not isinstance(value, Value):
+            site.refuse("forward must return one tensor that depends on the image")
+        if isinstance(value, Averaged):
+            site.refuse(f"must be rounded to 8 bits, not {value}: put a QuantizedReLU behind it")
+        name = value.name if isinstance(value, Stored) else self._unique(value.place)
+        if isinstance(value, Accumulated):
+            self._layers.append(ConvPlan(name, value, None))
+        self._result = name, len(site.shape) == 2
+        return value
+
+
+def _operation(node):
+    """Return how messages name what a node calls."""
+    if node.op == "call_method":
+        return f"Tensor.{node.target}"
+    target = node.target
+    return torch.overrides.resolve_name(target) or getattr(target, "__name__", str(target))
+
+
+def _is_used_later(node):
+    """Return whether the first argument of a node is read behind it."""
+    order = {other: number for number, other in enumerate(node.graph.nodes)}
+    users = node.args[0].users if isinstance(node.args[0], fx.Node) else ()
+    return any(order[user] > order[node] for user in users)

@@ -1,0 +1,199 @@
+"""What a traced model computes, in the terms of the hardware: its tensors and its layers."""
+
+from dataclasses import dataclass
+
+import torch
+
+from hiddenite.training.layers import CodedConv2d
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor of unsigned 8-bit activations, each ``step`` times an integer from 0 to 255.
+
+    Attributes
+    ----------
+    name : str
+        The layer that computes it, or the image.
+    step : float
+        Size of a unit.
+    shape : (int, int, int)
+        (C, H, W), also where PyTorch has flattened it.
+    """
+
+    name: str
+    step: float
+    shape: tuple[int, int, int]
+
+    def __str__(self):
+        return f"the stored activations {self.name!r}"
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """What is done to each channel of a convolution: ``slope * (y - centre) + level``.
+
+    Attributes
+    ----------
+    slope, centre, level : float64 tensor, (O,)
+        `y` is the convolution's result without its bias.
+    spread : float64 tensor, (O,), optional
+        Standard deviation of `y` around `centre`, where a batch normalisation has measured it.
+    """
+
+    slope: torch.Tensor
+    centre: torch.Tensor
+    level: torch.Tensor
+    spread: torch.Tensor | None = None
+
+    @classmethod
+    def of(cls, conv):
+        """Return what a convolution itself does: its bias is added."""
+        ones = torch.ones(conv.out_channels, dtype=torch.float64)
+        bias = 0 * ones if conv.bias is None else conv.bias.detach().double()
+        return cls(ones, 0 * ones, bias)
+
+    def normalised(self, norm):
+        """Return this with a batch normalisation behind it, in evaluation mode."""
+        mean, variance = norm.running_mean.double(), norm.running_var.double()
+        deviation = (variance + norm.eps).sqrt()
+        gamma, beta = torch.ones_like(mean), torch.zeros_like(mean)
+        if norm.affine:
+            gamma, beta = norm.weight.detach().double(), norm.bias.detach().double()
+        constant = self.slope == 0
+        slope = torch.where(constant, 1.0, self.slope)
+        return Affine(
+            slope=self.slope * gamma / deviation,
+            # Where y gives the mean, so that roundings of the slope do least harm.
+            centre=torch.where(constant, self.centre, self.centre + (mean - self.level) / slope),
+            level=torch.where(constant, beta + gamma * (self.level - mean) / deviation, beta),
+            spread=variance.sqrt() / slope.abs(),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Accumulated:
+    """A convolution's signed result, before it is rounded to 8 bits.
+
+    Attributes
+    ----------
+    place : str
+        Name of the convolution.
+    conv : CodedConv2d
+        The convolution.
+    input : Stored
+        What it reads.
+    shape : (int, int, int)
+        (C, H, W).
+    affine : Affine
+        What is done to each channel.
+    residual : Stored, optional
+        What is added after that.
+    """
+
+    place: str
+    conv: CodedConv2d
+    input: Stored
+    shape: tuple[int, int, int]
+    affine: Affine
+    residual: Stored | None = None
+
+    def __str__(self):
+        return f"the signed result of {self.place!r}"
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """The result of an average pooling, before it is rounded to 8 bits.
+
+    Attributes
+    ----------
+    place : str
+        Name of the pooling.
+    input : Stored
+        What it reads.
+    shape : (int, int, int)
+        (C, H, W).
+    kernel, stride, padding : (int, int)
+        As in `nn.AvgPool2d`.
+    """
+
+    place: str
+    input: Stored
+    shape: tuple[int, int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+    def __str__(self):
+        return f"the average {self.place!r}"
+
+
+Value = Stored | Accumulated | Averaged
+"""What depends on the image."""
+
+
+@dataclass(frozen=True, eq=False)
+class ConvPlan:
+    """A convolution as a layer of the hardware; ``step`` is None for a result of 32 bits."""
+
+    name: str
+    value: Accumulated
+    step: float | None
+
+    @property
+    def inputs(self):
+        """Names of the tensors that it reads: the input, then the residual if any."""
+        residual = self.value.residual
+        return (self.value.input.name,) + (() if residual is None else (residual.name,))
+
+
+@dataclass(frozen=True)
+class MaxPlan:
+    """A maximum pooling as a layer of the hardware."""
+
+    name: str
+    input: Stored
+    shape: tuple[int, int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+    @property
+    def inputs(self):
+        """Name of the tensor that it reads."""
+        return (self.input.name,)
+
+
+@dataclass(frozen=True)
+class AveragePlan:
+    """An average pooling as a layer of the hardware."""
+
+    name: str
+    value: Averaged
+    step: float
+
+    @property
+    def inputs(self):
+        """Name of the tensor that it reads."""
+        return (self.value.input.name,)
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A traced model.
+
+    Attributes
+    ----------
+    image : Stored
+        The input.
+    layers : tuple of ConvPlan, MaxPlan and AveragePlan
+        In order of execution, without those that the result does not need; the last one's output
+        is the result.
+    flat : bool
+        Whether the model's result is (N, C) instead of (N, C, H, W).
+    """
+
+    image: Stored
+    layers: tuple[ConvPlan | MaxPlan | AveragePlan, ...]
+    flat: bool
