@@ -1,13 +1,14 @@
 # One command each, on a machine with Python 3.11 or later, make, g++ and git.
 #
 #   make demo    set up and run a trained network on simulated Verilog
-#   make test    set up, check the code and run all tests
+#   make test    set up, check the code and run all tests (of training, if PyTorch is installed)
+#   make train   set up, with PyTorch, and train the network of the demo
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test clean
+.PHONY: demo test train clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hiddenite demo
@@ -16,6 +17,9 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/pytest -n 2 --dist worksteal $(PYTEST)
 
+train: $(VENV)/.installed-train
+	$(BIN)/hiddenite train digits
+
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
@@ -23,6 +27,10 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+$(VENV)/.installed-train: pyproject.toml $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train]'
 	touch $@
 
 clean:

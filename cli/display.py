@@ -101,7 +101,8 @@ def pictures(images: np.ndarray, captions: Sequence[str]) -> None:
 class Steps:
     """Shows the steps of long work on standard error while they last, if that is a terminal.
 
-    Called with a step, how much of it is done, and of how much. To be used in a ``with``.
+    Called with a step, how much of it is done, of how much, and how it goes, in a few words if
+    there is something to say. The total is None where it is not known. To be used in a ``with``.
 
     Parameters
     ----------
@@ -121,29 +122,30 @@ class Steps:
     def __exit__(self, *exception: object) -> None:
         self._stop()
 
-    def __call__(self, step: str, done: int, total: int) -> None:
+    def __call__(self, step: str, done: int, total: int | None, text: str = "") -> None:
         if step != self._step:
             self._stop()
             self._start(step, total)
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
-        if done >= total:
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total, text=text)
+        if total is not None and done >= total:
             self._stop()
             if self._finished is not None:
                 self._finished(step, time.perf_counter() - self._began)
 
-    def _start(self, step: str, total: int) -> None:
+    def _start(self, step: str, total: int | None) -> None:
         self._step = step
         self._began = time.perf_counter()
         out = console(error=True)
         if not out.is_terminal:
             return
         columns = [TextColumn("{task.description}", markup=False), BarColumn(pulse_style="cyan")]
-        if total > 1:
+        if total is None or total > 1:
             columns.append(MofNCompleteColumn())
         self._bar = Progress(
             *columns,
             TimeElapsedColumn(),
+            TextColumn("{task.fields[text]}", markup=False),
             console=out,
             transient=True,
             # What is printed goes where it should go, and there is nothing to print meanwhile.
@@ -151,7 +153,7 @@ class Steps:
             redirect_stderr=False,
         )
         # A single thing has no share that is done: its bar only moves.
-        self._bar.add_task(step, total=total if total > 1 else None)
+        self._bar.add_task(step, total=None if total == 1 else total, text="")
         self._bar.start()
 
     def _stop(self) -> None:

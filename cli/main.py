@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import click
 from amaranth.hdl import UnusedElaboratable
 
-from hiddenite.cli import demonstration, design, inference, programs
+from hiddenite.cli import demonstration, design, inference, programs, training
 from hiddenite.cli.display import clean
 from hiddenite.golden.errors import InputError
 
@@ -62,6 +62,8 @@ for _command in (
     programs.estimate_command,
     programs.compile_command,
     design.configs,
+    training.train,
+    training.sweep,
 ):
     cli.add_command(_command)
 

@@ -14,6 +14,7 @@ __all__ = [
     "DEFAULT_CONFIGURATION",
     "Selected",
     "config_option",
+    "configuration_option",
     "images_argument",
     "json_option",
     "network_argument",
@@ -60,11 +61,14 @@ class _NetworkType(click.ParamType):
         return value if isinstance(value, Network) else Network.load(value)
 
 
-config_option = click.option(
-    "--config",
-    "selected",
-    type=_ConfigurationType(),
-    metavar="C",
+def configuration_option(**attributes):
+    """Return the option ``--config``, which arrives as `selected`."""
+    return click.option(
+        "--config", "selected", type=_ConfigurationType(), metavar="C", **attributes
+    )
+
+
+config_option = configuration_option(
     default=DEFAULT_CONFIGURATION,
     help=f"Preset ({', '.join(PRESETS)}) or TOML file (default: {DEFAULT_CONFIGURATION}).",
 )

@@ -10,7 +10,9 @@ import pytest
 from hiddenite.cli import main as module
 from hiddenite.cli.main import cli, main
 
-COMMANDS = ["demo", "generate", "simulate", "infer", "estimate", "compile", "configs"]
+COMMANDS = [
+    "demo", "generate", "simulate", "infer", "estimate", "compile", "configs", "train", "sweep"
+]  # fmt: skip
 
 
 def test_commands():

@@ -1,0 +1,193 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+pytest.importorskip("PIL")
+
+from PIL import Image
+
+from hiddenite.cli import training as module
+from hiddenite.golden.network import Conv, Network
+from hiddenite.training.architectures import ARCHITECTURES
+from hiddenite.training.recipe import RECIPES
+
+QUICK = ("digits", "--epochs", "3", "--width", "0.5")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of 8x8 images of two classes, dark and bright."""
+    random = np.random.default_rng(0)
+    for part, count in (("train", 24), ("test", 8)):
+        for name, level in (("dark", 60), ("bright", 160)):
+            folder = tmp_path / "pictures" / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(0, 60, (8, 8)) + level
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    return tmp_path / "pictures"
+
+
+def test_names_are_those_of_the_package():
+    assert set(RECIPES) == set(module.RECIPE_NAMES)
+    assert set(ARCHITECTURES) == set(module.ARCHITECTURE_NAMES)
+
+
+def test_train_writes_a_network_that_infers(run, here):
+    ran = run("train", *QUICK, "--json", "-o", "n.safetensors")
+    assert ran.status == 0, ran.err
+    report = json.loads(ran.out)["trained"][0]
+    assert report["class_agreement"] >= 0.999
+    assert report["kept"] == round(0.3 * report["weights"])
+    network = Network.load("n.safetensors")
+    masks = [layer.mask for layer in network.layers if isinstance(layer, Conv)]
+    assert sum(mask.sum() for mask in masks) == report["kept"]
+    assert [path.name for path in here.iterdir()] == ["n.safetensors"]
+
+
+def test_train_reports_baselines_of_the_same_topology(run, here):
+    ran = run("train", *QUICK, "--baselines", "--distill", "0.5")
+    assert ran.status == 0, ran.err
+    lines = ran.out.splitlines()
+    assert [line.split()[0] for line in lines[2:5]] == ["hidden", "binary", "dense"]
+    bits = [float(line.split()[3]) for line in lines[2:5]]
+    sizes = [int(line.split()[4].replace(",", "")) for line in lines[2:5]]
+    assert bits[1:] == [1, 8] and sizes == sorted(sizes)
+    assert "of the classes equal" in ran.out
+    assert (here / "digits.safetensors").exists()
+
+
+def test_train_on_a_folder_of_images(run, here, pictures):
+    options = ("--architecture", "digits_cnn", "--size", "8", "--epochs", "12", "--batch", "8")
+    ran = run("train", "images", "--data", pictures, *options, "--json")
+    assert ran.status == 0, ran.err
+    assert json.loads(ran.out)["trained"][0]["accuracy"] > 0.9
+    assert Network.load("images.safetensors").classes == ("bright", "dark")
+
+
+def test_an_interrupted_training_ends_as_one_that_was_not(run, here):
+    assert run("train", *QUICK, "-o", "whole.safetensors").status == 0
+    code = "from hiddenite.cli.main import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", code, "train", *QUICK, "-o", "cut.safetensors"]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    checkpoint = here / "cut.safetensors.checkpoints" / "hidden.pt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (130, "hiddenite: interrupted\n")
+    assert checkpoint.exists() and not (here / "cut.safetensors").exists()
+    assert run("train", *QUICK, "-o", "cut.safetensors").status == 0
+    assert (here / "cut.safetensors").read_bytes() == (here / "whole.safetensors").read_bytes()
+    assert not checkpoint.parent.exists()
+
+
+def test_a_checkpoint_of_another_recipe(run, refused, here):
+    folder = here / "digits.safetensors.checkpoints"
+    teacher = here / "teacher.pt"
+    assert run("train", *QUICK, "--distill", "0.5", "--teacher", teacher).status == 0
+    assert teacher.exists() and not folder.exists()
+    network = (here / "digits.safetensors").read_bytes()
+    folder.mkdir()
+    teacher.rename(folder / "hidden.pt")
+    assert refused("train", *QUICK) == (
+        f"{folder.name}/hidden.pt: checkpoint must be of the same recipe: kind is 'hidden' now"
+        " and 'dense' there"
+    )
+    assert (here / "digits.safetensors").read_bytes() == network
+    assert run("train", *QUICK, "--fresh").status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["digits", "--density", "0"], "density must be above 0 and at most 1, not 0.0"),
+        (["digits", "--density", "1.5"], "density must be above 0 and at most 1, not 1.5"),
+        (["digits", "--one-of", "1"], "one_of must be an integer from 2 to 32768, not 1"),
+        (["digits", "--epochs", "0"], "epochs must be at least 1, not 0"),
+        (["digits", "--data", "x"], "dataset 'digits' comes with scikit-learn, not in a folder: x"),
+        (["images"], "recipe images must have a folder of images: --data DIR"),
+        (
+            ["digits", "--device", "toaster"],
+            "device must be one that PyTorch can use here, not 'toaster'",
+        ),
+        (["digits", "-o", "no/n.safetensors"], "no/n.safetensors: cannot be written: "),
+        (
+            ["digits", "--width", "40", "--config", "tiny"],
+            "network for configuration tiny: layer ",
+        ),
+        (["nothing"], "invalid value for 'RECIPE': 'nothing' is not one of 'digits', "),
+    ],
+)
+def test_train_refuses(refused, here, arguments, message):
+    assert refused("train", *arguments).startswith(message)
+    assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_without_pytorch(command, monkeypatch, refused, here):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [name for name in sys.modules if name.startswith("hiddenite.training")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert refused(command, "digits") == (
+        "training must have the package 'torch', which is not installed:"
+        " pip install 'hiddenite[train]'"
+    )
+
+
+SWEEP = ("sweep", "digits", "--epochs", "1", "--densities", "0.3,0.1", "--widths", "0.25")
+
+
+def test_sweep_writes_results_and_a_picture_and_goes_on(run, here):
+    ran = run(*SWEEP, "--jobs", "2", "-o", "out")
+    assert ran.status == 0, ran.err
+    report = json.loads((here / "out" / "results.json").read_text())
+    assert [(r["kind"], r["density"]) for r in report["results"]] == [
+        ("binary", 1.0),
+        ("dense", 1.0),
+        ("hidden", 0.1),
+        ("hidden", 0.3),
+    ]
+    sizes = [r["program_bytes"] for r in report["results"]]
+    assert sizes[2] < sizes[3] < sizes[1] and sizes[0] < sizes[1]
+    assert (here / "out" / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    times = {p: p.stat().st_mtime_ns for p in (here / "out").glob("hidden*")}
+    (here / "out" / "binary-w0.25.json").unlink()
+    ran = run(*SWEEP, "--jobs", "1", "-o", "out", "--json")
+    assert ran.status == 0, ran.err
+    assert json.loads(ran.out)["results"] == report["results"]
+    assert times == {p: p.stat().st_mtime_ns for p in (here / "out").glob("hidden*")}
+
+
+def test_sweep_refuses_results_of_another(run, refused, here):
+    options = ("--densities", "0.3", "--widths", "0.25", "--no-baselines", "-o", "out")
+    assert run("sweep", "digits", "--epochs", "1", *options).status == 0
+    message = refused("sweep", "digits", "--epochs", "2", *options)
+    assert message == (
+        "out/hidden-w0.25-d0.3.json: must be of the same sweep: epochs is 2 now and 1 there"
+    )
+    (here / "out" / "hidden-w0.25-d0.3.json").write_text("{")
+    assert refused("sweep", "digits", "--epochs", "1", *options) == (
+        "out/hidden-w0.25-d0.3.json: must be a result of a sweep, not a damaged file"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--densities", "0.1,x"], "must be numbers with commas between them, not '0.1,x'"),
+        (["--densities", "0.1,2"], "density must be above 0 and at most 1, not 2.0"),
+        (["--widths", "0"], "width must be above 0, not 0.0"),
+    ],
+)
+def test_sweep_refuses(refused, here, arguments, message):
+    assert refused("sweep", "digits", *arguments).endswith(message)
+    assert not list(here.iterdir())

@@ -1,0 +1,217 @@
+"""A whole training: epochs with checkpoints, then the network in integers on all test images."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hiddenite.golden.inference import infer
+from hiddenite.golden.network import Network
+from hiddenite.training import checkpoint as checkpoints
+from hiddenite.training.exporter import agreement, to_network
+from hiddenite.training.fold import fold
+from hiddenite.training.recipe import Recipe
+from hiddenite.training.trainer import Trainer, accuracy, build, recalibrate, to_input
+
+CHUNK = 500
+"""Test images that are judged at once."""
+
+Progress = Callable[[str, int, int, str], None]
+"""Called with what is being done, how much of it is done, of how much, and how it goes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A trained network and how good it is on the test images.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        How it was trained.
+    float_accuracy : float
+        Fraction of the test images that the trained model gets right, in floating point.
+    accuracy : float
+        The same in integers: of the network file where weights are hidden.
+    class_agreement : float or None
+        Fraction of the test images whose class in integers is that of the trained model with the
+        network's scales and biases; None where weights are not hidden.
+    layer_agreement : dict of str to float
+        The same of each layer's activations, one by one.
+    network : Network or None
+        The network, if its weights are hidden.
+    """
+
+    recipe: Recipe
+    float_accuracy: float
+    accuracy: float
+    class_agreement: float | None
+    layer_agreement: dict[str, float]
+    network: Network | None
+
+
+def run(recipe, dataset, group, *, folder, teacher=None, progress: Progress | None = None):
+    """Train a recipe, its teacher before it if it has one, and judge what comes out.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    dataset : Dataset
+    group : Processes
+    folder : path-like
+        For checkpoints, ``hidden.pt`` and so on for each kind of weights; it is there.
+    teacher : path-like, optional
+        The teacher's checkpoint; the default is ``dense.pt`` in `folder`. What of its training is
+        not done yet is done.
+    progress : callable, optional
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    InputError
+        A checkpoint cannot be used or written, or the data do not fit the architecture.
+    """
+    if recipe.threads is not None:
+        torch.set_num_threads(recipe.threads)
+    teacher_model = None
+    if recipe.distill:
+        path = Path(folder, "dense.pt") if teacher is None else teacher
+        dense = recipe.of_kind("dense")
+        teacher_model = train(dense, dataset, group, checkpoint=path, progress=progress)
+    checkpoint = Path(folder, f"{recipe.kind}.pt")
+    model = train(
+        recipe, dataset, group, checkpoint=checkpoint, teacher=teacher_model, progress=progress
+    )
+    return evaluate(model, recipe, dataset, device=group.device, progress=progress)
+
+
+def untrained(recipe, dataset):
+    """Return a recipe's hidden network before its training, to see what hardware it fits.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    dataset : Dataset
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    InputError
+        The data do not fit the architecture.
+    """
+    model = build(recipe.with_values(kind="hidden"), dataset)
+    recalibrate(model, dataset.train, images=32)
+    return to_network(fold(model, to_input(dataset.train.batch([0]), "cpu")), name=recipe.name)
+
+
+def train(
+    recipe, dataset, group, *, checkpoint=None, teacher=None, progress: Progress | None = None
+):
+    """Train a recipe's model, going on from a checkpoint where there is one.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    dataset : Dataset
+    group : Processes
+    checkpoint : path-like, optional
+        Written after each epoch.
+    teacher : nn.Module, optional
+        As in `Trainer`.
+    progress : callable, optional
+
+    Returns
+    -------
+    nn.Module
+        The trained model, in its evaluation mode.
+
+    Raises
+    ------
+    InputError
+        The checkpoint cannot be used or written.
+    """
+    trainer = Trainer(recipe, dataset, group, teacher=teacher)
+    if checkpoint is not None and Path(checkpoint).exists():
+        checkpoints.load(checkpoint, trainer)
+    step = f"train {recipe.kind} {recipe.architecture}"
+    total = recipe.epochs * trainer.steps
+    while trainer.epoch < recipe.epochs:
+        before = trainer.epoch * trainer.steps
+
+        def report(done, loss, right, before=before):
+            if progress is not None:
+                text = f"epoch {trainer.epoch + 1}, loss {loss:.3f}, {right:.1%} right"
+                progress(step, before + done, total, text)
+
+        trainer.run_epoch(report)
+        if checkpoint is not None and group.first:
+            checkpoints.save(checkpoint, trainer)
+        group.wait()
+    trainer.schedule.step(1.0)
+    recalibrate(trainer.model, dataset.train, device=group.device, seed=recipe.seed)
+    return trainer.model.eval()
+
+
+def evaluate(model, recipe, dataset, *, device, progress: Progress | None = None):
+    """Fold a trained model to integers and judge it on all test images.
+
+    Parameters
+    ----------
+    model : nn.Module
+        What `train` returned.
+    recipe : Recipe
+    dataset : Dataset
+    device : torch.device
+    progress : callable, optional
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    InputError
+        The model cannot be folded.
+    """
+    test = dataset.test
+    float_accuracy = accuracy(model, test, device=device)
+    folded = fold(model, to_input(test.batch(range(min(8, len(test)))), device))
+    if recipe.kind != "hidden":
+        exact = copy.deepcopy(folded).double()
+        return Outcome(
+            recipe=recipe,
+            float_accuracy=float_accuracy,
+            accuracy=accuracy(exact, test, device=device),
+            class_agreement=None,
+            layer_agreement={},
+            network=None,
+        )
+    network = to_network(folded, name=recipe.name, classes=dataset.classes)
+    right = equal_classes = 0
+    equal = dict.fromkeys((layer.name for layer in network.layers), 0)
+    for start in range(0, len(test), CHUNK):
+        part = range(start, min(start + CHUNK, len(test)))
+        images = test.batch(part)
+        classes, layers = agreement(folded, network, images)
+        equal_classes += classes * len(part)
+        for layer, fraction in layers.items():
+            equal[layer] += fraction * len(part)
+        results = infer(network, images).reshape(len(part), -1)
+        right += int((results.argmax(1) == test.labels[start : start + len(part)]).sum())
+        if progress is not None:
+            progress("test in integers", part.stop, len(test), f"{right / part.stop:.2%} right")
+    return Outcome(
+        recipe=recipe,
+        float_accuracy=float_accuracy,
+        accuracy=right / len(test),
+        class_agreement=equal_classes / len(test),
+        layer_agreement={layer: count / len(test) for layer, count in equal.items()},
+        network=network,
+    )
