@@ -43,6 +43,9 @@ class Recipe:
         Where weights come from.
     density, scope, ramp, one_of
         As in `DensitySchedule` and `HiddenWeights`.
+    folded : float
+        Fraction of the epochs, the last ones, in which the network is trained as the hardware
+        computes it, with its rounded scales and biases.
     width : float
         Factor of the architecture's channel counts.
     distill : float
@@ -79,6 +82,7 @@ class Recipe:
     scope: str = "network"
     ramp: float = 0.0
     one_of: int | None = None
+    folded: float = 0.1
     width: float = 1.0
     distill: float = 0.0
     temperature: float = 4.0
@@ -103,7 +107,7 @@ class Recipe:
             self._check(name, getattr(self, name) > 0, "above 0")
         for name in ("weight_decay", "seed"):
             self._check(name, getattr(self, name) >= 0, "at least 0")
-        for name in ("ramp", "distill"):
+        for name in ("ramp", "folded", "distill"):
             self._check(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
         self._check("label_smoothing", 0 <= self.label_smoothing < 1, "at least 0 and below 1")
 

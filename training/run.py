@@ -129,8 +129,8 @@ def train(
 
     Returns
     -------
-    nn.Module
-        The trained model, in its evaluation mode.
+    FoldedNetwork
+        The trained model as the hardware computes it, in its evaluation mode.
 
     Raises
     ------
@@ -155,16 +155,17 @@ def train(
             checkpoints.save(checkpoint, trainer)
         group.wait()
     trainer.schedule.step(1.0)
-    recalibrate(trainer.model, dataset.train, device=group.device, seed=recipe.seed)
+    if not trainer.is_folded:
+        trainer.fold()
     return trainer.model.eval()
 
 
 def evaluate(model, recipe, dataset, *, device, progress: Progress | None = None):
-    """Fold a trained model to integers and judge it on all test images.
+    """Judge a trained model on all test images, in integers too.
 
     Parameters
     ----------
-    model : nn.Module
+    model : FoldedNetwork
         What `train` returned.
     recipe : Recipe
     dataset : Dataset
@@ -174,17 +175,11 @@ def evaluate(model, recipe, dataset, *, device, progress: Progress | None = None
     Returns
     -------
     Outcome
-
-    Raises
-    ------
-    InputError
-        The model cannot be folded.
     """
     test = dataset.test
     float_accuracy = accuracy(model, test, device=device)
-    folded = fold(model, to_input(test.batch(range(min(8, len(test)))), device))
     if recipe.kind != "hidden":
-        exact = copy.deepcopy(folded).double()
+        exact = copy.deepcopy(model).double()
         return Outcome(
             recipe=recipe,
             float_accuracy=float_accuracy,
@@ -193,13 +188,13 @@ def evaluate(model, recipe, dataset, *, device, progress: Progress | None = None
             layer_agreement={},
             network=None,
         )
-    network = to_network(folded, name=recipe.name, classes=dataset.classes)
+    network = to_network(model, name=recipe.name, classes=dataset.classes)
     right = equal_classes = 0
     equal = dict.fromkeys((layer.name for layer in network.layers), 0)
     for start in range(0, len(test), CHUNK):
         part = range(start, min(start + CHUNK, len(test)))
         images = test.batch(part)
-        classes, layers = agreement(folded, network, images)
+        classes, layers = agreement(model, network, images)
         equal_classes += classes * len(part)
         for layer, fraction in layers.items():
             equal[layer] += fraction * len(part)

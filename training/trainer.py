@@ -15,9 +15,11 @@ from torch.nn.parallel import DistributedDataParallel
 from hiddenite.training.architectures import ARCHITECTURES
 from hiddenite.training.density import DensitySchedule
 from hiddenite.training.factory import LayerFactory
+from hiddenite.training.fold import FoldedConv2d, FoldedNetwork, fold
+from hiddenite.training.graph import INPUT_STEP
 
-INPUT_STEP = 1 / 255
-"""What one unit of an image's bytes stands for."""
+CALIBRATION = 10_000
+"""Training images, at most, over which the statistics of batch normalisations are taken."""
 
 WARM_UP = 200
 """Steps, at most, over which the learning rate rises."""
@@ -48,8 +50,34 @@ def batches(split, size, order):
         yield split.batch(part), split.labels[part]
 
 
+def parameters_of_folded(model):
+    """Return a folded network's parameters, grouped for an optimizer.
+
+    Steps of scales and biases are as large as those of the factors and the offsets of a batch
+    normalisation would be, which are about 1 where a scale is thousands and a bias hundreds.
+    """
+    groups = [{"params": [], "factor": 1.0}]
+    seen = set()
+    for layer in model.layers:
+        if not isinstance(layer, FoldedConv2d):
+            continue
+        size = layer.scale.detach().abs().mean().item()
+        unit = size * 2.0**-layer.shift * layer.step
+        groups += [
+            {"params": [layer.scale], "factor": size**2, "weight_decay": 0.0},
+            {"params": [layer.bias], "factor": unit**-2, "weight_decay": 0.0},
+        ]
+        if id(layer.weights) not in seen:
+            seen.add(id(layer.weights))
+            groups[0]["params"] += list(layer.weights.parameters())
+    return groups
+
+
 class Trainer:
     """Trains one model.
+
+    In the last epochs, the model is the folded network, which rounds scales and biases as the
+    exported file does (`hiddenite.training.fold`).
 
     Parameters
     ----------
@@ -73,36 +101,53 @@ class Trainer:
     def __init__(self, recipe, dataset, group, *, teacher=None):
         self.recipe, self.dataset, self.group = recipe, dataset, group
         self.device, self.teacher = group.device, teacher
-        self.model = build(recipe, dataset).to(self.device)
-        self.schedule = DensitySchedule(
-            self.model, recipe.density, scope=recipe.scope, ramp=recipe.ramp
-        )
-        self.epoch = 0
         self.batch = min(recipe.batch, len(dataset.train))
         self.steps = len(dataset.train) // self.batch
+        self.epoch = 0
+        self.fold_at = recipe.epochs - round(recipe.folded * recipe.epochs)
+        model = build(recipe, dataset).to(self.device)
+        if group.count > 1 and self.device.type == "cuda":
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        self._use(model, [{"params": list(model.parameters()), "factor": 1.0}])
+
+    def _use(self, model, parameters):
+        """Train a model; each group of its parameters has a factor of the learning rate."""
+        self.model = model
+        recipe = self.recipe
+        self.schedule = DensitySchedule(model, recipe.density, scope=recipe.scope, ramp=recipe.ramp)
         self.optimizer = torch.optim.SGD(
-            self.model.parameters(),
+            parameters,
             lr=recipe.learning_rate,
             momentum=0.9,
             nesterov=True,
             weight_decay=recipe.weight_decay,
         )
-        self._replica = self.model
-        if group.count > 1:
-            if self.device.type == "cuda":
-                self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
-            self._replica = DistributedDataParallel(self.model)
+        self._replica = DistributedDataParallel(model) if self.group.count > 1 else model
+
+    @property
+    def is_folded(self):
+        """Whether the model is the folded network."""
+        return isinstance(self.model, FoldedNetwork)
+
+    def fold(self):
+        """Go on with the folded network."""
+        recalibrate(self.model, self.dataset.train, device=self.device, seed=self.recipe.seed)
+        model = fold(self.model, to_input(self.dataset.train.batch([0]), self.device))
+        self._use(model, parameters_of_folded(model))
 
     def state(self):
         """Return all that changes from epoch to epoch."""
         return {
             "epoch": self.epoch,
+            "folded": self.is_folded,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
 
     def restore(self, state):
         """Go back to a state that `state` returned."""
+        if state["folded"]:
+            self.fold()
         self.epoch = state["epoch"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -128,6 +173,8 @@ class Trainer:
             Mean loss and fraction of right answers, while training.
         """
         recipe = self.recipe
+        if self.epoch == self.fold_at and not self.is_folded:
+            self.fold()
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + self.epoch)
         order = torch.randperm(len(self.dataset.train), generator=generator).numpy()
         total = recipe.epochs * self.steps
@@ -136,7 +183,7 @@ class Trainer:
         for number in range(self.steps):
             step = self.epoch * self.steps + number
             for settings in self.optimizer.param_groups:
-                settings["lr"] = self.rate(step)
+                settings["lr"] = self.rate(step) * settings["factor"]
             self.schedule.step(step / total)
             part = self.group.share(order[number * self.batch : (number + 1) * self.batch])
             images = torch.as_tensor(self.dataset.train.batch(part)).to(self.device)
@@ -178,7 +225,7 @@ class Trainer:
 
 
 @torch.no_grad()
-def recalibrate(model, split, *, device="cpu", batch=500, images=10_000, seed=0):
+def recalibrate(model, split, *, device="cpu", batch=500, images=CALIBRATION, seed=0):
     """Set the statistics of all batch normalisations to the plain mean over training images.
 
     While masks still change, running means lag behind.

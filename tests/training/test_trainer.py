@@ -33,17 +33,20 @@ def equal(a, b):
     )
 
 
+@pytest.mark.parametrize("folded", [0, 0.25])
 @pytest.mark.parametrize("kind", ["hidden", "binary", "dense"])
-def test_learns(kind):
-    trainer = trained(small_recipe(kind=kind, epochs=8))
+def test_learns(kind, folded):
+    trainer = trained(small_recipe(kind=kind, epochs=8, folded=folded))
     trainer.schedule.step(1.0)
-    recalibrate(trainer.model, trainer.dataset.train)
+    if not folded:
+        recalibrate(trainer.model, trainer.dataset.train)
+    assert trainer.is_folded == bool(folded)
     assert accuracy(trainer.model, trainer.dataset.test) > 0.9
 
 
 def test_learns_one_of_every_four():
     trainer = trained(small_recipe(one_of=4, epochs=8))
-    recalibrate(trainer.model, trainer.dataset.train)
+    assert trainer.is_folded
     assert accuracy(trainer.model, trainer.dataset.test) > 0.9
 
 
@@ -55,13 +58,17 @@ def test_same_seed_same_model_other_seed_another():
     assert not equal(first, trained(recipe.with_values(seed=1)).model)
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3])
 @pytest.mark.parametrize("scope", ["layer", "network"])
-def test_goes_on_from_a_state_as_if_never_interrupted(scope):
-    recipe = small_recipe(epochs=4, ramp=0.5, scope=scope, augmentation=Augmentation(flip=True))
+def test_goes_on_from_a_state_as_if_never_interrupted(scope, epochs):
+    recipe = small_recipe(
+        epochs=4, ramp=0.5, folded=0.5, scope=scope, augmentation=Augmentation(flip=True)
+    )
     whole = trained(recipe)
-    half = trained(recipe, epochs=2)
+    part = trained(recipe, epochs=epochs)
+    assert part.is_folded == (epochs == 3)
     rest = Trainer(recipe, small_dataset(), ALONE)
-    rest.restore(half.state())
+    rest.restore(part.state())
     while rest.epoch < recipe.epochs:
         rest.run_epoch()
     assert equal(whole.model, rest.model)
@@ -81,6 +88,18 @@ def test_learning_rate_rises_and_falls_to_nothing():
     rates = [trainer.rate(step) for step in range(4 * trainer.steps + 1)]
     assert rates[0] == pytest.approx(0.1 / 6)
     assert max(rates) == pytest.approx(rates[5]) and rates[-1] == pytest.approx(0)
+
+
+def test_folded_training_improves_what_folding_has_rounded():
+    trainer = trained(small_recipe(epochs=6, folded=0.5), epochs=3)
+    trainer.fold()
+    before = [
+        layer.bias.detach().clone() for layer in trainer.model.layers if layer.scale is not None
+    ]
+    losses = [trainer.run_epoch()[0] for _ in range(3)]
+    after = [layer.bias for layer in trainer.model.layers if layer.scale is not None]
+    assert losses[-1] < losses[0]
+    assert any((a - b).abs().max() > 0.5 for a, b in zip(after, before, strict=True))
 
 
 def test_mixed_precision_trains():
