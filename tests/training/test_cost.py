@@ -1,0 +1,39 @@
+import pytest
+
+pytest.importorskip("torch")
+
+from training_helpers import small_dataset, small_recipe
+
+from hiddenite.compiler.compile import compile_network
+from hiddenite.golden.errors import InputError
+from hiddenite.rtl.configuration import PRESETS
+from hiddenite.training.cost import cost_of
+from hiddenite.training.run import untrained
+
+
+@pytest.fixture(scope="module")
+def network():
+    return untrained(small_recipe(density=0.1, width=1.0), small_dataset())
+
+
+def test_cost_is_that_of_the_program(network):
+    cost = cost_of(network, PRESETS["up5k"])
+    program = compile_network(network, PRESETS["up5k"])
+    assert cost.program_bytes == len(program.bytes)
+    assert cost.weights == program.weights
+    assert cost.kept == sum(int(layer.mask.sum()) for layer in network.layers if layer.op == "conv")
+    assert 0.4 < cost.bits_per_weight < 0.6
+
+
+def test_other_codes_change_the_weights_bytes_alone(network):
+    cost = cost_of(network, PRESETS["up5k"])
+    rest = cost.program_bytes - cost.mask_bits // 8
+    assert cost.program_bytes_at(1) == rest + -(-cost.weights // 8)
+    assert cost.program_bytes_at(8) == rest + cost.weights
+    assert cost.program_bytes < cost.program_bytes_at(1)
+
+
+def test_refuses_what_does_not_fit():
+    network = untrained(small_recipe(width=40.0), small_dataset())
+    with pytest.raises(InputError, match=r"^layer "):
+        cost_of(network, PRESETS["tiny"])
