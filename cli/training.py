@@ -146,7 +146,13 @@ def data_options(command):
     metavar="FILE",
     help="The dense teacher's checkpoint, to use it again; it is made if it is not there.",
 )
-@click.option("--baselines", is_flag=True, help="Train a dense and a binary network alike.")
+@click.option(
+    "--baseline",
+    "baselines",
+    type=click.Choice(("binary", "dense")),
+    multiple=True,
+    help="Train a network of the same topology with such weights alike; may be given twice.",
+)
 @click.option("--fresh", is_flag=True, help="Do not go on from an interrupted training.")
 @_config_option
 @json_option
@@ -157,7 +163,7 @@ def train(
     device: str | None,
     path: Path | None,
     teacher: Path | None,
-    baselines: bool,
+    baselines: tuple[str, ...],
     fresh: bool,
     selected: Selected | None,
     as_json: bool,
@@ -190,9 +196,7 @@ def train(
                 shutil.rmtree(checkpoints)
             _make_directory(checkpoints)
         group.wait()
-        recipes = [recipe]
-        if baselines:
-            recipes += [recipe.of_kind("binary"), recipe.of_kind("dense")]
+        recipes = [recipe, *(recipe.of_kind(kind) for kind in dict.fromkeys(baselines))]
         outcomes = [
             run(each, dataset, group, folder=checkpoints, teacher=teacher, progress=progress)
             for each in recipes

@@ -79,4 +79,7 @@ def load(path, trainer):
             f"{path}: checkpoint must be of the same data: fingerprint"
             f" {trainer.dataset.fingerprint} now and {data} there"
         )
-    trainer.restore(inner)
+    try:
+        trainer.restore(inner)
+    except (RuntimeError, ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: checkpoint must be of the same architecture") from None

@@ -31,7 +31,7 @@ def test_infer_json(run, network_path, images_path):
 def test_infer_maps(run, here, network, images_path):
     network.prefix("c1").save("n")
     assert (
-        "digits-demo: 3 results of 8 x 8 x 16, uint8, 0 to " in run("infer", "n", images_path).out
+        "digits: 3 results of 8 x 8 x 16, uint8, 0 to " in run("infer", "n", images_path).out
     )
     assert json.loads(run("infer", "n", images_path, "--json").out)["classes"] is None
 
@@ -148,17 +148,17 @@ def archive(path):
         (pickled, "must be a .npy file of numbers: "),
         (
             np.zeros((2, 8, 8, 1), np.int8),
-            "images for network 'digits-demo' must be uint8 of shape (N, 8, 8, 1),"
+            "images for network 'digits' must be uint8 of shape (N, 8, 8, 1),"
             " not int8 of shape (2, 8, 8, 1)",
         ),
         (
             np.zeros((8, 8, 1), np.uint8),
-            "images for network 'digits-demo' must be uint8 of shape (N, 8, 8, 1),"
+            "images for network 'digits' must be uint8 of shape (N, 8, 8, 1),"
             " not uint8 of shape (8, 8, 1)",
         ),
         (
             np.zeros((0, 8, 8, 1), np.uint8),
-            "images for network 'digits-demo' must be at least one, not 0",
+            "images for network 'digits' must be at least one, not 0",
         ),
     ],
 )

@@ -53,7 +53,7 @@ def test_train_writes_a_network_that_infers(run, here):
 
 
 def test_train_reports_baselines_of_the_same_topology(run, here):
-    ran = run("train", *QUICK, "--baselines", "--distill", "0.5")
+    ran = run("train", *QUICK, "--baseline", "binary", "--baseline", "dense", "--distill", "0.5")
     assert ran.status == 0, ran.err
     lines = ran.out.splitlines()
     assert [line.split()[0] for line in lines[2:5]] == ["hidden", "binary", "dense"]

@@ -73,6 +73,14 @@ def test_refuses_another_format(saved):
     assert message == f"{saved}: checkpoint must be of format 1, not 99"
 
 
+def test_refuses_another_architecture(saved):
+    state = torch.load(saved, weights_only=True)
+    state["trainer"]["model"].popitem()
+    torch.save(state, saved)
+    message = refusal(saved, trainer_of())
+    assert message == f"{saved}: checkpoint must be of the same architecture"
+
+
 def test_refuses_a_folder_that_is_not_there(tmp_path):
     path = tmp_path / "no" / "hidden.pt"
     with pytest.raises(InputError, match=r"hidden.pt: checkpoint cannot be written: "):

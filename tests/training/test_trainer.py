@@ -110,7 +110,7 @@ def test_mixed_precision_trains():
 def test_recalibration_gives_the_mean_over_images_and_keeps_the_momentum():
     trainer = Trainer(small_recipe(), small_dataset(), ALONE)
     recalibrate(trainer.model, trainer.dataset.train, batch=96)
-    convolution, norm = trainer.model[0][:2]
+    convolution, norm = trainer.model.layer1[:2]
     with torch.no_grad():
         activations = convolution(to_input(trainer.dataset.train.images, "cpu"))
     torch.testing.assert_close(norm.running_mean, activations.mean((0, 2, 3)))

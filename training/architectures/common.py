@@ -1,5 +1,7 @@
 """What the architectures share: their arguments, and a convolution with all that is behind it."""
 
+from collections import OrderedDict
+
 from torch import nn
 
 from hiddenite.golden.errors import InputError
@@ -46,17 +48,22 @@ def check_arguments(name, shape, classes, width, smallest):
         raise InputError(f"{name}: width must be above 0, not {width!r}")
 
 
+def sequence(**modules):
+    """Return modules one behind the other; layers of network files are called as they are."""
+    return nn.Sequential(OrderedDict(modules))
+
+
 def convolution(factory, in_channels, out_channels, kernel_size=3, stride=1):
     """Return a convolution with its batch normalisation, padded to keep the map at stride 1."""
     padding = kernel_size // 2
     conv = factory.conv(in_channels, out_channels, kernel_size, stride=stride, padding=padding)
-    return nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+    return sequence(conv=conv, norm=nn.BatchNorm2d(out_channels))
 
 
 def block(factory, in_channels, out_channels, kernel_size=3, stride=1):
     """Return a convolution with its batch normalisation and its activation."""
     layers = convolution(factory, in_channels, out_channels, kernel_size, stride)
-    return layers.append(factory.activation())
+    return sequence(conv=layers.conv, norm=layers.norm, activation=factory.activation())
 
 
 class Residual(nn.Module):
@@ -68,7 +75,7 @@ class Residual(nn.Module):
     Parameters
     ----------
     branch : nn.Sequential
-        Its last module is a batch normalisation, whose scale starts at `RESIDUAL_GAMMA`.
+        It ends with a batch normalisation, whose scale starts at `RESIDUAL_GAMMA`.
     activation : nn.Module
         Applied to the sum.
     shortcut : nn.Module, optional
@@ -78,7 +85,8 @@ class Residual(nn.Module):
     def __init__(self, branch, activation, shortcut=None):
         super().__init__()
         self.branch, self.shortcut, self.activation = branch, shortcut, activation
-        nn.init.constant_(branch[-1].weight, RESIDUAL_GAMMA)
+        *_, norm = (module for module in branch.modules() if isinstance(module, nn.BatchNorm2d))
+        nn.init.constant_(norm.weight, RESIDUAL_GAMMA)
 
     def forward(self, x):
         return self.activation(self.branch(x) + (x if self.shortcut is None else self.shortcut(x)))
@@ -87,4 +95,4 @@ class Residual(nn.Module):
 def classifier(factory, in_channels, classes, *, map_size=(1, 1)):
     """Return the last layer: fully connected, with a scale and a bias for each logit."""
     linear = factory.linear(in_channels, classes, map_size=map_size)
-    return nn.Sequential(linear, nn.BatchNorm1d(classes))
+    return sequence(linear=linear, norm=nn.BatchNorm1d(classes))

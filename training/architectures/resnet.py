@@ -15,6 +15,7 @@ from hiddenite.training.architectures.common import (
     classifier,
     convolution,
     scaled,
+    sequence,
 )
 
 LARGEST_SMALL_IMAGE = 64
@@ -26,20 +27,26 @@ EXPANSION = 4
 
 def _basic(factory, in_channels, channels, stride):
     """Return the branch of a basic block, and its number of output channels."""
-    branch = block(factory, in_channels, channels, stride=stride)
-    return branch.extend(convolution(factory, channels, channels)), channels
+    branch = sequence(
+        layer1=block(factory, in_channels, channels, stride=stride),
+        layer2=convolution(factory, channels, channels),
+    )
+    return branch, channels
 
 
 def _bottleneck(factory, in_channels, channels, stride):
     """Return the branch of a bottleneck, which strides in its 3x3 convolution."""
     out_channels = EXPANSION * channels
-    branch = block(factory, in_channels, channels, 1)
-    branch.extend(block(factory, channels, channels, stride=stride))
-    return branch.extend(convolution(factory, channels, out_channels, 1)), out_channels
+    branch = sequence(
+        layer1=block(factory, in_channels, channels, 1),
+        layer2=block(factory, channels, channels, stride=stride),
+        layer3=convolution(factory, channels, out_channels, 1),
+    )
+    return branch, out_channels
 
 
 def _stages(factory, make_branch, channels, counts):
-    """Return the residual blocks, and their number of output channels.
+    """Return the residual blocks by name, and their number of output channels.
 
     Parameters
     ----------
@@ -53,7 +60,7 @@ def _stages(factory, make_branch, channels, counts):
     counts : sequence of int
         Blocks of each stage.
     """
-    blocks = nn.Sequential()
+    blocks = {}
     in_channels = channels
     for stage, count in enumerate(counts):
         for position in range(count):
@@ -62,7 +69,8 @@ def _stages(factory, make_branch, channels, counts):
             shortcut = None
             if stride > 1 or in_channels != out_channels:
                 shortcut = block(factory, in_channels, out_channels, 1, stride)
-            blocks.append(Residual(branch, factory.activation(), shortcut))
+            name = f"stage{stage + 1}_block{position + 1}"
+            blocks[name] = Residual(branch, factory.activation(), shortcut)
             in_channels = out_channels
     return blocks, in_channels
 
@@ -70,15 +78,21 @@ def _stages(factory, make_branch, channels, counts):
 def _resnet(factory, shape, classes, make_branch, channels, counts):
     in_channels = shape[2]
     if max(shape[:2]) <= LARGEST_SMALL_IMAGE:
-        layers = nn.Sequential(block(factory, in_channels, channels))
+        layers = {"layer1": block(factory, in_channels, channels)}
     else:
-        pool = nn.MaxPool2d(3, stride=2, padding=1)
-        layers = nn.Sequential(block(factory, in_channels, channels, 7, stride=2), pool)
+        layers = {
+            "layer1": block(factory, in_channels, channels, 7, stride=2),
+            "pool1": nn.MaxPool2d(3, stride=2, padding=1),
+        }
     blocks, out_channels = _stages(factory, make_branch, channels, counts)
-    layers.extend(blocks)
-    # The hardware rounds averages to 8 bits as well.
-    layers.append(nn.Sequential(nn.AdaptiveAvgPool2d(1), factory.activation()))
-    return layers.append(classifier(factory, out_channels, classes))
+    return sequence(
+        **layers,
+        **blocks,
+        average=nn.AdaptiveAvgPool2d(1),
+        # The hardware rounds averages to 8 bits as well.
+        average_activation=factory.activation(),
+        classifier=classifier(factory, out_channels, classes),
+    )
 
 
 def resnet20(factory, *, shape, classes, width=1.0):

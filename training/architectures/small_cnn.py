@@ -9,6 +9,7 @@ from hiddenite.training.architectures.common import (
     classifier,
     convolution,
     scaled,
+    sequence,
 )
 
 
@@ -39,14 +40,14 @@ def digits_cnn(factory, *, shape, classes, width=1.0):
     check_arguments("digits_cnn", shape, classes, width, smallest=4)
     height, image_width, in_channels = shape
     first, second = scaled(16, width), scaled(24, width)
-    return nn.Sequential(
-        block(factory, in_channels, first),
-        block(factory, first, second),
-        nn.MaxPool2d(2),
-        block(factory, second, second),
-        Residual(convolution(factory, second, second), factory.activation()),
-        nn.MaxPool2d(2),
-        classifier(factory, second, classes, map_size=(height // 4, image_width // 4)),
+    return sequence(
+        layer1=block(factory, in_channels, first),
+        layer2=block(factory, first, second),
+        pool1=nn.MaxPool2d(2),
+        layer3=block(factory, second, second),
+        layer4=Residual(convolution(factory, second, second), factory.activation()),
+        pool2=nn.MaxPool2d(2),
+        classifier=classifier(factory, second, classes, map_size=(height // 4, image_width // 4)),
     )
 
 
@@ -78,12 +79,12 @@ def fashion_cnn(factory, *, shape, classes, width=1.0):
     height, image_width, in_channels = shape
     first, second, third = (scaled(channels, width) for channels in (16, 32, 64))
     map_size = (height + 1) // 8, (image_width + 1) // 8
-    return nn.Sequential(
-        block(factory, in_channels, first, stride=2),
-        block(factory, first, second),
-        nn.MaxPool2d(2),
-        block(factory, second, third),
-        block(factory, third, third),
-        nn.MaxPool2d(2),
-        classifier(factory, third, classes, map_size=map_size),
+    return sequence(
+        layer1=block(factory, in_channels, first, stride=2),
+        layer2=block(factory, first, second),
+        pool1=nn.MaxPool2d(2),
+        layer3=block(factory, second, third),
+        layer4=block(factory, third, third),
+        pool2=nn.MaxPool2d(2),
+        classifier=classifier(factory, third, classes, map_size=map_size),
     )

@@ -2,7 +2,13 @@
 
 from torch import nn
 
-from hiddenite.training.architectures.common import block, check_arguments, classifier, scaled
+from hiddenite.training.architectures.common import (
+    block,
+    check_arguments,
+    classifier,
+    scaled,
+    sequence,
+)
 
 
 def vgg_small(factory, *, shape, classes, width=1.0):
@@ -36,11 +42,12 @@ def vgg_small(factory, *, shape, classes, width=1.0):
     """
     check_arguments("vgg_small", shape, classes, width, smallest=8)
     height, image_width, channels = shape
-    layers = nn.Sequential()
-    for out_channels in (scaled(channels, width) for channels in (128, 256, 512)):
-        layers.append(block(factory, channels, out_channels))
-        layers.append(block(factory, out_channels, out_channels))
-        layers.append(nn.MaxPool2d(2))
+    layers = {}
+    for stage, unscaled in enumerate((128, 256, 512), 1):
+        out_channels = scaled(unscaled, width)
+        layers[f"stage{stage}_layer1"] = block(factory, channels, out_channels)
+        layers[f"stage{stage}_layer2"] = block(factory, out_channels, out_channels)
+        layers[f"pool{stage}"] = nn.MaxPool2d(2)
         channels = out_channels
     map_size = height // 8, image_width // 8
-    return layers.append(classifier(factory, channels, classes, map_size=map_size))
+    return sequence(**layers, classifier=classifier(factory, channels, classes, map_size=map_size))
