@@ -53,7 +53,7 @@ def test_broken_hardware(run, here, monkeypatch):
     ran = run("demo", "--config", "tiny", "--images", "1", "-o", "mine")
     assert ran.status == 1
     assert "NOT bit-exact" in ran.out and "accuracy" not in ran.out
-    assert ran.err.startswith("hiddenite: image 0: layer 'c4' differs first at y ")
+    assert ran.err.startswith("hiddenite: image 0: layer 'layer4.branch.conv' differs first at y ")
     assert ran.err.count("\n") == 1
     assert (here / "mine" / "hiddenite.v").is_file()
 

@@ -29,7 +29,7 @@ def test_infer_json(run, network_path, images_path):
 
 
 def test_infer_maps(run, here, network, images_path):
-    network.prefix("c1").save("n")
+    network.prefix("layer1.conv").save("n")
     assert (
         "digits: 3 results of 8 x 8 x 16, uint8, 0 to " in run("infer", "n", images_path).out
     )
@@ -39,7 +39,7 @@ def test_infer_maps(run, here, network, images_path):
 def test_class_without_a_name(network):
     # A prefix has no names of classes.
     assert class_name(network, 3) == "3"
-    assert class_name(network.prefix("c1"), 12) == "12"
+    assert class_name(network.prefix("layer1.conv"), 12) == "12"
 
 
 def test_simulate(run, here, network, network_path, images, images_path):
@@ -62,7 +62,7 @@ def test_simulate_json(run, network_path, images_path):
 
 
 def test_uint8_result_and_waves(run, here, network, images, images_path):
-    prefix = network.prefix("c1")
+    prefix = network.prefix("layer1.conv")
     prefix.save("n")
     ran = run("simulate", "n", images_path, "--config", "tiny", "-o", "r.npy", "--waves", "w.vcd")
     assert (ran.status, ran.err) == (0, "")
