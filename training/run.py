@@ -62,8 +62,8 @@ def run(recipe, dataset, group, *, folder, teacher=None, progress: Progress | No
     folder : path-like
         For checkpoints, ``hidden.pt`` and so on for each kind of weights; it is there.
     teacher : path-like, optional
-        The teacher's checkpoint; the default is ``dense.pt`` in `folder`. What of its training is
-        not done yet is done.
+        The teacher's checkpoint, and that of the recipe itself if its weights are dense; the
+        default is ``dense.pt`` in `folder`. What of its training is not done yet is done.
     progress : callable, optional
 
     Returns
@@ -77,12 +77,14 @@ def run(recipe, dataset, group, *, folder, teacher=None, progress: Progress | No
     """
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
-    teacher_model = None
-    if recipe.distill:
-        path = Path(folder, "dense.pt") if teacher is None else teacher
-        dense = recipe.of_kind("dense")
-        teacher_model = train(dense, dataset, group, checkpoint=path, progress=progress)
     checkpoint = Path(folder, f"{recipe.kind}.pt")
+    teacher = Path(folder, "dense.pt") if teacher is None else teacher
+    teacher_model = None
+    if recipe.kind == "dense":
+        checkpoint = teacher
+    elif recipe.distill:
+        dense = recipe.of_kind("dense")
+        teacher_model = train(dense, dataset, group, checkpoint=teacher, progress=progress)
     model = train(
         recipe, dataset, group, checkpoint=checkpoint, teacher=teacher_model, progress=progress
     )

@@ -9,8 +9,9 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -94,8 +95,8 @@ def sweep(points, folder, *, data, jobs, device=None, progress: Callable | None 
     device : str, optional
         Where to compute.
     progress : callable, optional
-        Called with what is being done, how many points are done, of how many, and the last one's
-        accuracy in words.
+        Called with what is being done, how many points are done, of how many, and in words how far
+        the others are.
 
     Raises
     ------
@@ -106,18 +107,29 @@ def sweep(points, folder, *, data, jobs, device=None, progress: Callable | None 
     done = len(points) - len(missing)
     report = progress or (lambda *_: None)
     report("train networks", done, len(points), "")
+    if not missing:
+        return
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    work = partial(_train, folder=folder, data=data, device=device, threads=threads)
     # A process that has used PyTorch's threads cannot be forked.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, max(1, len(missing))), context) as pool:
-        futures = {pool.submit(work, point): point for point in missing}
+    told = context.Queue()
+    work = partial(_train, folder=folder, data=data, device=device, threads=threads)
+    with ProcessPoolExecutor(jobs, context, _begin, (told,)) as pool:
         try:
-            for future in as_completed(futures):
-                accuracy = future.result()
-                done += 1
-                text = f"{futures[future].name}: {accuracy:.2%}"
-                report("train networks", done, len(points), text)
+            for part in _in_order(missing):
+                running = {pool.submit(work, point): point for point in part}
+                how_far = {}
+                while running:
+                    finished, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                    while not told.empty():
+                        name, fraction = told.get()
+                        how_far[name] = f"{name} {fraction:.0%}"
+                    for future in finished:
+                        point = running.pop(future)
+                        how_far.pop(point.name, None)
+                        how_far[""] = f"{point.name}: {future.result():.2%} right"
+                        done += 1
+                    report("train networks", done, len(points), ", ".join(how_far.values()))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
@@ -125,14 +137,38 @@ def sweep(points, folder, *, data, jobs, device=None, progress: Callable | None 
             raise
 
 
+def _in_order(points):
+    """Return the points in two parts: teachers of the others, then the others."""
+    if not any(point.recipe.distill for point in points):
+        return [points]
+    teachers = [point for point in points if point.recipe.kind == "dense"]
+    return [teachers, [point for point in points if point not in teachers]]
+
+
+def _begin(told):
+    """Begin a process: only its parent is interrupted, and it tells that how far it is."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _train.told = told
+
+
 def _train(point, *, folder, data, device, threads):
     """Train one point in a process of its own; write its files and return its accuracy."""
     torch.set_num_threads(threads)
     checkpoints = folder / f"{point.name}.checkpoints"
     checkpoints.mkdir(exist_ok=True)
-    dataset = load(**data)
     group = Processes(0, 1, choose_device(device))
-    outcome = run(point.recipe, dataset, group, folder=checkpoints)
+    before = 0
+
+    def progress(step, done, total, text):
+        nonlocal before
+        if step.startswith("train") and 100 * done // total != before:
+            before = 100 * done // total
+            _train.told.put((point.name, done / total))
+
+    teacher = folder / f"teacher-w{point.recipe.width:g}.pt"
+    outcome = run(
+        point.recipe, load(**data), group, folder=checkpoints, teacher=teacher, progress=progress
+    )
     if outcome.network is not None:
         outcome.network.save(folder / f"{point.name}.safetensors")
     result = {

@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -191,3 +192,33 @@ def test_sweep_refuses_results_of_another(run, refused, here):
 def test_sweep_refuses(refused, here, arguments, message):
     assert refused("sweep", "digits", *arguments).endswith(message)
     assert not list(here.iterdir())
+
+
+def test_sweep_with_teachers_of_each_width(run, here):
+    options = ("--distill", "0.5", "--jobs", "1", "--densities", "0.3", "--widths", "0.25,0.5")
+    ran = run("sweep", "digits", "--epochs", "1", *options, "-o", "out", "--json")
+    assert ran.status == 0, ran.err
+    results = json.loads(ran.out)["results"]
+    assert [r["width"] for r in results if r["kind"] == "hidden"] == [0.25, 0.5]
+    assert {p.name for p in (here / "out").glob("*.pt")} == {"teacher-w0.25.pt", "teacher-w0.5.pt"}
+
+
+def test_an_interrupted_sweep_leaves_no_process_and_goes_on(run, here):
+    arguments = ["sweep", "digits", "--epochs", "40", "--densities", "0.3", "--widths", "0.5"]
+    arguments += ["--no-baselines", "-o", "out", "--jobs", "1"]
+    code = "from hiddenite.cli.main import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", code, *arguments]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    checkpoint = here / "out" / "hidden-w0.5-d0.3.checkpoints" / "hidden.pt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does
+    _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (130, "hiddenite: interrupted\n")
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(child.pid, 0)
+            time.sleep(0.01)
+    assert checkpoint.exists()
+    assert run(*arguments).status == 0
