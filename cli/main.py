@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import click
 from amaranth.hdl import UnusedElaboratable
 
-from hiddenite.cli import demonstration, design, inference, programs, training
+from hiddenite.cli import demonstration, design, inference, programs, sweep, training
 from hiddenite.cli.display import clean
 from hiddenite.golden.errors import InputError
 
@@ -63,7 +63,7 @@ for _command in (
     programs.compile_command,
     design.configs,
     training.train,
-    training.sweep,
+    sweep.sweep,
 ):
     cli.add_command(_command)
 
