@@ -1,11 +1,11 @@
 """Trains hidden networks with PyTorch and writes network files; needs ``hiddenite[train]``."""
 
-from hiddenite.training.activation import QuantizedReLU
-from hiddenite.training.convert import hide
 from hiddenite.training.density import DensitySchedule
-from hiddenite.training.exporter import Report, export
-from hiddenite.training.fold import fold
-from hiddenite.training.layers import HiddenConv2d, HiddenLinear
+from hiddenite.training.exporter.export import Report, export
+from hiddenite.training.exporter.fold import fold
+from hiddenite.training.layers.activation import QuantizedReLU
+from hiddenite.training.layers.coded import HiddenConv2d, HiddenLinear
+from hiddenite.training.layers.convert import hide
 
 __all__ = [
     "DensitySchedule",

@@ -3,7 +3,7 @@
 import torch
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.weights import HiddenWeights, check_density
+from hiddenite.training.layers.weights import HiddenWeights, check_density
 
 SCOPES = ("layer", "network")
 

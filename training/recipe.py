@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field, replace
 from hiddenite.golden.errors import InputError
 from hiddenite.training.augmentation import Augmentation
 from hiddenite.training.density import SCOPES
-from hiddenite.training.factory import KINDS
-from hiddenite.training.weights import check_density
+from hiddenite.training.layers.factory import KINDS
+from hiddenite.training.layers.weights import check_density
 
 BINARY_RATE = 3
 """Learning rate of a binary network relative to a dense one: it learns best with larger steps, as

@@ -10,8 +10,8 @@ import torch
 from hiddenite.golden.inference import infer
 from hiddenite.golden.network import Network
 from hiddenite.training import checkpoint as checkpoints
-from hiddenite.training.exporter import agreement, to_network
-from hiddenite.training.fold import fold
+from hiddenite.training.exporter.export import agreement, to_network
+from hiddenite.training.exporter.fold import fold
 from hiddenite.training.recipe import Recipe
 from hiddenite.training.trainer import Trainer, accuracy, build, recalibrate, to_input
 

@@ -14,9 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from hiddenite.training.architectures import ARCHITECTURES
 from hiddenite.training.density import DensitySchedule
-from hiddenite.training.factory import LayerFactory
-from hiddenite.training.fold import FoldedConv2d, FoldedNetwork, fold
-from hiddenite.training.graph import INPUT_STEP
+from hiddenite.training.exporter.fold import FoldedConv2d, FoldedNetwork, fold
+from hiddenite.training.exporter.graph import INPUT_STEP
+from hiddenite.training.layers.factory import LayerFactory
 
 CALIBRATION = 10_000
 """Training images, at most, over which the statistics of batch normalisations are taken."""
@@ -77,7 +77,7 @@ class Trainer:
     """Trains one model.
 
     In the last epochs, the model is the folded network, which rounds scales and biases as the
-    exported file does (`hiddenite.training.fold`).
+    exported file does (`hiddenite.training.exporter.fold`).
 
     Parameters
     ----------

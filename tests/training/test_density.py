@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from hiddenite.golden.errors import InputError
 from hiddenite.training.density import DensitySchedule
-from hiddenite.training.layers import HiddenConv2d
+from hiddenite.training.layers.coded import HiddenConv2d
 
 
 def model_of(*channels, **options):

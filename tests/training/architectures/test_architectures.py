@@ -12,11 +12,11 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from hiddenite.training.activation import QuantizedReLU
 from hiddenite.training.architectures import ARCHITECTURES
-from hiddenite.training.exporter import export
-from hiddenite.training.factory import KINDS, LayerFactory
-from hiddenite.training.layers import CodedConv2d
+from hiddenite.training.exporter.export import export
+from hiddenite.training.layers.activation import QuantizedReLU
+from hiddenite.training.layers.coded import CodedConv2d
+from hiddenite.training.layers.factory import KINDS, LayerFactory
 
 SMALLEST = {"digits_cnn": 4, "fashion_cnn": 7, "vgg_small": 8}
 """The smallest height and width of images, 1 for all others."""

@@ -8,16 +8,16 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.activation import QuantizedReLU
-from hiddenite.training.fold import fold
-from hiddenite.training.integers import average_integers
-from hiddenite.training.layers import (
+from hiddenite.training.exporter.fold import fold
+from hiddenite.training.exporter.integers import average_integers
+from hiddenite.training.layers.activation import QuantizedReLU
+from hiddenite.training.layers.coded import (
     CodedConv2d,
     CodedLinear,
     HiddenConv2d,
     HiddenLinear,
 )
-from hiddenite.training.weights import BinaryWeights, DenseWeights
+from hiddenite.training.layers.weights import BinaryWeights, DenseWeights
 
 torch.set_num_threads(1)
 

@@ -12,10 +12,15 @@ from torch import nn
 from torch.nn import functional
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.activation import LEVELS, QuantizedReLU
-from hiddenite.training.graph import IMAGE, INPUT_STEP, check_example, trace
-from hiddenite.training.integers import MAX_BIAS, MAX_SCALE, average_integers, conv_integers
-from hiddenite.training.values import ConvPlan, MaxPlan
+from hiddenite.training.exporter.graph import IMAGE, INPUT_STEP, check_example, trace
+from hiddenite.training.exporter.integers import (
+    MAX_BIAS,
+    MAX_SCALE,
+    average_integers,
+    conv_integers,
+)
+from hiddenite.training.exporter.values import ConvPlan, MaxPlan
+from hiddenite.training.layers.activation import LEVELS, QuantizedReLU
 
 MAX_RESULT = 2**31 - 1
 """The largest 32-bit result."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.layers import CodedLinear
-from hiddenite.training.values import Accumulated, Affine, Averaged, MaxPlan, Stored, Value
+from hiddenite.training.exporter.values import Accumulated, Affine, Averaged, MaxPlan, Stored, Value
+from hiddenite.training.layers.coded import CodedLinear
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ Hidden, binary and dense networks are thus the same module in everything but the
 """
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.activation import STEP, QuantizedReLU
-from hiddenite.training.layers import CodedConv2d, CodedLinear
-from hiddenite.training.weights import BinaryWeights, DenseWeights, HiddenWeights
+from hiddenite.training.layers.activation import STEP, QuantizedReLU
+from hiddenite.training.layers.coded import CodedConv2d, CodedLinear
+from hiddenite.training.layers.weights import BinaryWeights, DenseWeights, HiddenWeights
 
 KINDS = ("hidden", "binary", "dense")
 

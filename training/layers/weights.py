@@ -16,7 +16,7 @@ from torch import nn
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.weights import signs
-from hiddenite.training.masks import OneOf, TopK
+from hiddenite.training.layers.masks import OneOf, TopK
 
 MAX_SEED = 2**32 - 1
 MAX_INDEX = 65_535

@@ -8,7 +8,7 @@ from hiddenite.golden.weights import signs
 
 torch = pytest.importorskip("torch")
 
-from hiddenite.training.weights import (
+from hiddenite.training.layers.weights import (
     BinaryWeights,
     DenseWeights,
     HiddenWeights,

@@ -7,10 +7,8 @@ import torch
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hiddenite.training import rules
-from hiddenite.training.activation import QuantizedReLU
-from hiddenite.training.layers import CodedConv2d
-from hiddenite.training.values import (
+from hiddenite.training.exporter import rules
+from hiddenite.training.exporter.values import (
     Accumulated,
     Averaged,
     AveragePlan,
@@ -19,6 +17,8 @@ from hiddenite.training.values import (
     Stored,
     Value,
 )
+from hiddenite.training.layers.activation import QuantizedReLU
+from hiddenite.training.layers.coded import CodedConv2d
 
 _PASSED_MODULES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 _PASSED = ("dropout", "dropout1d", "dropout2d", "dropout3d", "contiguous", "clone", "float")

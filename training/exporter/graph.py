@@ -5,10 +5,10 @@ from torch import fx, nn
 
 from hiddenite.golden.checks import one_line
 from hiddenite.golden.errors import InputError
-from hiddenite.training.activation import QuantizedReLU
-from hiddenite.training.layers import CodedConv2d, CodedLinear
-from hiddenite.training.reader import Reader, first_line
-from hiddenite.training.values import Graph, Stored
+from hiddenite.training.exporter.reader import Reader, first_line
+from hiddenite.training.exporter.values import Graph, Stored
+from hiddenite.training.layers.activation import QuantizedReLU
+from hiddenite.training.layers.coded import CodedConv2d, CodedLinear
 
 IMAGE = "image"
 """Name of the input."""

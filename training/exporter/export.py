@@ -13,8 +13,8 @@ import torch
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import check_images, infer_layers
 from hiddenite.golden.network import AvgPool, Conv, Input, MaxPool, Network
-from hiddenite.training.fold import FoldedConv2d, FoldedNetwork, fold
-from hiddenite.training.graph import IMAGE, INPUT_STEP, check_example
+from hiddenite.training.exporter.fold import FoldedConv2d, FoldedNetwork, fold
+from hiddenite.training.exporter.graph import IMAGE, INPUT_STEP, check_example
 
 BATCH_BYTES = 256 * 2**20
 """What a comparison's tensors may take, unless those of a single image take more."""

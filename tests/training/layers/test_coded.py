@@ -8,13 +8,13 @@ torch = pytest.importorskip("torch")
 
 from torch.nn import functional
 
-from hiddenite.training.layers import (
+from hiddenite.training.layers.coded import (
     CodedConv2d,
     CodedLinear,
     HiddenConv2d,
     HiddenLinear,
 )
-from hiddenite.training.weights import BinaryWeights, DenseWeights
+from hiddenite.training.layers.weights import BinaryWeights, DenseWeights
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hiddenite.training.masks import OneOf, TopK
+from hiddenite.training.layers.masks import OneOf, TopK
 
 
 def scores_of(shape, seed=1):

@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch")
 from torch import nn
 from torch.nn import functional
 
-from hiddenite.training.activation import STEP, QuantizedReLU
-from hiddenite.training.convert import hide
-from hiddenite.training.exporter import export
-from hiddenite.training.layers import HiddenConv2d, HiddenLinear
+from hiddenite.training.exporter.export import export
+from hiddenite.training.layers.activation import STEP, QuantizedReLU
+from hiddenite.training.layers.coded import HiddenConv2d, HiddenLinear
+from hiddenite.training.layers.convert import hide
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import torch
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.layers import MAX_POOL_SCALE, MAX_RESIDUAL_SCALE, MAX_SHIFT
-from hiddenite.training.activation import LEVELS
+from hiddenite.training.layers.activation import LEVELS
 
 MAX_SCALE = 32_767
 """The largest scale of a channel; the smallest is its negative."""

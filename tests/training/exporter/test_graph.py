@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.activation import QuantizedReLU
-from hiddenite.training.graph import trace
-from hiddenite.training.layers import HiddenConv2d, HiddenLinear
+from hiddenite.training.exporter.graph import trace
+from hiddenite.training.layers.activation import QuantizedReLU
+from hiddenite.training.layers.coded import HiddenConv2d, HiddenLinear
 
 torch.set_num_threads(1)
 

@@ -4,7 +4,7 @@ from hiddenite.golden.errors import InputError
 
 torch = pytest.importorskip("torch")
 
-from hiddenite.training.activation import STEP, QuantizedReLU
+from hiddenite.training.layers.activation import STEP, QuantizedReLU
 
 
 def test_rounds_half_up_and_clips():

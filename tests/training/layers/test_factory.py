@@ -4,7 +4,7 @@ from hiddenite.golden.errors import InputError
 
 torch = pytest.importorskip("torch")
 
-from hiddenite.training.factory import KINDS, LayerFactory
+from hiddenite.training.layers.factory import KINDS, LayerFactory
 
 
 @pytest.mark.parametrize("kind", KINDS)

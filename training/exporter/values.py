@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hiddenite.training.layers import CodedConv2d
+from hiddenite.training.layers.coded import CodedConv2d
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.weights import HiddenWeights
+from hiddenite.training.layers.weights import HiddenWeights
 
 
 def _pair(value):
@@ -13,12 +13,12 @@ def _pair(value):
 
 
 class CodedConv2d(nn.Module):
-    """A convolution whose weights are integer codes times a gain (`hiddenite.training.weights`).
+    """A convolution whose weights are integer codes times a gain.
 
     Parameters
     ----------
     weights : nn.Module
-        The source of its codes, (O, KH, KW, C).
+        The source of its codes, (O, KH, KW, C): of `hiddenite.training.layers.weights`.
     stride, padding : int or (int, int)
         As in `nn.Conv2d`.
     bias : bool

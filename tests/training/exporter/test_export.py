@@ -13,12 +13,12 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer, infer_layers
 from hiddenite.golden.network import Network
 from hiddenite.rtl.configuration import PRESETS
-from hiddenite.training import exporter
-from hiddenite.training.activation import QuantizedReLU
-from hiddenite.training.exporter import agreement, export, to_network
-from hiddenite.training.fold import fold
-from hiddenite.training.layers import CodedConv2d, HiddenConv2d, HiddenLinear
-from hiddenite.training.weights import BinaryWeights, DenseWeights
+from hiddenite.training.exporter import export as module
+from hiddenite.training.exporter.export import agreement, export, to_network
+from hiddenite.training.exporter.fold import fold
+from hiddenite.training.layers.activation import QuantizedReLU
+from hiddenite.training.layers.coded import CodedConv2d, HiddenConv2d, HiddenLinear
+from hiddenite.training.layers.weights import BinaryWeights, DenseWeights
 
 torch.set_num_threads(1)
 
@@ -286,7 +286,7 @@ def test_network_of_a_pool_alone(images, tmp_path):
 def test_proof_that_fails_leaves_the_old_file(model, images, tmp_path, monkeypatch):
     path = tmp_path / "a.safetensors"
     path.write_bytes(b"old")
-    right = exporter.to_network
+    right = module.to_network
 
     def wrong(folded, **options):
         network = right(folded, **options)
@@ -295,7 +295,7 @@ def test_proof_that_fails_leaves_the_old_file(model, images, tmp_path, monkeypat
         mask[0] = ~mask[0]
         return replace(network, layers=[replace(first, mask=mask), *network.layers[1:]])
 
-    monkeypatch.setattr(exporter, "to_network", wrong)
+    monkeypatch.setattr(module, "to_network", wrong)
     message = (
         f"^{re.escape(str(path))}: layer '0': all integers must be those of the model, not only"
         r" \d+\.\d{3}% of them$"
@@ -307,14 +307,14 @@ def test_proof_that_fails_leaves_the_old_file(model, images, tmp_path, monkeypat
 
 
 def test_classes_that_float32_does_not_give(model, images, tmp_path, monkeypatch):
-    right = exporter.agreement
+    right = module.agreement
 
     def wrong(folded, network, images):
         if folded.layers[0].scale.dtype == torch.float64:
             return right(folded, network, images)
         return 0.75, {"0": 1.0, "3": 0.5}
 
-    monkeypatch.setattr(exporter, "agreement", wrong)
+    monkeypatch.setattr(module, "agreement", wrong)
     message = (
         "a: layer '3': float32 must give at least 99.9% of the classes that the integers give, not"
         " 75.000%; of this layer 50.000% are equal"

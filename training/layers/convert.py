@@ -8,8 +8,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.activation import STEP, QuantizedReLU
-from hiddenite.training.layers import CodedConv2d, HiddenConv2d, HiddenLinear
+from hiddenite.training.layers.activation import STEP, QuantizedReLU
+from hiddenite.training.layers.coded import CodedConv2d, HiddenConv2d, HiddenLinear
 
 RECTIFIERS = (nn.ReLU, nn.ReLU6)
 AVERAGE_POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)

@@ -1,0 +1,1 @@
+"""Layers with weights and activations of the hardware, for any `nn.Module`."""
