@@ -34,7 +34,8 @@ class Recipe:
         Passes over the training images, and images a step.
     learning_rate, weight_decay : float
         Of stochastic gradient descent with Nesterov momentum 0.9; the rate rises over the first
-        epoch's worth of steps (at most 200) and falls along a cosine to 0.
+        epoch's worth of steps (at most 200) and falls along a cosine to 0. In the folded epochs it
+        falls once more, from a small part of it.
     label_smoothing : float
         0 to below 1.
     augmentation : Augmentation
@@ -44,8 +45,8 @@ class Recipe:
     density, scope, ramp, one_of
         As in `DensitySchedule` and `HiddenWeights`.
     folded : float
-        Fraction of the epochs, the last ones, in which the network is trained as the hardware
-        computes it, with its rounded scales and biases.
+        Fraction of the epochs, rounded up, in which the network is trained as the hardware
+        computes it, with its rounded scales and biases. They are the last ones, but not the first.
     width : float
         Factor of the architecture's channel counts.
     distill : float
@@ -82,7 +83,7 @@ class Recipe:
     scope: str = "network"
     ramp: float = 0.0
     one_of: int | None = None
-    folded: float = 0.1
+    folded: float = 0.05
     width: float = 1.0
     distill: float = 0.0
     temperature: float = 4.0

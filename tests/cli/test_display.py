@@ -87,9 +87,12 @@ def test_steps_on_a_terminal(monkeypatch):
         steps("many [things]", 0, 3)
         steps("many [things]", 2, 3)
         steps("many [things]", 3, 3)
-        steps("broken off", 0, 9)
+        steps("of unknown length", 0, None)
+        steps("of unknown length", 7, None)
+        steps("broken off", 0, 9, "and how [it] goes")
+        steps("broken off", 1, 9, "and how [it] goes")
     shown = terminal.getvalue()
-    for text in ("one thing", "many [things]", "3/3", "broken off"):
+    for text in ("one thing", "many [things]", "3/3", "7/?", "broken off", "and how [it] goes"):
         assert text in shown
     assert [step for step, _ in finished] == ["one thing", "many [things]"]
     assert all(seconds >= 0 for _, seconds in finished)
