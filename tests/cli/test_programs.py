@@ -58,7 +58,7 @@ def test_compile(run, here, network, network_path, preset):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("layer", ["c2", "p2", "fc"])
+@pytest.mark.parametrize("layer", ["layer2.conv", "pool1", "classifier.linear"])
 def test_result_order_rule(run, here, network, preset, layer):
     """The rule in the file says the same as the compiler."""
     c = PRESETS[preset]
