@@ -83,5 +83,7 @@ def processes(device=None) -> Iterator[Processes]:
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Processes(distributed.get_rank(), count, device)
+        # One that leaves while others still talk to it would end them.
+        distributed.barrier()
     finally:
         distributed.destroy_process_group()
