@@ -4,6 +4,7 @@ from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 MARKERS = {"binary": "s", "dense": "D"}
 
@@ -13,7 +14,7 @@ def draw(results, path, *, title):
 
     Left: test accuracy over the bytes of the whole program, one line for each width, beside the
     binary and dense networks of the same topology. Right: over the coded bits of a weight, with
-    the line of one bit a weight, which a binary network takes.
+    the line of one bit a weight, which a binary network takes; numbers are densities.
 
     Parameters
     ----------
@@ -40,18 +41,19 @@ def draw(results, path, *, title):
         right.plot(
             [r["bits_per_weight"] for r in hidden], accuracies, "o-", color=colour, label=label
         )
-        for x, y, result in zip(
-            [r["program_bytes"] for r in hidden], accuracies, hidden, strict=True
-        ):
-            left.annotate(
-                f"{result['density']:g}",
-                (x, y),
-                textcoords="offset points",
-                xytext=(0, -12),
-                ha="center",
-                fontsize=7,
-                color=colour,
-            )
+        if width == widths[-1]:
+            for x, y, result in zip(
+                [r["bits_per_weight"] for r in hidden], accuracies, hidden, strict=True
+            ):
+                right.annotate(
+                    f"{result['density']:g}",
+                    (x, y),
+                    textcoords="offset points",
+                    xytext=(0, 7),
+                    ha="center",
+                    fontsize=7,
+                    color=colour,
+                )
         for result in results:
             if result["width"] == width and result["kind"] in MARKERS:
                 left.plot(
@@ -84,6 +86,9 @@ def draw(results, path, *, title):
         color="grey",
     )
     left.set_xscale("log")
+    left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    left.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    left.xaxis.set_minor_formatter(NullFormatter())
     left.set_xlabel("bytes of the program")
     left.set_ylabel("test accuracy in integers, %")
     right.set_xlabel("coded mask bits a weight")

@@ -145,10 +145,15 @@ def _in_order(points):
     return [teachers, [point for point in points if point not in teachers]]
 
 
+# In a process that trains: where its parent hears how far it is.
+_told = None
+
+
 def _begin(told):
     """Begin a process: only its parent is interrupted, and it tells that how far it is."""
+    global _told
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _train.told = told
+    _told = told
 
 
 def _train(point, *, folder, data, device, threads):
@@ -163,7 +168,7 @@ def _train(point, *, folder, data, device, threads):
         nonlocal before
         if step.startswith("train") and 100 * done // total != before:
             before = 100 * done // total
-            _train.told.put((point.name, done / total))
+            _told.put((point.name, done / total))
 
     teacher = folder / f"teacher-w{point.recipe.width:g}.pt"
     outcome = run(
