@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,3 +144,15 @@ def test_without_pytorch(command, monkeypatch, refused, here):
         "training must have the package 'torch', which is not installed:"
         " pip install 'hiddenite[train]'"
     )
+
+
+def test_train_under_torchrun_tells_the_result_once(here):
+    hiddenite = Path(sys.executable).with_name("hiddenite")
+    processes = ["--standalone", "--nproc-per-node", "2", "--no-python", str(hiddenite)]
+    options = ["--device", "cpu", "--threads", "1", "--json", "-o", "n.safetensors"]
+    command = [sys.executable, "-m", "torch.distributed.run", *processes, "train", *QUICK, *options]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    report = json.loads(ran.stdout)["trained"][0]
+    assert report["accuracy"] > 0.5 and report["class_agreement"] >= 0.999
+    assert Network.load("n.safetensors").layers
