@@ -85,7 +85,7 @@ def describe(outcome, cost):
         "recipe": recipe.name,
         "kind": recipe.kind,
         "width": recipe.width,
-        "density": recipe.density,
+        "density": 1 / recipe.one_of if recipe.one_of else recipe.density,
         "epochs": recipe.epochs,
         "float_accuracy": outcome.float_accuracy,
         "accuracy": outcome.accuracy,

@@ -7,8 +7,8 @@ from training_helpers import small_dataset, small_recipe
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.errors import InputError
 from hiddenite.rtl.configuration import PRESETS
-from hiddenite.training.cost import cost_of
-from hiddenite.training.run import untrained
+from hiddenite.training.cost import cost_of, describe
+from hiddenite.training.run import Outcome, untrained
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,14 @@ def test_other_codes_change_the_weights_bytes_alone(network):
     assert cost.program_bytes_at(1) == rest + -(-cost.weights // 8)
     assert cost.program_bytes_at(8) == rest + cost.weights
     assert cost.program_bytes < cost.program_bytes_at(1)
+
+
+def test_density_is_what_was_asked_for(network):
+    cost = cost_of(network, PRESETS["up5k"])
+    for values, density in (({"density": 0.1}, 0.1), ({"one_of": 4}, 0.25)):
+        recipe = small_recipe(**values)
+        outcome = Outcome(recipe, 0.5, 0.5, 1.0, {}, network)
+        assert describe(outcome, cost)["density"] == density
 
 
 def test_refuses_what_does_not_fit():
