@@ -37,7 +37,14 @@ def test_density_is_what_was_asked_for(network):
     cost = cost_of(network, PRESETS["up5k"])
     for values, density in (({"density": 0.1}, 0.1), ({"one_of": 4}, 0.25)):
         recipe = small_recipe(**values)
-        outcome = Outcome(recipe, 0.5, 0.5, 1.0, {}, network)
+        outcome = Outcome(
+            recipe=recipe,
+            float_accuracy=0.5,
+            accuracy=0.5,
+            class_agreement=1.0,
+            layer_agreement={},
+            network=network,
+        )
         assert describe(outcome, cost)["density"] == density
 
 
