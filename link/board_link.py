@@ -1,0 +1,226 @@
+"""Everything between an engine and a board's pins."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hiddenite.golden.errors import InputError
+from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.engine import State
+from hiddenite.rtl.program import ErrorCode
+
+from .argmax import Argmax
+from .bridge import Bridge
+from .flash import FlashReader
+from .protocol import DEFAULT_BAUD, LONGEST_NAME, Sources
+from .rom import ProgramROM
+from .uart import baud_divisor
+from .words import WordAssembler, WordSplitter
+
+__all__ = ["BoardLink", "LinkParameters"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkParameters:
+    """What a link is made of.
+
+    Parameters
+    ----------
+    configuration : Configuration
+        The engine's.
+    clock_hz : int
+        The engine's clock, 1 to 2**32 - 1 Hz.
+    baud : int
+        Rate of the UART.
+    name : str
+        Name of the board, 1 to 32 characters of ASCII.
+    buffer_bytes : int
+        Size of the program buffer, and of the image buffer: a power of two, 512 to 32,768.
+    flash_base : int or None
+        Address of a program and images in the SPI flash; None: no flash.
+    program : bytes or None
+        Program to bake into block RAM. It comes before one in the flash.
+    standalone : bool
+        Runs the images of its flash from power-up on until a host opens a session; gives only
+        their classes. Needs a flash and ``post_lanes`` of 1.
+
+    Raises
+    ------
+    InputError
+        When a value breaks a rule above, or the baud rate those of `baud_divisor`.
+    """
+
+    configuration: Configuration
+    clock_hz: int
+    baud: int = DEFAULT_BAUD
+    name: str
+    buffer_bytes: int = 512
+    flash_base: int | None = None
+    program: bytes | None = None
+    standalone: bool = False
+
+    def __post_init__(self) -> None:
+        for field, kind in (("clock_hz", int), ("baud", int), ("buffer_bytes", int), ("name", str)):
+            value = getattr(self, field)
+            if type(value) is not kind:
+                said = {int: "an integer", str: "a string"}[kind]
+                raise InputError(f"link: {field} must be {said}, not {value!r}")
+        if not 1 <= self.clock_hz < 1 << 32:
+            raise InputError(f"link: clock_hz must be 1 to {(1 << 32) - 1}, not {self.clock_hz}")
+        if not 1 <= len(self.name) <= LONGEST_NAME or not self.name.isascii():
+            raise InputError(
+                f"link: name must be 1 to {LONGEST_NAME} characters of ASCII, not {self.name!r}"
+            )
+        baud_divisor(self.clock_hz, self.baud)
+        if self.standalone and self.flash_base is None:
+            raise InputError("link: standalone needs a flash: flash_base must not be None")
+        if self.standalone and self.configuration.post_lanes != 1:
+            raise InputError(
+                "link: standalone needs a configuration with post_lanes 1, "
+                f"not {self.configuration.post_lanes}"
+            )
+
+    @property
+    def sources(self) -> Sources:
+        """What the board has in its own memory."""
+        if self.flash_base is not None:
+            return Sources.PROGRAM | Sources.IMAGE
+        return Sources(0) if self.program is None else Sources.PROGRAM
+
+
+_STATUS = wiring.Signature({"state": Out(2), "error": Out(ErrorCode), "layer": Out(16)})
+
+
+def _words(width: int) -> stream.Signature:
+    return stream.Signature(data.StructLayout({"data": width, "last": 1}))
+
+
+class BoardLink(wiring.Component):
+    """Link of one engine to a host, and to the board's own memory.
+
+    Members
+    -------
+    rx, tx : pins of the UART
+    cs, sck, mosi, miso : pins of the flash, if there is one; ``cs`` is active low
+    program, image, result, status : to be connected to the `Engine`
+    engine_reset : resets the engine (for one cycle)
+    running, error : for LEDs
+    number : class of the last result in standalone mode, if that is on
+    """
+
+    def __init__(self, parameters: LinkParameters):
+        self.parameters = parameters
+        c = parameters.configuration
+        flash = {"cs": Out(1, init=1), "sck": Out(1), "mosi": Out(1), "miso": In(1)}
+        super().__init__(
+            {
+                "rx": In(1, init=1),
+                "tx": Out(1, init=1),
+                **(flash if parameters.flash_base is not None else {}),
+                "program": Out(_words(c.program_bits)),
+                "image": Out(_words(8 * c.post_lanes)),
+                "result": In(_words(32 * c.post_lanes)),
+                "status": In(_STATUS),
+                "engine_reset": Out(1),
+                "running": Out(1),
+                "error": Out(1),
+                **({"number": Out(8)} if parameters.standalone else {}),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        p, c = self.parameters, self.parameters.configuration
+        m.submodules.bridge = bridge = Bridge(
+            divisor=baud_divisor(p.clock_hz, p.baud),
+            buffer_bytes=p.buffer_bytes,
+            sources=p.sources,
+            fingerprint=c.fingerprint,
+            program_bytes=c.program_bits // 8,
+            post_lanes=c.post_lanes,
+            clock_hz=p.clock_hz,
+            name=p.name,
+        )
+        emptied = ResetInserter(bridge.opened)
+        program, image = WordAssembler(c.program_bits // 8), WordAssembler(c.post_lanes)
+        splitter = WordSplitter(4 * c.post_lanes)
+        m.submodules.program = emptied(program)
+        m.submodules.image = emptied(image)
+        m.submodules.splitter = emptied(splitter)
+
+        # Until a host opens a session.
+        alone = Signal(init=p.standalone)
+        with m.If(bridge.opened):
+            m.d.sync += alone.eq(0)
+        program_own, image_own = bridge.program_own | alone, bridge.image_own | alone
+        works = ~bridge.no_source
+
+        flash = rom = None
+        memory_error = Signal()
+        if p.flash_base is not None:
+            flash = FlashReader(p.flash_base, p.clock_hz)
+            m.submodules.flash = emptied(flash)
+            m.d.comb += [
+                self.cs.eq(flash.cs),
+                self.sck.eq(flash.sck),
+                self.mosi.eq(flash.mosi),
+                flash.miso.eq(self.miso),
+                flash.program_own.eq(program_own & works if p.program is None else 0),
+                flash.image_own.eq(image_own & works),
+                flash.image_wanted.eq(self.image.ready),
+                memory_error.eq(flash.error),
+            ]
+        if p.program is not None:
+            rom = ProgramROM(p.program)
+            m.submodules.rom = emptied(rom)
+            m.d.comb += rom.own.eq(program_own & works)
+        own_program = rom.o if rom else flash.program if flash else None
+        self._choose(m, program.i, bridge.program, own_program, program_own)
+        self._choose(m, image.i, bridge.image, flash and flash.image, image_own)
+
+        connect(m, program.o, flipped(self.program))
+        connect(m, image.o, flipped(self.image))
+        connect(m, splitter.o, bridge.result)
+        m.d.comb += [
+            bridge.rx.eq(self.rx),
+            self.tx.eq(bridge.tx),
+            splitter.i.payload.eq(self.result.payload.data),
+            splitter.i.valid.eq(self.result.valid & ~alone),
+            self.result.ready.eq(splitter.i.ready),
+            bridge.state.eq(self.status.state),
+            bridge.error.eq(self.status.error),
+            bridge.layer.eq(self.status.layer),
+            bridge.memory_error.eq(memory_error),
+            self.engine_reset.eq(bridge.opened),
+            self.running.eq(self.status.state == State.RUNNING),
+            self.error.eq((self.status.state == State.ERROR) | memory_error | bridge.no_source),
+        ]
+        if p.standalone:
+            m.submodules.argmax = argmax = Argmax()
+            m.d.comb += [
+                argmax.i.payload.eq(self.result.payload),
+                argmax.i.valid.eq(self.result.valid & alone),
+                self.number.eq(argmax.o),
+            ]
+            with m.If(alone):
+                m.d.comb += self.result.ready.eq(argmax.i.ready)
+        return m
+
+    @staticmethod
+    def _choose(m: Module, chosen, from_host, own, is_own) -> None:
+        """Connect a stream from the host or, where there is one, from the board's own memory."""
+        if own is None:
+            m.d.comb += [
+                chosen.payload.eq(from_host.payload),
+                chosen.valid.eq(from_host.valid),
+                from_host.ready.eq(chosen.ready),
+            ]
+            return
+        m.d.comb += [
+            chosen.payload.eq(Mux(is_own, own.payload, from_host.payload)),
+            chosen.valid.eq(Mux(is_own, own.valid, from_host.valid)),
+            own.ready.eq(chosen.ready & is_own),
+            from_host.ready.eq(chosen.ready & ~is_own),
+        ]

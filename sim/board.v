@@ -1,0 +1,194 @@
+// A board: an engine with its link, an SPI flash, and the host's end of the UART. Bytes go to and
+// from Python in bursts. The UART here is written apart from the board's, so that the two can only
+// agree on what a UART is. Before it stand `define FLASH, `define STANDALONE where they are there.
+`timescale 1ns / 1ns
+`default_nettype none
+
+module harness #(
+    parameter W = 8,          // bits of a program word
+    parameter L = 1,          // lanes of the image and result streams
+    parameter DIVISOR = 4,    // clock cycles of a bit
+    parameter BURST = 512,    // bytes of a burst, at most
+    parameter FLASH_BYTES = 1
+) (
+    input wire                 go       /* verilator public_flat_rw */,  // toggles to send a burst
+    input wire [8*BURST-1:0]   burst    /* verilator public_flat_rw */,  // the first byte lowest
+    input wire [15:0]          count    /* verilator public_flat_rw */,  // its bytes
+    input wire [15:0]          gap      /* verilator public_flat_rw */,  // idle cycles between bytes
+    input wire [31:0]          until_cycle /* verilator public_flat_rw */,
+    input wire [15:0]          until_bytes /* verilator public_flat_rw */,
+    input wire                 run      /* verilator public_flat_rw */,  // toggles to go on
+    output reg                 stopped  /* verilator public_flat_rd */,  // toggles when it stops
+    output reg [31:0]          cycle    /* verilator public_flat_rd */,
+    output reg [8*BURST-1:0]   received /* verilator public_flat_rd */,
+    output reg [15:0]          received_count /* verilator public_flat_rd */,
+    output wire                sending  /* verilator public_flat_rd */,
+    output wire [1:0]          leds     /* verilator public_flat_rd */,  // error, running
+    output wire [7:0]          number   /* verilator public_flat_rd */
+);
+    reg clk, rst;
+    initial begin
+        clk = 1'b0;
+        rst = 1'b1;
+        cycle = 0;
+        stopped = 1'b0;
+    end
+
+    // Time stands still until Python lets it go on.
+    reg taken_run;
+    initial taken_run = 1'b0;
+    always begin
+        // Not `wait`: a simulator with nothing left to do ends.
+        while (run == taken_run) #1;
+        taken_run = run;
+        received_count = 0;
+        while (cycle != until_cycle && received_count < until_bytes) begin
+            #1 clk = 1'b1;
+            #1 clk = 1'b0;
+            cycle = cycle + 1;
+            if (cycle == 2) rst = 1'b0;
+        end
+        stopped = ~stopped;
+    end
+
+    // To the board.
+    reg               rx, taken;
+    reg [8*BURST-1:0] waiting;
+    reg [15:0]        left;
+    reg [3:0]         bit_number;
+    reg [31:0]        wait_cycles;
+    initial begin
+        rx = 1'b1;
+        taken = 1'b0;
+        left = 0;
+        bit_number = 0;
+        wait_cycles = 0;
+    end
+    assign sending = left != 0 || wait_cycles != 0 || go != taken;
+    always @(posedge clk) begin
+        if (go != taken) begin
+            taken <= go;
+            waiting <= burst;
+            left <= count;
+        end else if (wait_cycles != 0) wait_cycles <= wait_cycles - 1;
+        else if (left != 0) begin
+            wait_cycles <= DIVISOR - 1;
+            bit_number <= bit_number + 1;
+            if (bit_number == 0) rx <= 1'b0;
+            else if (bit_number <= 8) begin
+                rx <= waiting[0];
+                waiting <= waiting >> 1;
+            end else begin
+                rx <= 1'b1;
+                bit_number <= 0;
+                left <= left - 1;
+                wait_cycles <= DIVISOR - 1 + gap;
+            end
+        end
+    end
+
+    // From the board.
+    wire       tx;
+    reg [31:0] age;
+    reg [7:0]  bits;
+    reg        receiving;
+    initial begin
+        receiving = 1'b0;
+        received_count = 0;
+        received = 0;
+    end
+    always @(posedge clk) begin
+        if (!receiving) begin
+            age <= 1;
+            if (!tx) receiving <= 1'b1;
+        end else begin
+            age <= age + 1;
+            if (age % DIVISOR == DIVISOR / 2 && age > DIVISOR && age < 9 * DIVISOR)
+                bits <= {tx, bits[7:1]};
+            if (age == 9 * DIVISOR + DIVISOR / 2) begin
+                if (tx) begin
+                    received[8*received_count +: 8] = bits;
+                    received_count = received_count + 1;
+                end
+                receiving <= 1'b0;
+            end
+        end
+    end
+
+    wire           engine_reset, running, error;
+    wire [W:0]     program_word;
+    wire [8*L:0]   image_beat;
+    wire [32*L:0]  result_beat;
+    wire           program_valid, program_ready, image_valid, image_ready;
+    wire           result_valid, result_ready;
+    wire [1:0]     state;
+    wire [3:0]     code;
+    wire [15:0]    layer;
+    assign leds = {error, running};
+
+    board_link link (
+        .clk(clk), .rst(rst), .rx(rx), .tx(tx),
+`ifdef FLASH
+        .cs(cs), .sck(sck), .mosi(mosi), .miso(miso),
+`endif
+`ifdef STANDALONE
+        .number(number),
+`endif
+        .program__payload(program_word), .program__valid(program_valid),
+        .program__ready(program_ready),
+        .image__payload(image_beat), .image__valid(image_valid), .image__ready(image_ready),
+        .result__payload(result_beat), .result__valid(result_valid), .result__ready(result_ready),
+        .status__state(state), .status__error(code), .status__layer(layer),
+        .engine_reset(engine_reset), .running(running), .error(error)
+    );
+    hiddenite engine (
+        .clk(clk), .rst(rst | engine_reset),
+        .program__payload(program_word), .program__valid(program_valid),
+        .program__ready(program_ready),
+        .image__payload(image_beat), .image__valid(image_valid), .image__ready(image_ready),
+        .result__payload(result_beat), .result__valid(result_valid), .result__ready(result_ready),
+        .status__state(state), .status__error(code), .status__layer(layer)
+    );
+`ifndef STANDALONE
+    assign number = 8'd0;
+`endif
+
+`ifdef FLASH
+    // Asleep until it is woken; 0x03 reads on and on. Bits change when SCK falls.
+    wire        cs, sck, mosi;
+    reg         miso, awake;
+    reg  [7:0]  cells [0:FLASH_BYTES-1];
+    reg  [31:0] command;
+    reg  [5:0]  command_bits;
+    reg  [23:0] place;
+    reg  [2:0]  place_bit;
+    integer     file, length;
+    initial begin
+        awake = 1'b0;
+        miso = 1'b1;
+        file = $fopen("flash.bin", "rb");
+        length = $fread(cells, file);
+        if (length != FLASH_BYTES) $display("harness: flash.bin has %0d bytes", length);
+    end
+    always @(negedge cs) begin
+        command_bits = 0;
+        command = 0;
+    end
+    always @(posedge cs) if (command_bits == 8 && command[7:0] == 8'hAB) awake = 1'b1;
+    always @(posedge sck) if (!cs && command_bits < 32) begin
+        command = {command[30:0], mosi};
+        command_bits = command_bits + 1;
+        if (command_bits == 32) begin
+            place = command[23:0];
+            place_bit = 7;
+            if (!awake || command[31:24] != 8'h03) command_bits = 33;
+        end
+    end
+    always @(negedge sck) if (!cs && command_bits == 32) begin
+        miso = (place < FLASH_BYTES) ? cells[place][place_bit] : 1'b1;
+        if (place_bit == 0) place = place + 1;
+        place_bit = place_bit - 1;
+    end
+`endif
+endmodule
+`default_nettype wire

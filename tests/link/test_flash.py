@@ -1,0 +1,104 @@
+import random
+
+import pytest
+from amaranth.sim import Simulator
+from link_helpers import FlashModel
+
+from hiddenite.link.flash import FlashReader
+from hiddenite.link.memory_contents import HEADER_BYTES, memory_contents
+
+BASE = 0x3000
+CLOCK_HZ = 1_000_000
+IMAGE = 40
+
+
+def contents(rng, program=700, images=3):
+    """A program, images and what the flash holds."""
+    program = rng.randbytes(program)
+    images = [rng.randbytes(IMAGE) for _ in range(images)]
+    return program, images, rng.randbytes(BASE) + memory_contents(program, images, fingerprint=1)
+
+
+class Engine:
+    """Takes a program's beginning, an image, the rest of the program, again and again.
+
+    Parameters
+    ----------
+    wants_at : int
+        Bytes of the program after which it wants the image.
+    """
+
+    def __init__(self, dut, rng, wants_at, program=True, image=True):
+        self.dut, self.rng, self.wants_at = dut, rng, wants_at
+        self.program_own, self.image_own = program, image
+        self.programs, self.images = [b""], [b""]
+
+    async def _take(self, ctx, stream, into):
+        ctx.set(stream.ready, 1)
+        _, _, payload, valid = await ctx.tick().sample(stream.payload, stream.valid)
+        ctx.set(stream.ready, 0)
+        if valid:
+            into[-1] += bytes([payload.data])
+            return payload.last
+        return False
+
+    async def run(self, ctx, runs):
+        dut = self.dut
+        ctx.set(dut.program_own, self.program_own)
+        ctx.set(dut.image_own, self.image_own)
+        for _ in range(runs):
+            ended = not self.program_own
+            while not ended and len(self.programs[-1]) < self.wants_at:
+                ended = await self._take(ctx, dut.program, self.programs)
+                await self._pause(ctx)
+            if self.image_own:
+                ctx.set(dut.image_wanted, 1)
+                while not await self._take(ctx, dut.image, self.images):
+                    await self._pause(ctx)
+                    if ctx.get(dut.error):
+                        return
+                ctx.set(dut.image_wanted, 0)
+                self.images.append(b"")
+            while not ended:
+                ended = await self._take(ctx, dut.program, self.programs)
+                await self._pause(ctx)
+            self.programs.append(b"")
+
+    async def _pause(self, ctx):
+        while self.rng.random() < 0.3:
+            await ctx.tick().repeat(self.rng.randrange(1, 60))
+
+
+def run(engine, flash, runs, limit=300_000):
+    """Let it run, or stop with an error."""
+
+    async def bench(ctx):
+        await engine.run(ctx, runs)
+
+    async def follow(ctx):
+        await flash.follow(ctx, engine.dut)
+
+    simulator = Simulator(engine.dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.add_testbench(follow, background=True)
+    edges = 0
+    while simulator.advance():
+        edges += 1
+        if edges > 2 * limit:
+            raise TimeoutError("not done")
+
+
+@pytest.mark.parametrize("size, wants_at", [(700, 90), (700, 699), (30, 30), (2000, 1023), (1, 1)])
+def test_program_and_images_in_turn(size, wants_at):
+    rng = random.Random(size)
+    program, images, inside = contents(rng, size)
+    engine = Engine(FlashReader(BASE, CLOCK_HZ), rng, wants_at)
+    flash = FlashModel(inside)
+    run(engine, flash, 5)
+    assert engine.programs[:-1] == [program] * 5
+    assert engine.images[:-1] == [*images, *images[:2]]
+    first = BASE + HEADER_BYTES + size
+    assert {command & 0xFFFFFF for command in flash.commands} == {
+        BASE, *(first + n * (IMAGE + 4) for n in range(3))
+    }  # fmt: skip

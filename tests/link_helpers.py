@@ -1,0 +1,197 @@
+"""What tests of the link share: a UART, a flash, a host and noise in Python."""
+
+from hiddenite.link.protocol import (
+    ESCAPE,
+    FLAG,
+    HEADER,
+    LONGEST_PIECE,
+    OFFSET,
+    OFFSET_MODULUS,
+    SOURCES,
+    STATUS,
+    BoardState,
+    Decoder,
+    FrameType,
+    Status,
+    encode,
+)
+
+__all__ = ["FlashModel", "Host", "Noise", "receive_bytes", "send_bytes"]
+
+
+async def send_bytes(ctx, pin, data, divisor, stop=1):
+    """Send bytes to a pin, one after another."""
+    for byte in data:
+        for bit in (0, *(byte >> i & 1 for i in range(8)), stop):
+            ctx.set(pin, bit)
+            await ctx.tick().repeat(divisor)
+    ctx.set(pin, 1)
+
+
+async def receive_bytes(ctx, pin, divisor, received, enough=None):
+    """Append bytes from a pin to a list until there are enough, or for ever."""
+    while enough is None or len(received) < enough:
+        if ctx.get(pin):
+            await ctx.tick()
+            continue
+        await ctx.tick().repeat(divisor + divisor // 2)
+        byte = 0
+        for i in range(8):
+            byte |= ctx.get(pin) << i
+            await ctx.tick().repeat(divisor)
+        assert ctx.get(pin), "no stop bit"
+        received.append(byte)
+
+
+class FlashModel:
+    """An SPI flash in mode 0: asleep until 0xAB; 0x03 reads on and on.
+
+    Parameters
+    ----------
+    contents : bytes
+        Beyond their end everything is 0xFF.
+    """
+
+    def __init__(self, contents):
+        self.contents = bytearray(contents)
+        self.awake = False
+        self.commands = []
+        """Commands so far: lists of bytes, four at most."""
+
+    def _bit(self, address, bit):
+        byte = self.contents[address] if address < len(self.contents) else 0xFF
+        return byte >> bit & 1
+
+    async def follow(self, ctx, dut):
+        """Test bench to run in the background."""
+        before, bits, command, place = 0, 0, 0, 0
+        while True:
+            if ctx.get(dut.cs):
+                if bits == 8 and command == 0xAB:
+                    self.awake = True
+                bits = command = 0
+            else:
+                sck = ctx.get(dut.sck)
+                if sck and not before and bits < 32:
+                    command = command << 1 | ctx.get(dut.mosi)
+                    bits += 1
+                    if bits == 32:
+                        self.commands.append(command)
+                        place = 8 * (command & 0xFFFFFF)
+                elif before and not sck and bits == 32 and self.awake and command >> 24 == 3:
+                    ctx.set(dut.miso, self._bit(place >> 3, ~place & 7))
+                    place += 1
+                before = sck
+            await ctx.tick()
+
+
+class Host:
+    """The simplest host that the protocol allows: one request at a time, asked until answered.
+
+    Parameters
+    ----------
+    port
+        With ``write(bytes)`` and ``read(size, seconds)``.
+    seconds : float
+        How long to wait for an answer.
+    """
+
+    def __init__(self, port, seconds=4e-3):
+        self.port, self.seconds, self.decoder = port, seconds, Decoder()
+        self.session, self.repeated = 0, 0
+        self.program_begin = self.image_begin = self.result_offset = 0
+
+    def ask(self, kind, fields=b"", tries=200):
+        """Body of the answer."""
+        request = encode(HEADER.pack(kind, self.session) + fields)
+        wanted = {FrameType.HELLO: {FrameType.INFO}}.get(
+            kind, {FrameType.STATUS, FrameType.RESULT_DATA}
+        )
+        for attempt in range(tries):
+            if attempt:
+                # What was late must not be taken for the answer to a later request.
+                while received := self.port.read(64, self.seconds):
+                    self.decoder.feed(received)
+            self.port.write(request)
+            while received := self.port.read(1, self.seconds):
+                for body in self.decoder.feed(received):
+                    if body[0] in wanted and body[1] == self.session:
+                        return body
+            self.repeated += 1
+        raise TimeoutError("no answer")
+
+    def open(self, session, sources=0):
+        self.session = session
+        self.program_begin = self.image_begin = self.result_offset = 0
+        return Status.unpack(self.ask(FrameType.OPEN, SOURCES.pack(sources)))
+
+    def infer(self, program, image, size, polls=400):
+        """The result's bytes; a `Status` if there is none. ``None`` is the board's own stream."""
+        result, polls_left = b"", polls
+        streams = {FrameType.PROGRAM: program, FrameType.IMAGE: image}
+        status = Status.unpack(self.ask(FrameType.OPEN, SOURCES.pack(0)))
+        while len(result) < size and polls_left:
+            if status.state not in (BoardState.IDLE, BoardState.RUNNING):
+                return status
+            piece = None
+            for kind, data in streams.items():
+                name = kind.name.lower()
+                begin = getattr(self, f"{name}_begin")
+                sent = (getattr(status, f"{name}_offset") - begin) % OFFSET_MODULUS
+                room = getattr(status, f"{name}_room")
+                if data is not None and sent < len(data) and room and piece is None:
+                    part = data[sent : sent + min(room, LONGEST_PIECE)]
+                    last = sent + len(part) == len(data)
+                    piece = kind + last, OFFSET.pack((begin + sent) % OFFSET_MODULUS) + part
+            if piece is None:
+                piece = FrameType.RESULT, OFFSET.pack(self.result_offset)
+                polls_left -= 1
+            body = self.ask(*piece)
+            if body[0] == FrameType.RESULT_DATA:
+                (offset,) = OFFSET.unpack_from(body, HEADER.size)
+                if offset == self.result_offset:
+                    part = body[HEADER.size + OFFSET.size :]
+                    result += part
+                    self.result_offset = (offset + len(part)) % OFFSET_MODULUS
+            elif len(body) == HEADER.size + STATUS.size:
+                status = Status.unpack(body)
+        self.program_begin = (self.program_begin + len(program or b"")) % OFFSET_MODULUS
+        self.image_begin = (self.image_begin + len(image or b"")) % OFFSET_MODULUS
+        return result if len(result) == size else status
+
+
+class Noise:
+    """A port on which bytes are lost, changed and added, both ways.
+
+    Parameters
+    ----------
+    chance : float
+        For each byte and each kind of damage.
+    """
+
+    def __init__(self, port, rng, chance):
+        self.port, self.rng, self.chance, self.damage = port, rng, chance, 0
+
+    def _damaged(self, data):
+        out = bytearray()
+        for byte in data:
+            if self.rng.random() < self.chance:
+                self.damage += 1
+                continue
+            if self.rng.random() < self.chance:
+                self.damage += 1
+                byte ^= 1 << self.rng.randrange(8)
+            out.append(byte)
+            if self.rng.random() < self.chance:
+                self.damage += 1
+                out += bytes([self.rng.choice([FLAG, ESCAPE, self.rng.randrange(256)])])
+        return bytes(out)
+
+    def write(self, data):
+        self.port.write(self._damaged(data))
+
+    def read(self, size, seconds):
+        while data := self.port.read(size, seconds):
+            if data := self._damaged(data):
+                return data
+        return b""
