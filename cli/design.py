@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 import tomli_w
 
-from hiddenite.boards.parts import PARTS, memory_blocks
 from hiddenite.cli.display import Steps, clean, files_size, print_json, table
 from hiddenite.cli.files import make_directory, output
 from hiddenite.cli.options import Selected, config_option, json_option
 from hiddenite.rtl.configuration import PRESETS, Configuration
 from hiddenite.rtl.verilog import generate
+from hiddenite.synthesis.parts import PARTS, memory_blocks
 
 __all__ = ["configs", "describe_array", "generate_command"]
 

@@ -22,6 +22,8 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer
 from hiddenite.golden.network import Network
 from hiddenite.sim.verify import Verification, verify
+from hiddenite.synthesis.netlist import engine_netlist
+from hiddenite.synthesis.parts import PARTS
 
 __all__ = ["class_name", "classes_of", "infer_command", "simulate"]
 
@@ -95,6 +97,12 @@ def _optional_output(path: Path | None) -> contextlib.AbstractContextManager:
 @config_option
 @simulator_option
 @click.option(
+    "--netlist",
+    "target",
+    type=click.Choice(list(PARTS)),
+    help="Simulate the netlist that synthesis makes for this FPGA (default: the Verilog itself).",
+)
+@click.option(
     "--waves",
     "waves_path",
     type=click.Path(path_type=Path),
@@ -108,21 +116,22 @@ def simulate(
     images_path: Path,
     selected: Selected,
     simulator: str,
+    target: str | None,
     waves_path: Path | None,
     result_path: Path | None,
     as_json: bool,
 ) -> int:
     """Run a network on the simulated Verilog.
 
-    The Verilog of the configuration is generated, and its results are compared with the golden
-    model. IMAGES is a uint8 array, N x height x width x channels.
+    The Verilog of the configuration is generated, with --netlist synthesised, and its results are
+    compared with the golden model. IMAGES is a uint8 array, N x height x width x channels.
 
     Exit status 0 means that every bit is equal; 1 that something differs: then the first wrong
     layer, position and channel are named, and no RESULT.npy is written.
     """
     if waves_path is not None and waves_path.suffix not in WAVES_SUFFIXES:
         raise InputError(f"waves must be a file ending in .fst or .vcd, not {waves_path.name!r}")
-    images = load_images(images_path, network)
+    images, configuration = load_images(images_path, network), selected.configuration
     with (
         _optional_output(waves_path) as waves_file,
         _optional_output(result_path) as result_file,
@@ -131,8 +140,9 @@ def simulate(
         verification = verify(
             network,
             images,
-            selected.configuration,
+            configuration,
             simulator=simulator,
+            verilog=None if target is None else engine_netlist(configuration, target, steps),
             waves=None if waves_file is None else waves_file.temporary,
             progress=steps,
         )
@@ -140,22 +150,27 @@ def simulate(
             result_file.wanted = verification.equal
             result_file.write(npy_bytes(verification.results))
     if as_json:
-        print_json(_verification_facts(network, selected, simulator, verification))
+        print_json(_verification_facts(network, selected, simulator, target, verification))
     else:
-        _print_verification(network, selected, simulator, verification)
+        _print_verification(network, selected, simulator, target, verification)
     if not verification.equal:
         click.echo(f"hiddenite: {clean(verification.difference)}", err=True)
     return 0 if verification.equal else 1
 
 
 def _verification_facts(
-    network: Network, selected: Selected, simulator: str, verification: Verification
+    network: Network,
+    selected: Selected,
+    simulator: str,
+    target: str | None,
+    verification: Verification,
 ) -> dict[str, object]:
     difference = verification.difference
     return {
         "network": network.name,
         "configuration": selected.name,
         "simulator": simulator,
+        "netlist": target,
         **(_result_facts(network, verification.results) if verification.equal else {}),
         "equal": verification.equal,
         "difference": None if difference is None else vars(difference),
@@ -167,12 +182,17 @@ def _verification_facts(
 
 
 def _print_verification(
-    network: Network, selected: Selected, simulator: str, verification: Verification
+    network: Network,
+    selected: Selected,
+    simulator: str,
+    target: str | None,
+    verification: Verification,
 ) -> None:
     count, statistics = len(verification.results), verification.statistics
+    of = "" if target is None else f", netlist for {PARTS[target].name}"
     click.echo(
         f"{clean(network.name)} on {clean(selected.name)},"
-        f" {describe_array(selected.configuration)}, in {simulator}"
+        f" {describe_array(selected.configuration)}{of}, in {simulator}"
     )
     click.echo(f"{count:,} image{'s' * (count > 1)}: {verdict(verification)}")
     if verification.equal:

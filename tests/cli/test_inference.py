@@ -216,3 +216,19 @@ def test_existing_result_is_replaced(run, here, network, network_path, images, i
     assert run("infer", network_path, images_path, "-o", "link.npy").status == 0
     assert (here / "link.npy").is_symlink()
     np.testing.assert_array_equal(np.load("r.npy"), infer(network, images[:3]))
+
+
+def test_simulate_netlist(run, network_path, images_path, monkeypatch):
+    asked = []
+
+    def netlist(c, target, progress):
+        asked.append((c, target))
+        return generate(c)
+
+    monkeypatch.setattr("hiddenite.cli.inference.engine_netlist", netlist)
+    arguments = ["simulate", network_path, images_path, "--config", "tiny", "--netlist", "ecp5-25f"]
+    ran = run(*arguments)
+    assert (ran.status, ran.err) == (0, "")
+    assert "netlist for ECP5-25F" in ran.out and "bit-exact" in ran.out
+    assert json.loads(run(*arguments, "--json").out)["netlist"] == "ecp5-25f"
+    assert asked == [(PRESETS["tiny"], "ecp5-25f")] * 2

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from hiddenite.boards.parts import PARTS, MemoryBlock, memory_blocks
 from hiddenite.rtl.configuration import PRESETS
+from hiddenite.synthesis.parts import PARTS, MemoryBlock, memory_blocks
 
 
 def test_blocks_of_one_memory():

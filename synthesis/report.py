@@ -1,0 +1,171 @@
+"""What a block of an engine takes of a part, and how fast it is there."""
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from statistics import median
+
+from hiddenite.golden.errors import InputError
+from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.verilog import generate
+from hiddenite.synthesis import toolchain
+from hiddenite.synthesis.blocks import ENGINE, Block, find_block
+from hiddenite.synthesis.harness import HARNESS, wrap
+from hiddenite.synthesis.nextpnr import Usage, pack, place_and_route
+from hiddenite.synthesis.parts import PARTS, Part, memory_blocks
+from hiddenite.synthesis.synthesize import Netlist, synthesize
+
+__all__ = ["json_text", "measure"]
+
+Progress = Callable[[str, int, int, str], None]
+
+_WORDS = {
+    "logic_cells": "logic cells",
+    "flip_flops": "flip-flops",
+    "block_ram": "block RAMs",
+    "single_port_ram": "single-port RAMs",
+    "dsp": "DSPs",
+}
+
+
+def measure(
+    block_name: str,
+    target: str,
+    configuration: Configuration,
+    *,
+    configuration_name: str,
+    seeds: int = 0,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> dict[str, object]:
+    """Synthesise a block, pack it, and place and route it with several seeds.
+
+    Parameters
+    ----------
+    block_name : str
+        "engine" or a block of it.
+    target : str
+        Name of a part.
+    configuration : Configuration
+        The engine's sizes.
+    configuration_name : str
+        What the user calls them, a preset or a file.
+    seeds : int
+        Place and route with the seeds 1 to `seeds`; 0: not at all.
+    jobs : int
+        How many seeds run at once.
+    progress : callable, optional
+        Called with a step, how much of it is done, of how much, and how it goes.
+
+    Returns
+    -------
+    dict
+        The report, of values that JSON has: ``synthesis`` is the block alone as Yosys makes it,
+        ``packed`` the block alone in the part's cells, ``place_and_route`` (None without seeds)
+        the block in its harness.
+
+    Raises
+    ------
+    InputError
+        If there is no such block, a program is missing, or the block does not fit and is to be
+        placed.
+    RuntimeError
+        If a program fails.
+    """
+    part = PARTS[target]
+    tools = {"yosys": toolchain.yosys().version, "nextpnr": toolchain.nextpnr(part.family).version}
+    if seeds and block_name == ENGINE:
+        # Known before anything is synthesised.
+        _check_memories(part, configuration)
+    steps = progress or (lambda *_: None)
+    steps("generate Verilog", 0, 1, "")
+    verilog = generate(configuration)
+    block = find_block(block_name, verilog, configuration)
+    steps("generate Verilog", 1, 1, "")
+    netlist = synthesize(verilog, block.module, part, steps)
+    steps("pack", 0, 1, "")
+    content = netlist.json.read_bytes()
+    packed = pack(content, block.module, part)
+    steps("pack", 1, 1, "")
+    command = ["hiddenite", "synth", block_name, "--target", target, "--config", configuration_name]
+    report = {
+        "hiddenite": version("hiddenite"),
+        "command": shlex.join([*command, *(["--seeds", str(seeds)] if seeds else [])]),
+        "block": block.name,
+        "module": block.module,
+        "target": target,
+        "part": part.name,
+        "configuration_name": configuration_name,
+        "configuration": asdict(configuration),
+        "processing_elements": block.processing_elements or None,
+        "tools": tools,
+        "synthesis": _synthesis(netlist, block, part),
+        "packed": {name: _share(usage) for name, usage in packed.items()},
+        "place_and_route": None,
+    }
+    if seeds:
+        _check_fits(block_name, part, packed)
+        wrapped = json.dumps(wrap(json.loads(content), block.module, part.family)).encode()
+        with_harness = pack(wrapped, HARNESS, part)
+        _check_fits(f"{block_name} in its harness", part, with_harness)
+        routed = place_and_route(
+            wrapped, HARNESS, part, seeds=range(1, seeds + 1), jobs=jobs, progress=steps
+        )
+        rates = [result.fmax_mhz for result in routed if result.fmax_mhz is not None]
+        report["place_and_route"] = {
+            "options": list(part.place),
+            "target_mhz": part.target_mhz,
+            "logic_cells_with_harness": with_harness["logic_cells"].used,
+            "fmax_median_mhz": round(median(rates), 2) if rates else None,
+            "fmax_minimum_mhz": min(rates, default=None),
+            "fmax_maximum_mhz": max(rates, default=None),
+            "seeds": [asdict(result) for result in routed],
+        }
+    return report
+
+
+def json_text(report: dict[str, object]) -> str:
+    """Return a report as it is kept in files."""
+    return json.dumps(report, indent=2) + "\n"
+
+
+def _synthesis(netlist: Netlist, block: Block, part: Part) -> dict[str, object]:
+    kinds = ["lut4", "flip_flops", "carry_cells"]
+    kinds += ["distributed_ram"] if part.family == "ecp5" else []
+    kinds += ["block_ram"]
+    kinds += ["single_port_ram"] if any(b.ports == 1 for b in part.blocks) else []
+    facts = {kind: netlist.count(kind) for kind in (*kinds, "dsp")}
+    per_element = None
+    if block.processing_elements:
+        per_element = round(facts["lut4"] / block.processing_elements, 2)
+    return {
+        "options": part.synthesis,
+        "seconds": netlist.seconds,
+        **facts,
+        "lut4_per_processing_element": per_element,
+        "cells": netlist.cells,
+    }
+
+
+def _share(usage: Usage) -> dict[str, float]:
+    share = 100 * usage.used / usage.available if usage.available else 0
+    return {"used": usage.used, "available": usage.available, "percent": round(share, 1)}
+
+
+def _check_memories(part: Part, configuration: Configuration) -> None:
+    for name, (needed, there) in memory_blocks(part, configuration).items():
+        if needed > there:
+            raise InputError(
+                f"engine does not fit {part.name}: {needed:,} {name} needed, {there:,} available"
+            )
+
+
+def _check_fits(what: str, part: Part, packed: dict[str, Usage]) -> None:
+    for name, usage in packed.items():
+        if usage.used > usage.available:
+            raise InputError(
+                f"{what} does not fit {part.name}: {usage.used:,} {_WORDS[name]} needed, "
+                f"{usage.available:,} available"
+            )

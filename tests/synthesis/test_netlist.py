@@ -1,0 +1,194 @@
+"""Netlists against what they were made from, in simulators."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from amaranth.hdl import Fragment
+
+from hiddenite.benchmarks.networks import deep_network
+from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.memory import RandomAccessMemory
+from hiddenite.sim.verify import verify
+from hiddenite.synthesis import toolchain
+from hiddenite.synthesis.netlist import cell_models, engine_netlist, simulation_netlist
+from hiddenite.synthesis.synthesize import synthesize
+
+# Small; its activation memory takes the SPRAM of an iCE40.
+SMALL = Configuration(ich=4, och=4, activation_words=1 << 14, activation_ports=1, tile_words=256)
+CYCLES = 2000
+
+
+def shared(part):
+    """Name of the target that a part has."""
+    return {"ice40": "up5k", "ecp5": "ecp5-25f"}[part.family]
+
+
+def compare(part, text, inputs, outputs, tmp_path, random=None, when="1'b1"):
+    """Simulate a module `block` and its netlist side by side with random inputs.
+
+    Outputs are compared after cycles in which `when` is true; bits that either does not know are
+    not (models of cells know less: one unknown bit makes a word unknown). Return the netlist and
+    how many bits were equal.
+    """
+    netlist = synthesize(text, "block", part)
+    other = simulation_netlist(netlist, part).replace("module block(", "module netlist(", 1)
+    given = ", ".join(f".{name}({name})" for name in ("clk", *inputs))
+    lines = [f"reg [{bits - 1}:0] {name} = 0;" for name, bits in inputs.items()]
+    for name, bits in outputs.items():
+        lines.append(f"wire [{bits - 1}:0] a_{name}, b_{name};")
+    drive = "\n".join(
+        f"{name} <= {(random or {}).get(name, '{$random, $random, $random}')};" for name in inputs
+    )
+    check = "\n".join(
+        f"for (i = 0; i < {bits}; i = i + 1) if (a_{name}[i] !== 1'bx && b_{name}[i] !== 1'bx) "
+        f"begin\n  if (a_{name}[i] === b_{name}[i]) same = same + 1; else wrong = wrong + 1;\nend"
+        for name, bits in outputs.items()
+    )
+    sides = [
+        f"{module} side_{side} ({given}, "
+        + ", ".join(f".{name}({side}_{name})" for name in outputs)
+        + ");"
+        for module, side in (("block", "a"), ("netlist", "b"))
+    ]
+    nl = "\n"
+    bench = f"""
+module bench;
+reg clk = 0, compared = 0;
+integer i, n, same = 0, wrong = 0;
+{nl.join(lines)}
+{nl.join(sides)}
+initial begin
+  for (n = 0; n < {CYCLES}; n = n + 1) begin
+    #4 if (compared) begin
+{check}
+    end
+    #1 clk = 1;
+    compared = {when};
+    #1 begin
+{drive}
+    end
+    #4 clk = 0;
+  end
+  $display("same %0d wrong %0d", same, wrong);
+end
+endmodule
+"""
+    source, program = tmp_path / "bench.v", tmp_path / "bench.vvp"
+    source.write_text(text + other + bench)
+    command = ["iverilog", "-g2012", "-s", "bench", "-o", program, source]
+    subprocess.run(command, check=True, capture_output=True)
+    done = subprocess.run(["vvp", "-n", program], check=True, capture_output=True, text=True)
+    same, wrong = map(int, re.search(r"same (\d+) wrong (\d+)", done.stdout).groups())
+    assert wrong == 0, done.stdout
+    return netlist, same
+
+
+@pytest.mark.parametrize(
+    ("width", "depth", "granularity", "ports"),
+    [
+        (4, 2048, 4, 2),
+        (9, 1024, 9, 2),
+        (16, 512, 16, 2),
+        (36, 512, 36, 2),
+        (72, 256, 8, 2),
+        (5, 16, 5, 2),
+        (32, 1 << 14, 4, 1),
+    ],
+)
+def test_memories(part, tmp_path, icarus_only, width, depth, granularity, ports):
+    memory = RandomAccessMemory(width, depth, granularity, ports)
+    Fragment.get(memory, None)  # Amaranth warns of components that are never elaborated.
+    bits = (depth - 1).bit_length()
+    inputs = {
+        "write": width // granularity, "write_address": bits, "write_data": width,
+        "read_address": bits,
+    }  # fmt: skip
+    # Few addresses, so that what has been written is read, in the same cycle, too.
+    address = f"$random & {bits}'h{(depth - 1) & ~(depth // 2 - 1) | 5:x}"
+    random = {"write_address": address, "read_address": address}
+    when = "1'b1"
+    if ports == 1:
+        # What is read while something is written nobody may use: Yosys (0.70) keeps it in those
+        # blocks of a wide memory alone that are written.
+        random["write"], when = "$random & {32{n[0]}}", "!(|write)"
+    text = memory.verilog("block").replace("  input rst,\n", "")
+    text = text.replace("  wire unused = rst;\n", "")
+    netlist, same = compare(part, text, inputs, {"read_data": width}, tmp_path, random, when)
+    assert same > CYCLES * width // 4
+    kinds = ("block_ram", "single_port_ram", "distributed_ram")
+    assert sum(netlist.count(kind) for kind in kinds) > 0 or depth == 16
+
+
+@pytest.mark.parametrize("signed", ["", "signed"])
+def test_multipliers(part, tmp_path, icarus_only, signed):
+    text = (
+        f"module block(input clk, input {signed} [15:0] a, input {signed} [14:0] b,"
+        f" output reg {signed} [30:0] p);\nalways @(posedge clk) p <= a * b;\nendmodule\n"
+    )
+    netlist, same = compare(part, text, {"a": 16, "b": 15}, {"p": 31}, tmp_path)
+    assert netlist.count("dsp") == 1 and same >= (CYCLES - 2) * 31
+
+
+def test_look_up_tables_equal_those_of_yosys(tmp_path, icarus_only):
+    for own, file, ports in (
+        ("LUT4", "ecp5/common_sim.vh", "ABCD"),
+        ("SB_LUT4", "ice40/cells_sim.v", ["I0", "I1", "I2", "I3"]),
+    ):
+        text = (toolchain.yosys_share() / file).read_text()
+        text = re.search(rf"^module {own}\b.*?^endmodule", text, re.M | re.S)[0]
+        theirs = re.sub(r" `ICE40_DEFAULT\w+|\bspecify\b.*?\bendspecify\b", "", text, flags=re.S)
+        theirs = theirs.replace(own, "theirs", 1) + "\n"
+        parameter = "INIT" if own == "LUT4" else "LUT_INIT"
+        output = "Z" if own == "LUT4" else "O"
+        given = ", ".join(f".{port}(n[{i}])" for i, port in enumerate(ports))
+        cells = "".join(
+            f"  {module} #(.{parameter}(16'h8a35)) {wire}_cell ({given}, .{output}({wire}));\n"
+            for module, wire in ((own, "x"), ("theirs", "y"))
+        )
+        models = Path(__file__).parents[2] / "synthesis" / "cells" / f"{own}.v"
+        bench = (
+            f"module bench;\n  reg [4:0] n;\n  wire x, y;\n{cells}"
+            "  initial for (n = 0; n < 16; n = n + 1) #1 $display(x === y && x !== 1'bx);\n"
+            "endmodule\n"
+        )
+        source = tmp_path / f"{own}.v"
+        source.write_text(models.read_text() + theirs + bench)
+        program = tmp_path / f"{own}.vvp"
+        subprocess.run(["iverilog", "-g2012", "-s", "bench", "-o", program, source], check=True)
+        done = subprocess.run(["vvp", "-n", program], check=True, capture_output=True, text=True)
+        assert done.stdout.split() == ["1"] * 16
+
+
+def test_cell_without_a_model(part):
+    with pytest.raises(RuntimeError, match=r"^cell SB_NOTHING has no model to simulate$"):
+        cell_models({"SB_NOTHING": 1}, part)
+
+
+@pytest.fixture(scope="module")
+def netlists():
+    """Netlists of the small engine."""
+    made = {}
+
+    def netlist(part):
+        if part.family not in made:
+            made[part.family] = engine_netlist(SMALL, shared(part))
+        return made[part.family]
+
+    return netlist
+
+
+def test_engine_of_cells(part, netlists, icarus_only):
+    network, images = deep_network(layers=2, channels=6, size=3)
+    # Icarus shows what depends on unknown contents of memories and registers.
+    found = verify(network, images, SMALL, simulator="icarus", verilog=netlists(part))
+    assert found.equal, found.difference
+
+
+def test_digits_on_an_engine_of_cells(part, trained, netlists, request):
+    if not request.config.option.all_images:
+        pytest.skip("a trained network runs on cells with --all-images only: it takes minutes")
+    network, images, _ = trained("digits")
+    found = verify(network, images[:2], SMALL, verilog=netlists(part))
+    assert found.equal, found.difference

@@ -1,0 +1,64 @@
+import json
+
+import pytest
+
+from hiddenite.synthesis import nextpnr
+from hiddenite.synthesis.harness import HARNESS, wrap
+from hiddenite.synthesis.nextpnr import pack, place_and_route
+from hiddenite.synthesis.synthesize import synthesize
+
+
+@pytest.fixture
+def netlist(part, counter):
+    return synthesize(counter, "counter", part).json.read_bytes()
+
+
+@pytest.fixture
+def wrapped(part, netlist):
+    return json.dumps(wrap(json.loads(netlist), "counter", part.family)).encode()
+
+
+def test_pack(part, netlist, wrapped):
+    alone, with_harness = pack(netlist, "counter", part), pack(wrapped, HARNESS, part)
+    assert alone["block_ram"].used == alone["dsp"].used == 0
+    assert alone["block_ram"].available == next(b.count for b in part.blocks if b.ports == 2)
+    assert 8 <= alone["logic_cells"].used < with_harness["logic_cells"].used < 60
+
+
+def test_place_and_route_and_its_cache(part, wrapped, own_cache, monkeypatch):
+    steps = []
+    found = place_and_route(
+        wrapped, HARNESS, part, seeds=[1], jobs=1, progress=lambda *step: steps.append(step)
+    )
+    assert [result.seed for result in found] == [1]
+    assert found[0].error is None and found[0].fmax_mhz > 20 and found[0].seconds > 0
+    assert steps[0] == ("place and route", 0, 1, "")
+    assert steps[-1] == ("place and route", 1, 1, "")
+    assert any("seed 1: " in text for *_, text in steps)
+    assert all(path.name.startswith("route-") for path in own_cache.iterdir())
+
+    def run(jobs, **_):
+        assert not jobs
+
+    monkeypatch.setattr(nextpnr, "run", run)
+    assert place_and_route(wrapped, HARNESS, part, seeds=[1], jobs=1) == found
+
+
+def test_seed_that_cannot_be_placed(part, netlist, own_cache):
+    text = json.loads(netlist)
+    # More pins than any package has.
+    port = {"direction": "output", "bits": list(range(10_000, 10_400))}
+    text["modules"]["counter"]["ports"]["more"] = port
+    text["modules"]["counter"]["netnames"]["more"] = {
+        "hide_name": 0, "bits": port["bits"], "attributes": {}
+    }  # fmt: skip
+    (found,) = place_and_route(json.dumps(text).encode(), "counter", part, seeds=[3], jobs=1)
+    assert found.seed == 3 and found.fmax_mhz is None
+    assert found.error and "\n" not in found.error
+    assert list(own_cache.iterdir()) == []
+
+
+def test_failed_program(part, netlist, own_cache):
+    with pytest.raises(RuntimeError, match=rf"^nextpnr-{part.family} failed:\n"):
+        pack(netlist, "nothing", part)
+    assert list(own_cache.iterdir()) == []
