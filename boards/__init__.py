@@ -1,1 +1,1 @@
-"""Where an engine is built: FPGA parts."""
+"""FPGA boards: pins, clocks, bitstreams, programming."""

@@ -11,7 +11,19 @@ from collections.abc import Iterator, Sequence
 import click
 from amaranth.hdl import UnusedElaboratable
 
-from hiddenite.cli import demonstration, design, inference, programs, sweep, training
+from hiddenite.cli import (
+    build,
+    demonstration,
+    design,
+    doctor,
+    flash,
+    inference,
+    programs,
+    run,
+    sweep,
+    synth,
+    training,
+)
 from hiddenite.cli.display import clean
 from hiddenite.golden.errors import InputError
 
@@ -61,9 +73,14 @@ for _command in (
     inference.infer_command,
     programs.estimate_command,
     programs.compile_command,
+    synth.synth,
     design.configs,
     training.train,
     sweep.sweep,
+    build.build,
+    flash.flash,
+    run.run,
+    doctor.doctor,
 ):
     cli.add_command(_command)
 

@@ -18,6 +18,8 @@ DATA = {
     "cli/demo/labels.npy",
     "rtl/lint.vlt",
     "sim/harness.v",
+    "synthesis/cells/DP16KD.v",
+    "synthesis/cells/MULT18X18D.v",
 }
 
 

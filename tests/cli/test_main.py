@@ -11,7 +11,8 @@ from hiddenite.cli import main as module
 from hiddenite.cli.main import cli, main
 
 COMMANDS = [
-    "demo", "generate", "simulate", "infer", "estimate", "compile", "configs", "train", "sweep"
+    "demo", "generate", "simulate", "infer", "estimate", "compile", "synth", "configs", "train",
+    "sweep", "run", "doctor",
 ]  # fmt: skip
 
 

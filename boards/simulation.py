@@ -1,0 +1,50 @@
+"""Whole boards in a simulator: the same top, between the same pins, without vendor's cells."""
+
+from amaranth.back import verilog
+from amaranth.build import Platform
+from amaranth.hdl import Elaboratable, IOPort
+from amaranth.lib import io
+
+__all__ = ["SimulationPlatform", "board_verilog", "simulated"]
+
+
+class SimulationPlatform:
+    """What makes a simulation of a platform; to be mixed into it.
+
+    Pins are ports of the top module, named by resource: ``uart_0__rx__io``. Where the board has a
+    clock, a PLL or a dedicated pin, the top has a port more (`extra_port`).
+    """
+
+    def get_io_buffer(self, buffer: io.Buffer) -> Elaboratable:
+        """Buffers as they are without a vendor."""
+        return type(buffer).elaborate(buffer, None)
+
+    def extra_port(self, name: str, direction: str) -> io.SingleEndedPort:
+        """Return a port of the top that no resource of the board has."""
+        return io.SingleEndedPort(IOPort(1, name=name), direction=direction)
+
+
+def simulated(platform: type[Platform]) -> Platform:
+    """Return the simulation of a platform with the same resources."""
+    return type(f"Simulated{platform.__name__}", (SimulationPlatform, platform), {})()
+
+
+def board_verilog(top: Elaboratable, platform: Platform, name: str = "top") -> str:
+    """Verilog text of a board's top, for a simulator.
+
+    Ports: ``clk``, with the frequency of the engine, and the pins that the top uses. The power-on
+    reset is in it.
+
+    Parameters
+    ----------
+    top : Elaboratable
+        What would be built.
+    platform : Platform
+        What `simulated` returns.
+    name : str
+        Name of the top module.
+    """
+    text = verilog.convert(
+        top, name=name, platform=platform, ports=(), emit_src=False, strip_internal_attrs=True
+    )
+    return "\n".join([*platform.extra_files.values(), text])
