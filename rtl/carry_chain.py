@@ -21,9 +21,7 @@ __all__ = ["ACCUMULATE", "ADD", "ADD_MASKED", "CLEARABLE", "PASS", "ZERO", "Carr
 
 def table(function) -> int:
     """INIT of a LUT that computes ``function(a, b, c, d)``, of integers 0 and 1."""
-    return sum(
-        (function(i & 1, i >> 1 & 1, i >> 2 & 1, i >> 3) & 1) << i for i in range(16)
-    )
+    return sum((function(i & 1, i >> 1 & 1, i >> 2 & 1, i >> 3) & 1) << i for i in range(16))
 
 
 # An input that is not needed is 1: that is what an ECP5's unconnected input is.

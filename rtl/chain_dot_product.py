@@ -90,5 +90,6 @@ class ChainDotProduct(wiring.Component):
         with m.If(self.valid[-1]):
             m.d.sync += accumulator.eq(Cat(total))
         m.d.comb += self.total.eq(accumulator)
-        m.submodules += chains
+        for number, own in enumerate(chains):
+            m.submodules[f"chain_{number}"] = own
         return m

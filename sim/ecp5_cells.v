@@ -15,10 +15,20 @@ module CCU2C #(
     output wire S0, S1,
     output wire COUT
 );
-    wire lut0 = INIT0[{D0, C0, B0, A0}];
-    wire lut1 = INIT1[{D1, C1, B1, A1}];
-    wire generate0 = INIT0[{2'b00, B0, A0}] & (INJECT1_0 != "YES");
-    wire generate1 = INIT1[{2'b00, B1, A1}] & (INJECT1_1 != "YES");
+    // Choices one after the other, and not an index: what a LUT does not depend on may be unknown.
+    wire [7:0] deep0 = D0 ? INIT0[15:8] : INIT0[7:0];
+    wire [7:0] deep1 = D1 ? INIT1[15:8] : INIT1[7:0];
+    wire [3:0] upper0 = C0 ? deep0[7:4] : deep0[3:0];
+    wire [3:0] upper1 = C1 ? deep1[7:4] : deep1[3:0];
+    wire [1:0] pair0 = B0 ? upper0[3:2] : upper0[1:0];
+    wire [1:0] pair1 = B1 ? upper1[3:2] : upper1[1:0];
+    wire lut0 = A0 ? pair0[1] : pair0[0];
+    wire lut1 = A1 ? pair1[1] : pair1[0];
+    // The LUT where C = D = 0.
+    wire [1:0] low0 = B0 ? INIT0[3:2] : INIT0[1:0];
+    wire [1:0] low1 = B1 ? INIT1[3:2] : INIT1[1:0];
+    wire generate0 = (A0 ? low0[1] : low0[0]) & (INJECT1_0 != "YES");
+    wire generate1 = (A1 ? low1[1] : low1[0]) & (INJECT1_1 != "YES");
     wire carry0 = (~lut0 & generate0) | (lut0 & CIN);
     assign COUT = (~lut1 & generate1) | (lut1 & carry0);
     assign S0 = lut0 ^ (CIN & (INJECT1_0 != "YES"));

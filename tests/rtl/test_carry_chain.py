@@ -1,7 +1,7 @@
 from itertools import product
 
 import pytest
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Fragment, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from rtl_helpers import simulate
@@ -85,3 +85,4 @@ def test_chain_is_as_long_as_its_bits():
     for length in range(5):
         assert len(chain) == length
         chain.add(ZERO)
+    Fragment.get(chain, None)

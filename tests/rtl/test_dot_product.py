@@ -45,9 +45,7 @@ def drive(build, ich, bits, steps, first, valid):
             if cycle >= latency:
                 found.append(ctx.get(dut.total))
             own = [at(steps, cycle - i) or ([0] * ich,) * 3 for i in late]
-            for number, (port, width) in enumerate(
-                ((dut.pixel, 8), (dut.mask, 1), (dut.sign, 1))
-            ):
+            for number, (port, width) in enumerate(((dut.pixel, 8), (dut.mask, 1), (dut.sign, 1))):
                 ctx.set(port, join([own[i][number][i] for i in range(ich)], width))
             ctx.set(dut.valid, join([at(valid, cycle - n) for n in range(latency)], 1))
             ctx.set(dut.first, at(first, cycle - latency + 1))

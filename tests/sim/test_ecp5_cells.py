@@ -29,9 +29,8 @@ for command in sys.stdin.read().splitlines():
 def miter():
     """A module whose output is 0 as long as both models agree, for all INITs and injections."""
     lines = ["module miter (input [8:0] x, output differ);"]
-    bits = ", ".join(
-        f".{name}(x[{i}])" for i, name in enumerate("CIN A0 B0 C0 D0 A1 B1 C1 D1".split())
-    )
+    inputs = ["CIN", *(f"{name}{half}" for half in (0, 1) for name in "ABCD")]
+    bits = ", ".join(f".{name}(x[{i}])" for i, name in enumerate(inputs))
     count = 0
     for number, init in enumerate(INITS):
         other = INITS[(number + 3) % len(INITS)]
@@ -41,7 +40,9 @@ def miter():
                 f'.INJECT1_{half}("{word}")' for half, word in enumerate(inject.split())
             )
             for cell in ("CCU2C", "simulated_CCU2C"):
-                sums = ", ".join(f".{s}({cell}_{count}[{i}])" for i, s in enumerate(("S0", "S1", "COUT")))
+                sums = ", ".join(
+                    f".{s}({cell}_{count}[{i}])" for i, s in enumerate(("S0", "S1", "COUT"))
+                )
                 lines += [
                     f"wire [2:0] {cell}_{count};",
                     f"{cell} #({parameters}) {cell}_cell_{count} ({bits}, {sums});",
