@@ -271,7 +271,7 @@ def _construction_descriptor(
 def _channel_records(seed: int, layer: Conv, c: Configuration) -> np.ndarray:
     """`ChannelRecord` of each output channel, channels x words.
 
-    The PEs count 255 too much for each kept negative weight (see `hiddenite.rtl.pe_array`).
+    The PEs count 255 too much for each kept negative weight (see `hiddenite.rtl.dot_product`).
     """
     negative = layer.mask & (signs(seed, layer.index, layer.mask.shape) < 0)
     bias = layer.bias.astype(np.int64) - 255 * negative.reshape(len(negative), -1).sum(1)

@@ -107,7 +107,7 @@ class _ArraySide:
         self.words = c.och // c.unit if stage.residual is not None else 0
         height, width, _ = stage.shape
         self.pixel_tiles = -(-height // c.rows) * -(-width // c.cols)
-        self.levels = c.tree_levels if conv else 0
+        self.levels = c.array_latency if conv else 0
         self.beats = c.banks * (c.och if conv else c.unit) // c.post_lanes
         early = 4 + (self.levels if conv and not self.words else 0)
         if stage.target is None:

@@ -51,8 +51,10 @@ class Configuration:
         in one output channel.
     pool_bits : int
         Width of the sums of average pooling, 8 to ``accumulator_bits``.
-    adder_tree : str
-        ``"registered"``: a register after every level (FPGA); ``"combinational"``: none (ASIC).
+    array : str
+        How sums are built. ``"tree"``: a registered adder tree (any FPGA); ``"chain"``: carry cells
+        of the ECP5, which take mask and sign for nothing; ``"combinational"``: a tree without
+        registers (ASIC).
     timeout_cycles : int
         The engine stops with an error when a stream that has begun brings nothing for so many
         cycles; 0 waits for ever.
@@ -75,7 +77,7 @@ class Configuration:
     tile_words: int
     accumulator_bits: int = 20
     pool_bits: int = 16
-    adder_tree: str = "registered"
+    array: str = "tree"
     timeout_cycles: int = 1 << 24
 
     def __post_init__(self) -> None:
@@ -98,10 +100,10 @@ class Configuration:
         self._range("accumulator_bits", 12, 32)
         self._range("pool_bits", 8, self.accumulator_bits, " (accumulator_bits)")
         self._range("timeout_cycles", 0, (1 << 32) - 1)
-        if self.adder_tree not in ("registered", "combinational"):
+        if self.array not in ("tree", "chain", "combinational"):
             raise InputError(
-                "configuration: adder_tree must be 'registered' or 'combinational', "
-                f"not {self.adder_tree!r}"
+                "configuration: array must be 'tree', 'chain' or 'combinational', "
+                f"not {self.array!r}"
             )
 
     def _range(self, name: str, low: int, high: int, note: str = "") -> None:
@@ -148,9 +150,13 @@ class Configuration:
         return 1 << self.coordinate_bits - 2
 
     @property
-    def tree_levels(self) -> int:
-        """Registers between a PE and its accumulator."""
-        return ceil_log2(self.ich) if self.adder_tree == "registered" else 0
+    def array_latency(self) -> int:
+        """Cycles from the operands of the array to its accumulators."""
+        return {
+            "tree": ceil_log2(self.ich) + 2,
+            "chain": self.ich + 1,
+            "combinational": 1,
+        }[self.array]
 
     @property
     def activation_bytes(self) -> int:
@@ -161,9 +167,9 @@ class Configuration:
     def fingerprint(self) -> int:
         """32 bits that a program carries, so that no other engine runs it.
 
-        Leaves out what does not change the program: ports, adders and the time-out.
+        Leaves out what does not change the program: ports, the array's build and the time-out.
         """
-        same = {"activation_ports", "adder_tree", "timeout_cycles"}
+        same = {"activation_ports", "array", "timeout_cycles"}
         text = ",".join(f"{k}={v}" for k, v in asdict(self).items() if k not in same)
         return zlib.crc32(f"hiddenite,{PROGRAM_FORMAT},{text}".encode())
 
@@ -228,6 +234,7 @@ PRESETS: dict[str, Configuration] = {
         program_bits=16,
         activation_words=2048,
         tile_words=1024,
+        array="chain",
     ),
     "asic": Configuration(
         ich=16,
@@ -240,7 +247,7 @@ PRESETS: dict[str, Configuration] = {
         activation_words=4096,
         tile_words=1024,
         accumulator_bits=22,
-        adder_tree="combinational",
+        array="combinational",
     ),
 }
 """Named configurations. tiny: tests; up5k: iCE40 UP5K, 128 PEs; ecp5-25f: 512 PEs;

@@ -231,9 +231,9 @@ class Engine(wiring.Component):
             activations.write_data.eq(store.write_data),
             activations.write_parts.eq(store.write_parts),
         ]
-        # The step beside the data: memories and registers take two cycles, the adders theirs.
+        # The step beside the data: memories and registers take two cycles, the array its own.
         steps = [window.o_step]
-        for stage in range(2 + c.tree_levels):
+        for stage in range(2 + c.array_latency):
             step = Signal.like(window.o_step, name=f"step_{stage}")
             m.d.sync += step.eq(steps[-1])
             steps.append(step)

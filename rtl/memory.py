@@ -25,8 +25,9 @@ def shared_memory(width: int, depth: int, *, granularity: int | None = None, por
 class RandomAccessMemory(wiring.Component):
     """One write and one read a cycle, or (one port) one of them. Latency of a read: 1 cycle.
 
-    A word that is read and written in one cycle gives its old value; with one port, a cycle that
-    writes keeps ``read_data``.
+    A word that is read and written in one cycle gives its old value in simulation, but nobody may
+    rely on it: a block RAM would need a bypass around it. With one port, a cycle that writes keeps
+    ``read_data``.
 
     Parameters
     ----------
@@ -97,6 +98,7 @@ module {name} (
   input [{bits - 1}:0] read_address,
   output reg [{width - 1}:0] read_data
 );
+  (* no_rw_check *)
   reg [{width - 1}:0] words [0:{depth - 1}];
 {address}  always @(posedge clk) begin
 {writes}

@@ -152,7 +152,7 @@ class PostProcessor(wiring.Component):
 
         # A sum that is on its way needs the hold when it arrives, not before; an output that may
         # have to wait for the result stream makes that time unknown.
-        arrives = 4 + c.tree_levels
+        arrives = 4 + c.array_latency
         early = Mux(layer.to_result, 0, Mux(conv & ~layer.residual, arrives, 4))
         m.d.comb += self.slot_free.eq(~pending & (left <= early))
         with m.If(self.capture_array | self.capture_pool):

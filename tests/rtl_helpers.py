@@ -29,15 +29,16 @@ CONFIGURATIONS = {
         ich=4, och=4, rows=2, cols=2, constructor_lanes=4, post_lanes=4, program_bits=64, **_SMALL
     ),
     "more_och": Configuration(
-        ich=2, och=8, cols=4, constructor_lanes=1, post_lanes=2, accumulator_bits=18, **_SMALL
+        ich=2, och=8, cols=4, constructor_lanes=1, post_lanes=2, accumulator_bits=18,
+        array="chain", **_SMALL
     ),
     "more_ich": Configuration(
-        ich=8, och=2, rows=2, constructor_lanes=2, program_bits=32, adder_tree="combinational",
+        ich=8, och=2, rows=2, constructor_lanes=2, program_bits=32, array="combinational",
         **_SMALL,
     ),
 }  # fmt: skip
-"""Every special case of a size occurs: 1, och above and below ich, rows unlike columns, both adder
-trees, one and two ports, every program width."""
+"""Every special case of a size occurs: 1, och above and below ich, rows unlike columns, all builds
+of the array, one and two ports, every program width."""
 
 
 def simulate(component, *benches, limit=50_000):

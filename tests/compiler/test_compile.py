@@ -91,7 +91,7 @@ def test_a_program_depends_on_nothing_but_network_and_configuration():
     network = network_of((5, 6, 3), first, second)
     words = compile_network(network, C).words
     assert (compile_network(network, C).words == words).all()
-    same = dataclasses.replace(C, activation_ports=1, adder_tree="combinational", timeout_cycles=1)
+    same = dataclasses.replace(C, activation_ports=1, array="combinational", timeout_cycles=1)
     assert (compile_network(network, same).words == words).all()
     other = compile_network(dataclasses.replace(network, seed=12), C).words
     assert len(other) == len(words) and (other != words).any()

@@ -48,11 +48,11 @@ RULES = [
     span("timeout_cycles", 0, 2**32 - 1, -1),
     span("timeout_cycles", 0, 2**32 - 1, 2**32),
     (
-        "adder_tree",
-        "carry",
-        "adder_tree must be 'registered' or 'combinational', not 'carry'",
+        "array",
+        "systolic",
+        "array must be 'tree', 'chain' or 'combinational', not 'systolic'",
     ),
-    ("adder_tree", 1, "adder_tree must be a string, not 1"),
+    ("array", 1, "array must be a string, not 1"),
     ("ich", 8.0, "ich must be an integer, not 8.0"),
     ("rows", True, "rows must be an integer, not True"),
     ("tile_words", "32", "tile_words must be an integer, not '32'"),
@@ -95,8 +95,9 @@ def test_derived_sizes():
     assert (c.banks, c.processing_elements, c.unit) == (8, 256, 4)
     assert (c.address_bits, c.coordinate_bits) == (6, 10)
     assert c.activation_bytes == 64 * 8 * 8
-    assert c.tree_levels == 3
-    assert Configuration(**SIZES, adder_tree="combinational").tree_levels == 0
+    assert c.array_latency == 5
+    assert Configuration(**SIZES, array="chain").array_latency == 9
+    assert Configuration(**SIZES, array="combinational").array_latency == 1
 
 
 def test_fingerprint_is_that_of_what_programs_depend_on():
@@ -104,7 +105,7 @@ def test_fingerprint_is_that_of_what_programs_depend_on():
     for same in (
         {},
         {"activation_ports": 1},
-        {"adder_tree": "combinational"},
+        {"array": "combinational"},
         {"timeout_cycles": 9},
     ):
         assert Configuration(**SIZES, **same).fingerprint == base.fingerprint
@@ -140,7 +141,7 @@ def load(tmp_path):
 
 
 def test_a_file_is_loaded(load):
-    values = SIZES | {"rows": 2, "adder_tree": "combinational"}
+    values = SIZES | {"rows": 2, "array": "combinational"}
     assert load(tomli_w.dumps(values).encode()) == Configuration(**values)
 
 

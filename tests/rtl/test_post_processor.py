@@ -151,7 +151,7 @@ class Bench:
             await ctx.tick().until(self.dut.slot_free)
             # From the issue of the last step: its register, the memory's two, the adders.
             await self.pulse(ctx, "last_issued")
-            await ctx.tick().repeat(2 + (c.tree_levels if self.conv else 0))
+            await ctx.tick().repeat(2 + (c.array_latency if self.conv else 0))
             totals = [rng.getrandbits(bits) for _ in range(c.banks * channels)]
             if self.conv:
                 totals = [middle + rng.randrange(-1024, 1024) for _ in totals]

@@ -61,6 +61,6 @@ def random_configuration(seed, number, simulator):
         tile_words=1 << int(rng.integers(5, 11)),
         accumulator_bits=int(rng.integers(14, 33)),
         pool_bits=int(rng.integers(10, 15)),
-        adder_tree=in_turn("adder_tree", ("registered", "combinational")),
+        array=in_turn("array", ("tree", "chain", "combinational")),
         timeout_cycles=1 << 16,
     )
