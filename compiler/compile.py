@@ -13,16 +13,18 @@ from hiddenite.rtl.program import (
     MAGIC,
     ChannelRecord,
     ConstructionDescriptor,
+    Increment,
     LayerDescriptor,
+    LayerTable,
     Opcode,
     Operation,
     words_of,
 )
 
-from .layout import Layout
+from .increments import residual_increments, store_increments, window_increments
 from .mask_stream import MaskStream
 from .program import Program
-from .schedule import Placed, Stage, schedule
+from .schedule import Stage, schedule
 
 __all__ = ["compile_network"]
 
@@ -53,14 +55,14 @@ def compile_network(network: Network, c: Configuration) -> Program:
     remaining = iter(tile_words)
     coded = iter(codes)
     for stage in stages:
-        descriptor = _layer_descriptor(stage, c)
+        table = _layer_table(stage, c)
         if stage.operation is not Operation.CONV:
-            writer.packet([Opcode.LAYER], descriptor)
+            writer.packet([Opcode.LAYER], table)
             continue
         code, tiles = next(coded)
         key = int(channel_key(network.seed, stage.layer.index, 0))
         construction = _construction_descriptor(stage, c, key, code.parameter)
-        writer.packet([Opcode.CONV], construction, descriptor)
+        writer.packet([Opcode.CONV], construction, table)
         records = _channel_records(network.seed, stage.layer, c)
         for tile in range(tiles):
             own = records[tile * c.och : (tile + 1) * c.och].reshape(-1)
@@ -157,95 +159,88 @@ def _check(stage: Stage, c: Configuration) -> None:
             )
 
 
-def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
-    """`WindowAxis` of a stage along one axis."""
-    source, banks = stage.source, (c.rows, c.cols)[axis]
-    layout: Layout = source.layout
-    stride, padding = stage.stride[axis], stage.padding[axis]
-    q, phase = divmod(-padding, stride)
-    row, bank = divmod(q, banks)
-    plane_step, row_step = layout.plane_steps[axis], layout.row_steps[axis]
-    limit, limit_phase = divmod(layout.shape[axis] - 1, stride)
-    base = source.address if axis == 0 else 0
-    address, position = (1 << c.address_bits) - 1, (1 << c.coordinate_bits) - 1
-    return {
-        "phases_last": stride - 1,
-        "plane_step": plane_step & address,
-        "plane_wrap": -(stride - 1) * plane_step & address,
-        "row_step": row_step & address,
-        "phase": phase,
-        "bank": bank,
-        "address": base + phase * plane_step + row * row_step & address,
-        "position": q & position,
-        "limit": limit + 1,
-        "limit_phase": limit_phase,
-        "kernel_last": stage.kernel[axis] - 1,
-        "tiles_last": -(-stage.shape[axis] // banks) - 1,
-    }
-
-
-def _store_axis(target: Placed | None, size: int, axis: int, c: Configuration) -> dict:
-    """`Axis` of a stage's output along one axis."""
-    fields = {"size_last": size - 1}
-    if target is not None:
-        layout, mask = target.layout, (1 << c.address_bits) - 1
-        phases = layout.phases[axis]
-        fields |= {
-            "phases_last": phases - 1,
-            "plane_step": layout.plane_steps[axis] & mask,
-            "plane_wrap": -(phases - 1) * layout.plane_steps[axis] & mask,
-            "row_step": layout.row_steps[axis] & mask,
-        }
-    return fields
-
-
-def _layer_descriptor(stage: Stage, c: Configuration) -> np.ndarray:
-    """`LayerDescriptor` of a stage, as words."""
+def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
+    """Fields of a stage's `LayerDescriptor`."""
     height, width, channels = stage.shape
-    conv, layer = stage.operation is Operation.CONV, stage.layer
+    layer, load = stage.layer, stage.operation is Operation.LOAD
+    # The image comes pixel by pixel.
+    banks = (1, 1) if load else (c.rows, c.cols)
+    share = c.unit if stage.operation in (Operation.MAX_POOL, Operation.AVG_POOL) else c.och
+    last = (channels - 1) % share
     fields = {
         "operation": stage.operation,
         "to_result": stage.target is None,
-        "tiles_last": -(-channels // (c.och if conv else c.unit)) - 1,
-        "chunks_last": -(-channels // c.post_lanes) - 1,
-        "lanes_last": (channels - 1) % c.post_lanes,
-        "store_y": _store_axis(stage.target, height, 0, c),
-        "store_x": _store_axis(stage.target, width, 1, c),
-        "store_address": stage.target.address if stage.target else 0,
-        "pool_scale": 2,
+        "tiles_last": -(-channels // share) - 1,
+        "beats_last": last // c.post_lanes,
+        "lanes_last": last % c.post_lanes,
+        "scale": 2,
     }
-    if stage.operation is Operation.LOAD:
-        # The image comes pixel by pixel, with all its channels.
-        fields |= {
-            "tiles_last": 0,
-            "window_y": {"tiles_last": height - 1},
-            "window_x": {"tiles_last": width - 1},
+    for axis, name in enumerate("yx"):
+        size = stage.shape[axis]
+        fields[f"tiles_{name}_last"] = -(-size // banks[axis]) - 1
+        fields[f"store_{name}"] = {
+            "phases_last": stage.target.layout.phases[axis] - 1 if stage.target else 0,
+            "end": (size - 1) % banks[axis],
         }
-    else:
-        fields |= {
-            "window_y": _window_axis(stage, 0, c),
-            "window_x": _window_axis(stage, 1, c),
-        }
+        if not load:
+            fields[f"window_{name}"] = _window_axis(stage, axis, c)
     if isinstance(layer, AvgPool):
-        fields |= {"pool_scale": layer.scale, "shift": layer.shift - 1}
+        fields |= {"scale": layer.scale, "shift": layer.shift - 1}
     if isinstance(layer, Conv):
         groups = stage.source.layout.groups
         fields |= {
             "signed": layer.output == "int32",
+            "residual": stage.residual is not None,
             "groups_last": groups - 1,
             "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
             "shift": layer.shift - 1,
+            "scale": layer.residual_scale if stage.residual is not None else 0,
         }
+    return fields
+
+
+def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
+    """How a stage's window lies along one axis of its input."""
+    layout, banks = stage.source.layout, (c.rows, c.cols)[axis]
+    stride = stage.stride[axis]
+    q, phase = divmod(-stage.padding[axis], stride)
+    fields = {
+        "kernel_last": stage.kernel[axis] - 1,
+        "phases_last": stride - 1,
+        "phase": phase,
+        "bank": q % banks,
+        "limit": layout.shape[axis],
+    }
+    if banks > 1:
+        fields["row_step"] = layout.row_steps[axis]
+    return fields
+
+
+def _layer_table(stage: Stage, c: Configuration) -> np.ndarray:
+    """`LayerTable` of a stage, as words."""
+    table, layout = LayerTable(c), Increment(c)
+    descriptor = LayerDescriptor(c).const(_layer_descriptor(stage, c)).as_value().value
+    front = (1 << table.front_bits) - 1
+    values = [descriptor >> i * table.front_bits & front for i in range(table.descriptor_rows)]
+    values += [0] * (table.words // table.columns - len(values))
+    behind = [0] * len(values)
+    if stage.operation is not Operation.LOAD:
+        for name, (address, y, x) in window_increments(stage, c).items():
+            fields = {"address": address, "y": y, "x": x}
+            limited = {k: v & ((1 << layout[k].width) - 1) for k, v in fields.items()}
+            values[table.rows[name]] = layout.const(limited).as_value().value
         if stage.residual is not None:
-            steps = stage.residual.layout.row_steps
-            fields |= {
-                "residual": 1,
-                "residual_scale": layer.residual_scale,
-                "residual_address": stage.residual.address,
-                "residual_y": steps[0],
-                "residual_x": steps[1],
-            }
-    return _pack(LayerDescriptor(c), fields, c.program_bits)
+            for name, address in residual_increments(stage, c).items():
+                behind[table.rows[name]] = address
+    if stage.target is not None:
+        for name, address in store_increments(stage, c).items():
+            behind[table.other[name]] = address
+    address = (1 << c.address_bits) - 1
+    rows = [
+        _words(value | (other & address) << table.behind, table.columns * c.program_bits, c.program_bits)
+        for value, other in zip(values, behind, strict=True)
+    ]
+    return np.concatenate(rows)
 
 
 def _construction_descriptor(
