@@ -85,14 +85,16 @@ class LayerMemory(wiring.Component):
 
         # The whole row for the window; for the store only what is behind the front, which begins
         # in a column of its own or within the last one.
+        # No row is read while its slot is written: no logic for that case.
+        apart = {"no_rw_check": 1}
         m.submodules.window_rows = whole = memory.Memory(
-            shape=table.columns * bits, depth=depth, init=[]
+            shape=table.columns * bits, depth=depth, init=[], attrs=apart
         )
         first, offset = divmod(table.behind, bits)
         payload = self.words.payload[offset:].replicate(table.columns - first)
         assert len(payload) == table.behind_bits
         m.submodules.store_rows = behind = memory.Memory(
-            shape=len(payload), depth=depth, init=[]
+            shape=len(payload), depth=depth, init=[], attrs=apart
         )
         whole_write = whole.write_port(granularity=bits)
         behind_write = behind.write_port(granularity=bits - offset)
