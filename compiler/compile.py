@@ -125,14 +125,23 @@ def _entropy(mask: np.ndarray) -> float:
 
 def _check(stage: Stage, c: Configuration) -> None:
     """Refuse a layer that is too large for the engine."""
-    layer, where = stage.layer, f"layer {stage.name!r}"
-    limit = c.largest_map
-    for axis, out, kernel in zip(("height", "width"), stage.shape[:2], stage.kernel, strict=True):
-        if max(out, kernel) > limit:
+    layer = stage.layer
+    where = f"layer {stage.name!r}" if layer is not None else f"tensor {stage.name!r}"
+    height, width, channels = stage.shape
+    for what, value, field in (
+        ("height", height, "largest_map"),
+        ("width", width, "largest_map"),
+        ("kernel height", stage.kernel[0], "largest_kernel"),
+        ("kernel width", stage.kernel[1], "largest_kernel"),
+        ("vertical stride", stage.stride[0], "largest_stride"),
+        ("horizontal stride", stage.stride[1], "largest_stride"),
+        ("number of channels", channels, "largest_channels"),
+    ):
+        limit = getattr(c, field)
+        if value > limit:
             raise InputError(
-                f"{where}: {axis} of the {'kernel' if kernel > limit else 'output'} is "
-                f"{max(out, kernel)}, the most that this configuration counts to is {limit}: "
-                "raise activation_words"
+                f"{where}: {what} is {value}, the most that this configuration counts to is "
+                f"{limit}: raise {field}"
             )
     if isinstance(layer, Conv):
         need = stage.kernel[0] * stage.kernel[1] * stage.source.layout.groups
@@ -209,7 +218,7 @@ def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
         "phases_last": stride - 1,
         "phase": phase,
         "bank": q % banks,
-        "limit": layout.shape[axis],
+        "size_last": layout.shape[axis] - 1,
     }
     if banks > 1:
         fields["row_step"] = layout.row_steps[axis]
@@ -220,27 +229,24 @@ def _layer_table(stage: Stage, c: Configuration) -> np.ndarray:
     """`LayerTable` of a stage, as words."""
     table, layout = LayerTable(c), Increment(c)
     descriptor = LayerDescriptor(c).const(_layer_descriptor(stage, c)).as_value().value
-    front = (1 << table.front_bits) - 1
-    values = [descriptor >> i * table.front_bits & front for i in range(table.descriptor_rows)]
-    values += [0] * (table.words // table.columns - len(values))
-    behind = [0] * len(values)
+    bits = table.descriptor_bits
+    above = [descriptor >> i * bits & ((1 << bits) - 1) for i in range(table.descriptor_rows)]
+    above += [0] * (table.words // table.columns - len(above))
+    low = [0] * len(above)
     if stage.operation is not Operation.LOAD:
-        for name, (address, y, x) in window_increments(stage, c).items():
-            fields = {"address": address, "y": y, "x": x}
-            limited = {k: v & ((1 << layout[k].width) - 1) for k, v in fields.items()}
-            values[table.rows[name]] = layout.const(limited).as_value().value
-        if stage.residual is not None:
-            for name, address in residual_increments(stage, c).items():
-                behind[table.rows[name]] = address
+        for name, increment in window_increments(stage, c).items():
+            fields = zip(("address", "y", "x"), increment, strict=True)
+            limited = {k: v & ((1 << layout[k].width) - 1) for k, v in fields}
+            above[table.rows[name]] = layout.const(limited).as_value().value
+    if stage.residual is not None:
+        for name, address in residual_increments(stage, c).items():
+            low[table.rows[name]] = address
     if stage.target is not None:
         for name, address in store_increments(stage, c).items():
-            behind[table.other[name]] = address
-    address = (1 << c.address_bits) - 1
-    rows = [
-        _words(value | (other & address) << table.behind, table.columns * c.program_bits, c.program_bits)
-        for value, other in zip(values, behind, strict=True)
-    ]
-    return np.concatenate(rows)
+            low[table.other[name]] = address
+    address, size = (1 << c.address_bits) - 1, table.columns * c.program_bits
+    rows = [a << c.address_bits | (b & address) for a, b in zip(above, low, strict=True)]
+    return np.concatenate([_words(row, size, c.program_bits) for row in rows])
 
 
 def _construction_descriptor(

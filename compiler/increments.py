@@ -116,5 +116,6 @@ def store_increments(stage: Stage, c: Configuration) -> dict[str, int]:
     for name, address in y.steps("y").items():
         rows[name] = address - x.address(last_x) - words
     if c.rows > 1:
-        rows |= {name: address - words for name, address in y.steps("row").items()}
+        steps = y.steps("row")
+        rows |= {name: steps[name] - words for name in ("row_step", "row_wrap")}
     return rows

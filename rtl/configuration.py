@@ -230,6 +230,10 @@ PRESETS: dict[str, Configuration] = {
         post_lanes=2,
         activation_words=2048,
         tile_words=1024,
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=1024,
         timeout_cycles=1 << 16,
     ),
     "up5k": Configuration(
@@ -254,6 +258,10 @@ PRESETS: dict[str, Configuration] = {
         program_bits=16,
         activation_words=2048,
         tile_words=1024,
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=2048,
     ),
     "asic": Configuration(
         ich=16,
@@ -266,6 +274,10 @@ PRESETS: dict[str, Configuration] = {
         activation_words=4096,
         tile_words=1024,
         accumulator_bits=22,
+        largest_map=512,
+        largest_kernel=64,
+        largest_stride=4,
+        largest_channels=4096,
         adder_tree="combinational",
     ),
 }

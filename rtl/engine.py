@@ -53,7 +53,7 @@ def memories(c: Configuration) -> list[MemoryShape]:
         MemoryShape("tile buffer slice", c.och, c.tile_words, 2 * c.ich, 2),
         MemoryShape("channel records", c.post_lanes, records, BIAS_BITS + 16, 2),
         MemoryShape("layer tables", 1, rows, table.columns * c.program_bits, 2),
-        MemoryShape("output increments", 1, rows, table.behind_bits, 2),
+        MemoryShape("output increments", 1, rows, table.store_bits, 2),
     ]
 
 

@@ -83,49 +83,43 @@ class LayerMemory(wiring.Component):
         with m.If(self.done):
             m.d.sync += current.eq(current + 1)
 
-        # The whole row for the window; for the store only what is behind the front, which begins
-        # in a column of its own or within the last one.
-        # No row is read while its slot is written: no logic for that case.
+        # The whole row for the window, the lowest bits of it for the store. No row is read while its
+        # slot is written: no logic for that case.
         apart = {"no_rw_check": 1}
-        m.submodules.window_rows = whole = memory.Memory(
+        m.submodules.rows = whole = memory.Memory(
             shape=table.columns * bits, depth=depth, init=[], attrs=apart
         )
-        first, offset = divmod(table.behind, bits)
-        payload = self.words.payload[offset:].replicate(table.columns - first)
-        assert len(payload) == table.behind_bits
-        m.submodules.store_rows = behind = memory.Memory(
-            shape=len(payload), depth=depth, init=[], attrs=apart
+        m.submodules.store_rows = part = memory.Memory(
+            shape=table.store_bits, depth=depth, init=[], attrs=apart
         )
-        whole_write = whole.write_port(granularity=bits)
-        behind_write = behind.write_port(granularity=bits - offset)
         here = Cat(row, filled[slot])
-        m.d.comb += [
-            whole_write.addr.eq(here),
-            whole_write.data.eq(self.words.payload.replicate(table.columns)),
-            whole_write.en.eq(Mux(write, 1 << column, 0)),
-            behind_write.addr.eq(here),
-            behind_write.data.eq(payload),
-            behind_write.en.eq((Mux(write, 1 << column, 0) >> first)[: len(behind_write.en)]),
-        ]
+        for port in (
+            whole.write_port(granularity=bits),
+            part.write_port(granularity=table.store_bits // table.store_columns),
+        ):
+            m.d.comb += [
+                port.addr.eq(here),
+                port.data.eq(self.words.payload.replicate(table.columns)),
+                port.en.eq(Mux(write, 1 << column, 0)),
+            ]
 
         # Reading; the descriptor's rows pass through a chain of registers.
-        whole_read, behind_read = whole.read_port(), behind.read_port()
+        whole_read, part_read = whole.read_port(), part.read_port()
         loading = Signal(range(table.descriptor_rows + 1))
-        chain = Signal(table.descriptor_rows * table.front_bits, reset_less=True)
+        chain = Signal(table.descriptor_rows * table.descriptor_bits, reset_less=True)
+        above = whole_read.data[c.address_bits :]
         m.d.comb += [
             whole_read.en.eq(self.load | self.window_read),
             whole_read.addr.eq(Cat(Mux(self.load, loading, self.window_row), current[slot])),
-            behind_read.addr.eq(Cat(self.store_row, current[slot])),
-            self.window.eq(whole_read.data),
-            self.residual.eq(whole_read.data[table.behind :]),
-            self.store.eq(behind_read.data),
+            part_read.addr.eq(Cat(self.store_row, current[slot])),
+            self.window.eq(above),
+            self.residual.eq(whole_read.data),
+            self.store.eq(part_read.data),
             self.layer.eq(chain),
             self.loaded.eq(self.load & (loading == table.descriptor_rows)),
         ]
         with m.If(self.load):
             m.d.sync += loading.eq(Mux(self.loaded, 0, loading + 1))
             with m.If(loading != 0):
-                m.d.sync += chain.eq(
-                    Cat(chain, whole_read.data[: table.front_bits])[table.front_bits :]
-                )
+                m.d.sync += chain.eq(Cat(chain, above)[table.descriptor_bits :])
         return m

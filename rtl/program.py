@@ -114,7 +114,7 @@ class LayerDescriptor(data.StructLayout):
     window_y.kernel_last : kernel size - 1
     window_y.phases_last : s - 1
     window_y.phase, window_y.bank : where the first tap is
-    window_y.limit : size of the map
+    window_y.size_last : size of the map - 1
     window_y.row_step : address from a row of banks to the next (more banks than one only)
     store_y, store_x : the output along an axis
     store_y.phases_last : s - 1
@@ -122,7 +122,7 @@ class LayerDescriptor(data.StructLayout):
     """
 
     def __init__(self, c: Configuration):
-        n, phase = c.position_bits, ceil_log2(c.largest_stride)
+        phase = ceil_log2(c.largest_stride)
 
         def window(banks):
             fields = {
@@ -130,7 +130,7 @@ class LayerDescriptor(data.StructLayout):
                 "phases_last": phase,
                 "phase": phase,
                 "bank": ceil_log2(banks),
-                "limit": n,
+                "size_last": ceil_log2(c.largest_map),
             }
             if banks > 1:
                 fields["row_step"] = c.address_bits
@@ -179,12 +179,13 @@ class Increment(data.StructLayout):
 class LayerTable:
     """Rows of a layer's item in the program, as they lie in the layer memory.
 
-    A row has a front, which is an `Increment` or a part of the `LayerDescriptor`, and behind it the
-    increment of another address, which is that of the residual or that of the output. Every address
-    is kept by additions of what the table says for the loop that goes on.
+    A row has two parts: the increment of an address, which is that of the output or that of the
+    residual, in the lowest bits; and above it an `Increment` of the window or a part of the
+    `LayerDescriptor`. Every address is kept by additions of what the table says for the loop that
+    goes on.
 
     =================== =============================== =======================================
-    row                 front                           behind it
+    row                 window                          output or residual
     =================== =============================== =======================================
     0, 1, ...           descriptor, lowest bits first   output: ``other`` has which
     next                to the next word                of the output, or of the residual
@@ -202,8 +203,8 @@ class LayerTable:
 
     ``x_row`` and ``y_row`` exist with more banks than one along the axis (with one, ``x_wrap``
     goes to the next row of banks), ``map_word`` with ``och < ich``. ``other`` has the output's
-    rows ``start``, ``map``, ``map_word`` and, with more rows than one, ``row_step``, ``row_wrap``
-    and ``row_row``, to the next row of a pixel tile.
+    rows ``start``, ``map``, ``map_word`` and, with more rows than one, ``row_step`` and
+    ``row_wrap``, to the next row of a pixel tile.
 
     Attributes
     ----------
@@ -214,11 +215,10 @@ class LayerTable:
     descriptor_rows : int
     columns : int
         Program words per row.
-    front_bits : int
-        Bits of a front.
-    behind, behind_bits : int
-        First bit of what is behind it, in the last word if there is room, else in a new one; and
-        bits of it.
+    descriptor_bits : int
+        Bits of the descriptor per row.
+    store_columns, store_bits : int
+        Columns that have the increments of the output; bits that are kept of them.
     words : int
         Program words of the item.
     depth : int
@@ -226,22 +226,18 @@ class LayerTable:
     """
 
     def __init__(self, c: Configuration):
-        bits = c.program_bits
-        size = Increment(c).size
-        self.columns = -(-size // bits)
-        if self.columns * bits - size >= c.address_bits:
-            self.behind = self.columns * bits - c.address_bits
-        else:
-            self.behind = self.columns * bits
-            self.columns += -(-c.address_bits // bits)
-        self.behind_bits = self.columns * bits - self.behind
-        self.front_bits = self.behind
+        self.columns = -(-(c.address_bits + Increment(c).size) // c.program_bits)
+        self.descriptor_bits = self.columns * c.program_bits - c.address_bits
+        self.store_columns = -(-c.address_bits // c.program_bits)
+        one = self.store_columns == 1
+        self.store_bits = c.address_bits if one else self.store_columns * c.program_bits
 
         split = c.ich > c.och
         other = ["start", "map", *["map_word"] * split]
         if c.rows > 1:
-            other += ["row_step", "row_wrap", "row_row"]
-        self.descriptor_rows = max(-(-LayerDescriptor(c).size // self.front_bits), len(other))
+            other += ["row_step", "row_wrap"]
+        size = LayerDescriptor(c).size
+        self.descriptor_rows = max(-(-size // self.descriptor_bits), len(other))
         names = [
             "next",
             *("x_step", "x_wrap", *["x_row"] * (c.cols > 1)),

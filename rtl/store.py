@@ -296,6 +296,6 @@ class _StoreWalk:
     def row(self, rows: dict, kind: str):
         """Row of the table for a step."""
         further = rows[f"{kind}_wrap"]
-        if self.banks > 1:
+        if f"{kind}_row" in rows:
             further = Mux(self.over, rows[f"{kind}_row"], further)
         return Mux(self.wrap, further, rows[f"{kind}_step"])

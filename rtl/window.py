@@ -290,5 +290,5 @@ class _Taps:
         size = len(position)
         stride = self.axis.phases_last + 1 if self.banks > 1 else 0
         return Cat(
-            (position + lane * stride)[:size] < self.axis.limit for lane in range(self.banks)
+            (position + lane * stride)[:size] <= self.axis.size_last for lane in range(self.banks)
         )

@@ -171,12 +171,9 @@ def layer_tables(program):
 def layer_descriptor(words, c):
     """The descriptor in a layer table."""
     table, layout = LayerTable(c), LayerDescriptor(c)
-    row = table.columns * c.program_bits
-    fronts = [
-        value & ((1 << table.front_bits) - 1)
-        for value in split(join(words, c.program_bits), row, table.descriptor_rows)
-    ]
-    return layout.from_bits(join(fronts, table.front_bits) & ((1 << layout.size) - 1))
+    rows = split(join(words, c.program_bits), table.columns * c.program_bits, table.descriptor_rows)
+    value = join([row >> c.address_bits for row in rows], table.descriptor_bits)
+    return layout.from_bits(value & ((1 << layout.size) - 1))
 
 
 async def load_layer(ctx, tables, words):
