@@ -13,16 +13,18 @@ from hiddenite.rtl.program import (
     MAGIC,
     ChannelRecord,
     ConstructionDescriptor,
+    Increment,
     LayerDescriptor,
+    LayerTable,
     Opcode,
     Operation,
     words_of,
 )
 
-from .layout import Layout
+from .increments import residual_increments, store_increments, window_increments
 from .mask_stream import MaskStream
 from .program import Program
-from .schedule import Placed, Stage, schedule
+from .schedule import Stage, schedule
 
 __all__ = ["compile_network"]
 
@@ -53,14 +55,14 @@ def compile_network(network: Network, c: Configuration) -> Program:
     remaining = iter(tile_words)
     coded = iter(codes)
     for stage in stages:
-        descriptor = _layer_descriptor(stage, c)
+        table = _layer_table(stage, c)
         if stage.operation is not Operation.CONV:
-            writer.packet([Opcode.LAYER], descriptor)
+            writer.packet([Opcode.LAYER], table)
             continue
         code, tiles = next(coded)
         key = int(channel_key(network.seed, stage.layer.index, 0))
         construction = _construction_descriptor(stage, c, key, code.parameter)
-        writer.packet([Opcode.CONV], construction, descriptor)
+        writer.packet([Opcode.CONV], construction, table)
         records = _channel_records(network.seed, stage.layer, c)
         for tile in range(tiles):
             own = records[tile * c.och : (tile + 1) * c.och].reshape(-1)
@@ -123,14 +125,23 @@ def _entropy(mask: np.ndarray) -> float:
 
 def _check(stage: Stage, c: Configuration) -> None:
     """Refuse a layer that is too large for the engine."""
-    layer, where = stage.layer, f"layer {stage.name!r}"
-    limit = c.largest_map
-    for axis, out, kernel in zip(("height", "width"), stage.shape[:2], stage.kernel, strict=True):
-        if max(out, kernel) > limit:
+    layer = stage.layer
+    where = f"layer {stage.name!r}" if layer is not None else f"tensor {stage.name!r}"
+    height, width, channels = stage.shape
+    for what, value, field in (
+        ("height", height, "largest_map"),
+        ("width", width, "largest_map"),
+        ("kernel height", stage.kernel[0], "largest_kernel"),
+        ("kernel width", stage.kernel[1], "largest_kernel"),
+        ("vertical stride", stage.stride[0], "largest_stride"),
+        ("horizontal stride", stage.stride[1], "largest_stride"),
+        ("number of channels", channels, "largest_channels"),
+    ):
+        limit = getattr(c, field)
+        if value > limit:
             raise InputError(
-                f"{where}: {axis} of the {'kernel' if kernel > limit else 'output'} is "
-                f"{max(out, kernel)}, the most that this configuration counts to is {limit}: "
-                "raise activation_words"
+                f"{where}: {what} is {value}, the most that this configuration counts to is "
+                f"{limit}: raise {field}"
             )
     if isinstance(layer, Conv):
         need = stage.kernel[0] * stage.kernel[1] * stage.source.layout.groups
@@ -157,95 +168,85 @@ def _check(stage: Stage, c: Configuration) -> None:
             )
 
 
-def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
-    """`WindowAxis` of a stage along one axis."""
-    source, banks = stage.source, (c.rows, c.cols)[axis]
-    layout: Layout = source.layout
-    stride, padding = stage.stride[axis], stage.padding[axis]
-    q, phase = divmod(-padding, stride)
-    row, bank = divmod(q, banks)
-    plane_step, row_step = layout.plane_steps[axis], layout.row_steps[axis]
-    limit, limit_phase = divmod(layout.shape[axis] - 1, stride)
-    base = source.address if axis == 0 else 0
-    address, position = (1 << c.address_bits) - 1, (1 << c.coordinate_bits) - 1
-    return {
-        "phases_last": stride - 1,
-        "plane_step": plane_step & address,
-        "plane_wrap": -(stride - 1) * plane_step & address,
-        "row_step": row_step & address,
-        "phase": phase,
-        "bank": bank,
-        "address": base + phase * plane_step + row * row_step & address,
-        "position": q & position,
-        "limit": limit + 1,
-        "limit_phase": limit_phase,
-        "kernel_last": stage.kernel[axis] - 1,
-        "tiles_last": -(-stage.shape[axis] // banks) - 1,
-    }
-
-
-def _store_axis(target: Placed | None, size: int, axis: int, c: Configuration) -> dict:
-    """`Axis` of a stage's output along one axis."""
-    fields = {"size_last": size - 1}
-    if target is not None:
-        layout, mask = target.layout, (1 << c.address_bits) - 1
-        phases = layout.phases[axis]
-        fields |= {
-            "phases_last": phases - 1,
-            "plane_step": layout.plane_steps[axis] & mask,
-            "plane_wrap": -(phases - 1) * layout.plane_steps[axis] & mask,
-            "row_step": layout.row_steps[axis] & mask,
-        }
-    return fields
-
-
-def _layer_descriptor(stage: Stage, c: Configuration) -> np.ndarray:
-    """`LayerDescriptor` of a stage, as words."""
+def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
+    """Fields of a stage's `LayerDescriptor`."""
     height, width, channels = stage.shape
-    conv, layer = stage.operation is Operation.CONV, stage.layer
+    layer, load = stage.layer, stage.operation is Operation.LOAD
+    # The image comes pixel by pixel.
+    banks = (1, 1) if load else (c.rows, c.cols)
+    share = c.unit if stage.operation in (Operation.MAX_POOL, Operation.AVG_POOL) else c.och
+    last = (channels - 1) % share
     fields = {
         "operation": stage.operation,
         "to_result": stage.target is None,
-        "tiles_last": -(-channels // (c.och if conv else c.unit)) - 1,
-        "chunks_last": -(-channels // c.post_lanes) - 1,
-        "lanes_last": (channels - 1) % c.post_lanes,
-        "store_y": _store_axis(stage.target, height, 0, c),
-        "store_x": _store_axis(stage.target, width, 1, c),
-        "store_address": stage.target.address if stage.target else 0,
-        "pool_scale": 2,
+        "tiles_last": -(-channels // share) - 1,
+        "beats_last": last // c.post_lanes,
+        "lanes_last": last % c.post_lanes,
+        "scale": 2,
     }
-    if stage.operation is Operation.LOAD:
-        # The image comes pixel by pixel, with all its channels.
-        fields |= {
-            "tiles_last": 0,
-            "window_y": {"tiles_last": height - 1},
-            "window_x": {"tiles_last": width - 1},
+    for axis, name in enumerate("yx"):
+        size = stage.shape[axis]
+        fields[f"tiles_{name}_last"] = -(-size // banks[axis]) - 1
+        fields[f"store_{name}"] = {
+            "phases_last": stage.target.layout.phases[axis] - 1 if stage.target else 0,
+            "end": (size - 1) % banks[axis],
         }
-    else:
-        fields |= {
-            "window_y": _window_axis(stage, 0, c),
-            "window_x": _window_axis(stage, 1, c),
-        }
+        if not load:
+            fields[f"window_{name}"] = _window_axis(stage, axis, c)
     if isinstance(layer, AvgPool):
-        fields |= {"pool_scale": layer.scale, "shift": layer.shift - 1}
+        fields |= {"scale": layer.scale, "shift": layer.shift - 1}
     if isinstance(layer, Conv):
         groups = stage.source.layout.groups
         fields |= {
             "signed": layer.output == "int32",
+            "residual": stage.residual is not None,
             "groups_last": groups - 1,
             "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
             "shift": layer.shift - 1,
+            "scale": layer.residual_scale if stage.residual is not None else 0,
         }
-        if stage.residual is not None:
-            steps = stage.residual.layout.row_steps
-            fields |= {
-                "residual": 1,
-                "residual_scale": layer.residual_scale,
-                "residual_address": stage.residual.address,
-                "residual_y": steps[0],
-                "residual_x": steps[1],
-            }
-    return _pack(LayerDescriptor(c), fields, c.program_bits)
+    return fields
+
+
+def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
+    """How a stage's window lies along one axis of its input."""
+    layout, banks = stage.source.layout, (c.rows, c.cols)[axis]
+    stride = stage.stride[axis]
+    q, phase = divmod(-stage.padding[axis], stride)
+    fields = {
+        "kernel_last": stage.kernel[axis] - 1,
+        "phases_last": stride - 1,
+        "phase": phase,
+        "bank": q % banks,
+        "size_last": layout.shape[axis] - 1,
+    }
+    if banks > 1:
+        fields["row_step"] = layout.row_steps[axis]
+    return fields
+
+
+def _layer_table(stage: Stage, c: Configuration) -> np.ndarray:
+    """`LayerTable` of a stage, as words."""
+    table, layout = LayerTable(c), Increment(c)
+    descriptor = LayerDescriptor(c).const(_layer_descriptor(stage, c)).as_value().value
+    bits = table.descriptor_bits
+    above = [descriptor >> i * bits & ((1 << bits) - 1) for i in range(table.descriptor_rows)]
+    above += [0] * (table.words // table.columns - len(above))
+    low = [0] * len(above)
+    if stage.operation is not Operation.LOAD:
+        for name, increment in window_increments(stage, c).items():
+            fields = zip(("address", "y", "x"), increment, strict=True)
+            limited = {k: v & ((1 << layout[k].width) - 1) for k, v in fields}
+            above[table.rows[name]] = layout.const(limited).as_value().value
+    if stage.residual is not None:
+        for name, address in residual_increments(stage, c).items():
+            low[table.rows[name]] = address
+    if stage.target is not None:
+        for name, address in store_increments(stage, c).items():
+            low[table.other[name]] = address
+    address, size = (1 << c.address_bits) - 1, table.columns * c.program_bits
+    rows = [a << c.address_bits | (b & address) for a, b in zip(above, low, strict=True)]
+    return np.concatenate([_words(row, size, c.program_bits) for row in rows])
 
 
 def _construction_descriptor(

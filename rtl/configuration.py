@@ -11,7 +11,7 @@ from hiddenite.golden.errors import InputError
 
 __all__ = ["PRESETS", "Configuration"]
 
-PROGRAM_FORMAT = 1
+PROGRAM_FORMAT = 2
 """Version of the program's packets; part of every fingerprint."""
 
 
@@ -55,6 +55,14 @@ class Configuration:
         How sums are built. ``"tree"``: a registered adder tree (any FPGA); ``"chain"``: carry cells
         of the ECP5, which take mask and sign for nothing; ``"combinational"``: a tree without
         registers (ASIC).
+    largest_map : int
+        Largest height and width of a tensor, a power of two, 16 to 4096.
+    largest_kernel : int
+        Largest height and width of a kernel, a power of two, 1 to 4096.
+    largest_stride : int
+        Largest stride, a power of two, 1 to 16.
+    largest_channels : int
+        Most channels of a tensor, a power of two, 64 to 2**16.
     timeout_cycles : int
         The engine stops with an error when a stream that has begun brings nothing for so many
         cycles; 0 waits for ever.
@@ -78,6 +86,10 @@ class Configuration:
     accumulator_bits: int = 20
     pool_bits: int = 16
     array: str = "tree"
+    largest_map: int = 1024
+    largest_kernel: int = 256
+    largest_stride: int = 8
+    largest_channels: int = 4096
     timeout_cycles: int = 1 << 24
 
     def __post_init__(self) -> None:
@@ -96,6 +108,10 @@ class Configuration:
         self._power_of_two("program_bits", 8, 64)
         self._power_of_two("activation_words", 16, 1 << 20)
         self._power_of_two("tile_words", 16, 1 << 16)
+        self._power_of_two("largest_map", 16, 4096)
+        self._power_of_two("largest_kernel", 1, 4096)
+        self._power_of_two("largest_stride", 1, 16)
+        self._power_of_two("largest_channels", 64, 1 << 16)
         self._range("activation_ports", 1, 2)
         self._range("accumulator_bits", 12, 32)
         self._range("pool_bits", 8, self.accumulator_bits, " (accumulator_bits)")
@@ -140,14 +156,20 @@ class Configuration:
         return ceil_log2(self.activation_words)
 
     @property
-    def coordinate_bits(self) -> int:
-        """Bits of a signed row or column number; the largest map that a bank holds, and padding."""
-        return self.address_bits + ceil_log2(max(self.rows, self.cols)) + 2
+    def position_bits(self) -> int:
+        """Bits of a signed row or column number: of a tap, padding and unused lanes included."""
+        beyond = 2 * self.largest_kernel + max(self.rows, self.cols) * self.largest_stride
+        return ceil_log2(self.largest_map + beyond)
 
     @property
-    def largest_map(self) -> int:
-        """Height and width that the engine can count to: those of a tensor that fills a bank."""
-        return 1 << self.coordinate_bits - 2
+    def group_bits(self) -> int:
+        """Bits of the number of a word among those of a conv's input pixel."""
+        return ceil_log2(min(self.tile_words, max(1, self.largest_channels // self.ich)))
+
+    @property
+    def channel_tile_bits(self) -> int:
+        """Bits of the number of a tile of output channels."""
+        return ceil_log2(self.largest_channels // self.unit)
 
     @property
     def array_latency(self) -> int:
@@ -214,6 +236,10 @@ PRESETS: dict[str, Configuration] = {
         post_lanes=2,
         activation_words=2048,
         tile_words=1024,
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=1024,
         timeout_cycles=1 << 16,
     ),
     "up5k": Configuration(
@@ -223,6 +249,10 @@ PRESETS: dict[str, Configuration] = {
         activation_words=1 << 14,
         activation_ports=1,
         tile_words=256,
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=2048,
     ),
     "ecp5-25f": Configuration(
         ich=8,
@@ -235,6 +265,10 @@ PRESETS: dict[str, Configuration] = {
         activation_words=2048,
         tile_words=1024,
         array="chain",
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=2048,
     ),
     "asic": Configuration(
         ich=16,
@@ -248,6 +282,10 @@ PRESETS: dict[str, Configuration] = {
         tile_words=1024,
         accumulator_bits=22,
         array="combinational",
+        largest_map=512,
+        largest_kernel=64,
+        largest_stride=4,
+        largest_channels=4096,
     ),
 }
 """Named configurations. tiny: tests; up5k: iCE40 UP5K, 128 PEs; ecp5-25f: 512 PEs;

@@ -3,7 +3,7 @@
 ::
 
     program ─► CRC ─► construction descriptor ─► constructor
-                  ├─► layer descriptor        ─► queue to the array's side
+                  ├─► layer table             ─► layer memory
                   ├─► channel records         ─► post-processor
                   └─► mask words              ─► constructor
 
@@ -22,7 +22,7 @@ from .program import (
     ChannelRecord,
     ConstructionDescriptor,
     ErrorCode,
-    LayerDescriptor,
+    LayerTable,
     Opcode,
     words_of,
 )
@@ -37,8 +37,8 @@ class ProgramReader(wiring.Component):
     -------
     i : the program
     stop : the engine has stopped with an error
-    layers : words of layer descriptors, for the queue
-    layer_commit : the descriptor that was written last is right (for one cycle)
+    layers : words of layer tables, for the layer memory
+    layer_commit : the table that was written last is right (for one cycle)
     construction : construction descriptor of the conv layer in hand
     clear, start_layer, start_tile, channels, room, complete, masks : see `Constructor`
     record_write, record_channel, record_half, record : a channel record and where it goes
@@ -86,7 +86,7 @@ class ProgramReader(wiring.Component):
         m.submodules.crc = checksum = crc.Processor(crc.catalog.CRC32_ISO_HDLC(data_width=bits))
         m.d.comb += [checksum.data.eq(word), checksum.valid.eq(0)]
 
-        layer_words = words_of(LayerDescriptor(c), bits)
+        layer_words = LayerTable(c).words
         construction_words = words_of(ConstructionDescriptor(c), bits)
         record_words = words_of(ChannelRecord, bits)
         header = Const(MAGIC | c.fingerprint << 32, 64)

@@ -13,6 +13,7 @@ from hiddenite.rtl.program import (
     ChannelRecord,
     ConstructionDescriptor,
     LayerDescriptor,
+    LayerTable,
     Opcode,
     Operation,
     words_of,
@@ -132,9 +133,9 @@ def compiled(shape, *layers, c):
 def packets(program):
     """The packets of a program without their CRCs, the header first."""
     c, words = program.configuration, integers(program.words)
-    layer, construction, record = (
-        words_of(layout, c.program_bits)
-        for layout in (LayerDescriptor(c), ConstructionDescriptor(c), ChannelRecord)
+    layer = LayerTable(c).words
+    construction, record = (
+        words_of(layout, c.program_bits) for layout in (ConstructionDescriptor(c), ChannelRecord)
     )
     mask_words, at, out = iter(program.mask_words), 0, []
 
@@ -161,16 +162,27 @@ def close(packet, c):
     return packet + split(value, c.program_bits, max(1, 32 // c.program_bits))
 
 
-def layer_descriptors(program):
-    """Layer descriptors of a program."""
-    c = program.configuration
-    layout = LayerDescriptor(c)
-    size = words_of(layout, c.program_bits)
-    return [
-        layout.from_bits(join(packet[-size:], c.program_bits) & ((1 << layout.size) - 1))
-        for packet in packets(program)[1:-1]
-        if packet[0] != Opcode.TILE
-    ]
+def layer_tables(program):
+    """Layer tables of a program, as words."""
+    size = LayerTable(program.configuration).words
+    parts = packets(program)[1:-1]
+    return [packet[-size:] for packet in parts if packet[0] != Opcode.TILE]
+
+
+def layer_descriptor(words, c):
+    """The descriptor in a layer table."""
+    table, layout = LayerTable(c), LayerDescriptor(c)
+    rows = split(join(words, c.program_bits), table.columns * c.program_bits, table.descriptor_rows)
+    value = join([row >> c.address_bits for row in rows], table.descriptor_bits)
+    return layout.from_bits(value & ((1 << layout.size) - 1))
+
+
+async def load_layer(ctx, tables, words):
+    """Write a layer's table to a layer memory and load its descriptor."""
+    await send(ctx, tables.words, words)
+    ctx.set(tables.load, 1)
+    await ctx.tick().until(tables.loaded)
+    ctx.set(tables.load, 0)
 
 
 def word_of_pixel(placed, y, x, group):

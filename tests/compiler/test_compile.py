@@ -8,6 +8,7 @@ from rtl_helpers import (
     compiled,
     construction_fields,
     join,
+    layer_descriptor,
     network_of,
     packets,
     random_conv,
@@ -17,7 +18,7 @@ from hiddenite.compiler.compile import compile_network
 from hiddenite.compiler.mask_stream import MaskStream
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, MaxPool
-from hiddenite.rtl.program import MAGIC, ConstructionDescriptor, LayerDescriptor, Opcode, words_of
+from hiddenite.rtl.program import MAGIC, ConstructionDescriptor, LayerTable, Opcode, words_of
 
 C = CONFIGURATIONS["square"]
 
@@ -56,8 +57,7 @@ def test_packets(name):
         value = join(part[1 : 1 + words_of(layout, c.program_bits)], c.program_bits)
         fields = construction_fields(c, conv.mask, 11, conv.index, code.parameter)
         assert value == layout.const(fields).as_value().value
-        layer = join(part[-words_of(LayerDescriptor(c), c.program_bits) :], c.program_bits)
-        layer = LayerDescriptor(c).from_bits(layer & ((1 << LayerDescriptor(c).size) - 1))
+        layer = layer_descriptor(part[-LayerTable(c).words :], c)
         assert layer.tile_words == fields["tile_words"]
         assert layer.tiles_last == fields["tiles_last"]
         assert (layer.signed, layer.to_result) == ((1, 1) if conv is second else (0, 0))
@@ -150,11 +150,39 @@ def average(kernel, **fields):
             "layer 'mean': pool: the sum of 1x2 needs 9 bits, has 8: raise pool_bits",
         ),
         (
-            {"activation_words": 16},
+            {"largest_map": 32},
             (33, 1, 1),
             MaxPool(name="p", input="image", kernel=1),
-            "tensor 'image': height 33 is more than 32, the most that this configuration's "
-            "activation memory can hold: raise activation_words",
+            "tensor 'image': height is 33, the most that this configuration counts to is 32: "
+            "raise largest_map",
+        ),
+        (
+            {"largest_map": 16},
+            (1, 16, 1),
+            MaxPool(name="p", input="image", kernel=(1, 2), stride=1, padding=(0, 1)),
+            "layer 'p': width is 17, the most that this configuration counts to is 16: "
+            "raise largest_map",
+        ),
+        (
+            {"largest_kernel": 4},
+            (4, 5, 1),
+            MaxPool(name="p", input="image", kernel=(4, 5)),
+            "layer 'p': kernel width is 5, the most that this configuration counts to is 4: "
+            "raise largest_kernel",
+        ),
+        (
+            {"largest_stride": 2},
+            (4, 4, 1),
+            MaxPool(name="p", input="image", kernel=1, stride=(3, 2)),
+            "layer 'p': vertical stride is 3, the most that this configuration counts to is 2: "
+            "raise largest_stride",
+        ),
+        (
+            {"largest_channels": 64},
+            (1, 1, 65),
+            MaxPool(name="p", input="image", kernel=1),
+            "tensor 'image': number of channels is 65, the most that this configuration counts to "
+            "is 64: raise largest_channels",
         ),
     ],
 )
@@ -173,24 +201,12 @@ def test_a_network_that_is_too_large_is_refused(changes, shape, layer, message):
         ({"accumulator_bits": 12, "pool_bits": 12}, (1, 1, 16), fully_kept(16)),
         ({"pool_bits": 10}, (2, 2, 1), average((2, 2))),
         ({"activation_words": 16}, (8, 8, 4), MaxPool(name="p", input="image", kernel=8)),
+        ({"largest_map": 32}, (32, 32, 1), MaxPool(name="p", input="image", kernel=1)),
+        ({"largest_kernel": 4}, (4, 4, 1), MaxPool(name="p", input="image", kernel=4)),
+        ({"largest_stride": 2}, (3, 3, 1), MaxPool(name="p", input="image", kernel=1, stride=2)),
+        ({"largest_stride": 2}, (3, 3, 1), MaxPool(name="p", input="image", kernel=3)),
+        ({"largest_channels": 64}, (1, 1, 64), MaxPool(name="p", input="image", kernel=1)),
     ],
 )
 def test_what_fits_exactly_is_not_refused(changes, shape, layer):
     compiled(shape, layer, c=dataclasses.replace(C, **changes))
-
-
-def test_what_the_counters_do_not_reach_is_refused():
-    c = dataclasses.replace(C, activation_words=16)
-    with pytest.raises(InputError) as caught:
-        compiled((1, 1, 1), MaxPool(name="p", input="image", kernel=65, padding=32), c=c)
-    assert str(caught.value) == (
-        "layer 'p': height of the kernel is 65, the most that this configuration counts to is 32: "
-        "raise activation_words"
-    )
-    pool = MaxPool(name="p", input="image", kernel=(21, 1), stride=1, padding=(20, 0))
-    with pytest.raises(InputError) as caught:
-        compiled((16, 1, 1), pool, c=c)
-    assert str(caught.value) == (
-        "layer 'p': height of the output is 36, the most that this configuration counts to is 32: "
-        "raise activation_words"
-    )

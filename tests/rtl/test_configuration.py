@@ -39,6 +39,14 @@ RULES = [
     power("activation_words", 1 << 20, 1 << 21, low=16),
     power("tile_words", 1 << 16, 8, low=16),
     power("tile_words", 1 << 16, 1 << 17, low=16),
+    power("largest_map", 4096, 8, low=16),
+    power("largest_map", 4096, 100, low=16),
+    power("largest_kernel", 4096, 0),
+    power("largest_kernel", 4096, 8192),
+    power("largest_stride", 16, 3),
+    power("largest_stride", 16, 32),
+    power("largest_channels", 1 << 16, 32, low=64),
+    power("largest_channels", 1 << 16, 1 << 17, low=64),
     span("activation_ports", 1, 2, 0),
     span("activation_ports", 1, 2, 3),
     span("accumulator_bits", 12, 32, 11),
@@ -73,6 +81,8 @@ def test_a_broken_rule_is_named(name, value, rule):
         {"ich": 32, "och": 64, "rows": 16, "cols": 16, "post_lanes": 32, "constructor_lanes": 64},
         {"program_bits": 64, "accumulator_bits": 32, "pool_bits": 32, "activation_words": 1 << 20},
         {"accumulator_bits": 12, "pool_bits": 12, "tile_words": 1 << 16, "activation_ports": 1},
+        {"largest_map": 16, "largest_kernel": 1, "largest_stride": 1, "largest_channels": 64},
+        {"largest_map": 4096, "largest_kernel": 4096, "largest_stride": 16},
     ],
 )
 def test_limits_are_allowed(limits):
@@ -93,7 +103,8 @@ def test_presets(name, elements):
 def test_derived_sizes():
     c = Configuration(**SIZES, rows=2, cols=4)
     assert (c.banks, c.processing_elements, c.unit) == (8, 256, 4)
-    assert (c.address_bits, c.coordinate_bits) == (6, 10)
+    # Positions: 1024 pixels, twice a kernel of 256, four strides of 8.
+    assert (c.address_bits, c.position_bits) == (6, 11)
     assert c.activation_bytes == 64 * 8 * 8
     assert c.array_latency == 5
     assert Configuration(**SIZES, array="chain").array_latency == 9
@@ -121,6 +132,10 @@ def test_fingerprint_is_that_of_what_programs_depend_on():
         {"tile_words": 64},
         {"accumulator_bits": 21},
         {"pool_bits": 17},
+        {"largest_map": 512},
+        {"largest_kernel": 512},
+        {"largest_stride": 4},
+        {"largest_channels": 512},
     ]
     prints = {Configuration(**(SIZES | other)).fingerprint for other in others}
     assert len(prints | {base.fingerprint}) == len(others) + 1

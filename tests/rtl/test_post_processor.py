@@ -107,8 +107,7 @@ class Bench:
             "signed": self.conv and to_result,
             "residual": residual,
             "shift": 8 if self.conv else self.c.pool_bits - 1,
-            "residual_scale": rng.randrange(1, 256),
-            "pool_scale": rng.randrange(1, 256),
+            "scale": rng.randrange(1, 256),
         }
         ctx.set(self.dut.layer, self.fields)
 
@@ -136,7 +135,7 @@ class Bench:
         c, rng, fields = self.c, self.rng, self.fields
         channels, bits = (c.och, c.accumulator_bits) if self.conv else (c.unit, c.pool_bits)
         middle = 1 << c.accumulator_bits - 1
-        bias, scale = [0] * channels, [fields["pool_scale"]] * channels
+        bias, scale = [0] * channels, [fields["scale"]] * channels
         if self.conv:
             bias = [rng.randrange(-1024, 1024) - middle for _ in range(channels)]
             scale = [rng.randrange(-64, 64) for _ in range(channels)]
@@ -161,7 +160,7 @@ class Bench:
                     bias[i % channels],
                     scale[i % channels],
                     residual[i] if self.residual else 0,
-                    fields["residual_scale"],
+                    fields["scale"],
                     fields["shift"] + 1,
                     fields["signed"],
                 )
