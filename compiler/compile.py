@@ -61,7 +61,7 @@ def compile_network(network: Network, c: Configuration) -> Program:
         key = int(channel_key(network.seed, stage.layer.index, 0))
         construction = _construction_descriptor(stage, c, key, code.parameter)
         writer.packet([Opcode.CONV], construction, descriptor)
-        records = _channel_records(network.seed, stage.layer, c)
+        records = _channel_records(network.seed, stage, c)
         for tile in range(tiles):
             own = records[tile * c.och : (tile + 1) * c.och].reshape(-1)
             writer.packet([Opcode.TILE], own, next(remaining))
@@ -212,7 +212,7 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> np.ndarray:
         "store_y": _store_axis(stage.target, height, 0, c),
         "store_x": _store_axis(stage.target, width, 1, c),
         "store_address": stage.target.address if stage.target else 0,
-        "pool_scale": 2,
+        "residual_scale": 0 if conv else 2,
     }
     if stage.operation is Operation.LOAD:
         # The image comes pixel by pixel, with all its channels.
@@ -227,7 +227,7 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> np.ndarray:
             "window_x": _window_axis(stage, 1, c),
         }
     if isinstance(layer, AvgPool):
-        fields |= {"pool_scale": layer.scale, "shift": layer.shift - 1}
+        fields |= {"residual_scale": layer.scale, "shift": layer.shift - 1}
     if isinstance(layer, Conv):
         groups = stage.source.layout.groups
         fields |= {
@@ -268,17 +268,34 @@ def _construction_descriptor(
     return _pack(ConstructionDescriptor(c), fields, c.program_bits)
 
 
-def _channel_records(seed: int, layer: Conv, c: Configuration) -> np.ndarray:
+def _channel_records(seed: int, stage: Stage, c: Configuration) -> np.ndarray:
     """`ChannelRecord` of each output channel, channels x words.
 
     The PEs count 255 too much for each kept negative weight (see `hiddenite.rtl.pe_array`).
     """
+    layer = stage.layer
     negative = layer.mask & (signs(seed, layer.index, layer.mask.shape) < 0)
     bias = layer.bias.astype(np.int64) - 255 * negative.reshape(len(negative), -1).sum(1)
-    offset, size = ChannelRecord["scale"].offset, ChannelRecord.size
+    _check_sums(stage, bias, c)
+    layout = ChannelRecord(c)
+    offset = layout["scale"].offset
     value = (bias & ((1 << offset) - 1)) | (layer.scale.astype(np.int64) & 0xFFFF) << offset
-    count = words_of(ChannelRecord, c.program_bits)
-    assert size <= 63
+    count = words_of(layout, c.program_bits)
+    assert layout.size <= 63
     shifts = np.arange(count) * c.program_bits
     word = value[:, None] >> shifts if c.program_bits < 64 else value[:, None]
     return (word & ((1 << min(c.program_bits, 63)) - 1)).astype(np.uint64)
+
+
+def _check_sums(stage: Stage, bias: np.ndarray, c: Configuration) -> None:
+    """Refuse biases that the post-processor cannot add."""
+    kept = stage.layer.mask.reshape(len(bias), -1).sum(1)
+    # A number of n bits, or the complement of a negative one, needs a bit more with its sign.
+    extreme = np.maximum(bias + 255 * kept, ~bias)
+    channel = int(extreme.argmax())
+    bits = int(extreme[channel]).bit_length() + 1
+    if bits > c.bias_bits:
+        raise InputError(
+            f"layer {stage.name!r}: bias: {int(stage.layer.bias[channel])} of output channel "
+            f"{channel} and its weights need {bits} bits, has {c.bias_bits}: raise bias_bits"
+        )

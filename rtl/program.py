@@ -26,7 +26,6 @@ from amaranth.utils import ceil_log2
 from .configuration import Configuration
 
 __all__ = [
-    "BIAS_BITS",
     "MAGIC",
     "Axis",
     "ChannelRecord",
@@ -157,8 +156,8 @@ class LayerDescriptor(data.StructLayout):
     tile_words : weight words per output channel, KH * KW * groups
     window_y, window_x : `WindowAxis`
     shift : shift - 1 (0 for maximum pooling)
-    pool_scale : scale of a pool (2 for maximum pooling, which makes up for the shift)
-    residual_scale
+    residual_scale : of the residual, or of a pool (2 for maximum pooling, which makes up for the
+        shift)
     residual_address, residual_y, residual_x : first word of the residual, steps from tile to tile
     store_y, store_x : `Axis` of the output, with ``size_last``, its height or width - 1
     store_address : first word of the output
@@ -181,7 +180,6 @@ class LayerDescriptor(data.StructLayout):
                 "window_y": WindowAxis(c, c.rows),
                 "window_x": WindowAxis(c, c.cols),
                 "shift": 5,
-                "pool_scale": 15,
                 "residual_scale": 24,
                 "residual_address": a,
                 "residual_y": a,
@@ -228,8 +226,14 @@ class ConstructionDescriptor(data.StructLayout):
         )
 
 
-BIAS_BITS = 34
-"""Bits of an int32 bias less 255 for each kept negative weight (see `hiddenite.rtl.pe_array`)."""
+class ChannelRecord(data.StructLayout):
+    """What the post-processor needs to know of an output channel.
 
-ChannelRecord = data.StructLayout({"bias": signed(40), "scale": signed(16)})
-"""What the post-processor needs to know of an output channel."""
+    Members
+    -------
+    bias : less 255 for each kept negative weight (see `hiddenite.rtl.pe_array`)
+    scale
+    """
+
+    def __init__(self, c: Configuration):
+        super().__init__({"bias": signed(c.bias_bits), "scale": signed(16)})
