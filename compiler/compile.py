@@ -63,7 +63,7 @@ def compile_network(network: Network, c: Configuration) -> Program:
         key = int(channel_key(network.seed, stage.layer.index, 0))
         construction = _construction_descriptor(stage, c, key, code.parameter)
         writer.packet([Opcode.CONV], construction, table)
-        records = _channel_records(network.seed, stage.layer, c)
+        records = _channel_records(network.seed, stage, c)
         for tile in range(tiles):
             own = records[tile * c.och : (tile + 1) * c.och].reshape(-1)
             writer.packet([Opcode.TILE], own, next(remaining))
@@ -269,17 +269,34 @@ def _construction_descriptor(
     return _pack(ConstructionDescriptor(c), fields, c.program_bits)
 
 
-def _channel_records(seed: int, layer: Conv, c: Configuration) -> np.ndarray:
+def _channel_records(seed: int, stage: Stage, c: Configuration) -> np.ndarray:
     """`ChannelRecord` of each output channel, channels x words.
 
     The PEs count 255 too much for each kept negative weight (see `hiddenite.rtl.dot_product`).
     """
+    layer = stage.layer
     negative = layer.mask & (signs(seed, layer.index, layer.mask.shape) < 0)
     bias = layer.bias.astype(np.int64) - 255 * negative.reshape(len(negative), -1).sum(1)
-    offset, size = ChannelRecord["scale"].offset, ChannelRecord.size
+    _check_sums(stage, bias, c)
+    layout = ChannelRecord(c)
+    offset = layout["scale"].offset
     value = (bias & ((1 << offset) - 1)) | (layer.scale.astype(np.int64) & 0xFFFF) << offset
-    count = words_of(ChannelRecord, c.program_bits)
-    assert size <= 63
+    count = words_of(layout, c.program_bits)
+    assert layout.size <= 63
     shifts = np.arange(count) * c.program_bits
     word = value[:, None] >> shifts if c.program_bits < 64 else value[:, None]
     return (word & ((1 << min(c.program_bits, 63)) - 1)).astype(np.uint64)
+
+
+def _check_sums(stage: Stage, bias: np.ndarray, c: Configuration) -> None:
+    """Refuse biases that the post-processor cannot add."""
+    kept = stage.layer.mask.reshape(len(bias), -1).sum(1)
+    # A number of n bits, or the complement of a negative one, needs a bit more with its sign.
+    extreme = np.maximum(bias + 255 * kept, ~bias)
+    channel = int(extreme.argmax())
+    bits = int(extreme[channel]).bit_length() + 1
+    if bits > c.bias_bits:
+        raise InputError(
+            f"layer {stage.name!r}: bias: {int(stage.layer.bias[channel])} of output channel "
+            f"{channel} and its weights need {bits} bits, has {c.bias_bits}: raise bias_bits"
+        )

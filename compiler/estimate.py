@@ -105,9 +105,10 @@ class _ArraySide:
         self.words = c.och // c.unit if stage.residual is not None else 0
         height, width, _ = stage.shape
         self.pixel_tiles = -(-height // c.rows) * -(-width // c.cols)
-        self.levels = c.array_latency if conv else 0
+        # Cycles of the array, or of the pool.
+        self.levels = c.array_latency if conv else 1
         self.beats = c.banks * (c.och if conv else c.unit) // c.post_lanes
-        early = 4 + (self.levels if conv and not self.words else 0)
+        early = 4 + (0 if self.words else self.levels)
         if stage.target is None:
             early = 0
         # From a pixel tile's last step until the next one may be issued.
@@ -138,7 +139,7 @@ class _ArraySide:
         ends = [min(beat + unit, last) - 1 for beat in range(0, last, unit)]
         # From a pixel tile's last step to the words that it writes.
         offsets = [
-            10 + self.levels + pixel * per_pixel + end for pixel in range(c.banks) for end in ends
+            9 + self.levels + pixel * per_pixel + end for pixel in range(c.banks) for end in ends
         ]
         taken: set[int] = set()
         time, slot, lasts = 0, 0, []
@@ -158,7 +159,7 @@ class _ArraySide:
         return free + (settled - free) * self.inside
 
     def end(self) -> None:
-        self._done(self.last + 3 + self.levels + self.beats + 6)
+        self._done(self.last + 3 + self.levels + self.beats + 5)
 
     def _done(self, last_output: int) -> None:
         # The store says so a cycle later, and the next descriptor is loaded in the cycle after.
@@ -173,7 +174,7 @@ def estimate(program: Program) -> Estimate:
     crc = max(1, 32 // bits) + 1
     table = LayerTable(c).words
     construction = words_of(ConstructionDescriptor(c), bits)
-    record = words_of(ChannelRecord, bits)
+    record = words_of(ChannelRecord(c), bits)
 
     array = _ArraySide(c)
     reader = 64 // bits + crc

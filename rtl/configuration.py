@@ -49,6 +49,9 @@ class Configuration:
     accumulator_bits : int
         Width of an accumulator, 12 to 32: up to ``(2**accumulator_bits - 1) // 255`` weights kept
         in one output channel.
+    bias_bits : int
+        Width of a signed bias and of its sum with an accumulator, 16 to 34. 34 are enough for
+        every bias of 32 bits; each one less makes the post-processor smaller.
     pool_bits : int
         Width of the sums of average pooling, 8 to ``accumulator_bits``.
     array : str
@@ -84,6 +87,7 @@ class Configuration:
     activation_ports: int = 2
     tile_words: int
     accumulator_bits: int = 20
+    bias_bits: int = 34
     pool_bits: int = 16
     array: str = "tree"
     largest_map: int = 1024
@@ -114,6 +118,7 @@ class Configuration:
         self._power_of_two("largest_channels", 64, 1 << 16)
         self._range("activation_ports", 1, 2)
         self._range("accumulator_bits", 12, 32)
+        self._range("bias_bits", 16, 34)
         self._range("pool_bits", 8, self.accumulator_bits, " (accumulator_bits)")
         self._range("timeout_cycles", 0, (1 << 32) - 1)
         if self.array not in ("tree", "chain", "combinational"):
@@ -245,7 +250,7 @@ PRESETS: dict[str, Configuration] = {
     "up5k": Configuration(
         ich=8,
         och=16,
-        constructor_lanes=2,
+        constructor_lanes=1,
         activation_words=1 << 14,
         activation_ports=1,
         tile_words=256,
@@ -253,6 +258,9 @@ PRESETS: dict[str, Configuration] = {
         largest_kernel=32,
         largest_stride=4,
         largest_channels=2048,
+        accumulator_bits=18,
+        bias_bits=20,
+        pool_bits=14,
     ),
     "ecp5-25f": Configuration(
         ich=8,

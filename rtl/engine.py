@@ -23,7 +23,7 @@ from .layer_memory import SLOTS, LayerMemory
 from .pe_array import PEArray
 from .pool import Pool
 from .post_processor import PostProcessor
-from .program import BIAS_BITS, ErrorCode, LayerDescriptor, LayerTable, Operation
+from .program import ChannelRecord, ErrorCode, LayerTable, Operation, words_of
 from .program_reader import ProgramReader
 from .store import Store
 from .tile_buffer import TileBuffer
@@ -46,12 +46,13 @@ class MemoryShape:
 def memories(c: Configuration) -> list[MemoryShape]:
     """Every memory of an engine."""
     records = max(2, 2 * c.och // c.post_lanes)
+    record_bits = words_of(ChannelRecord(c), c.program_bits) * c.program_bits
     table = LayerTable(c)
     rows = SLOTS * table.depth
     return [
         MemoryShape("activation bank", c.banks, c.activation_words, 8 * c.ich, c.activation_ports),
         MemoryShape("tile buffer slice", c.och, c.tile_words, 2 * c.ich, 2),
-        MemoryShape("channel records", c.post_lanes, records, BIAS_BITS + 16, 2),
+        MemoryShape("channel records", c.post_lanes, records, record_bits, 2),
         MemoryShape("layer tables", 1, rows, table.columns * c.program_bits, 2),
         MemoryShape("output increments", 1, rows, table.store_bits, 2),
     ]
@@ -248,8 +249,8 @@ class Engine(wiring.Component):
             post.array.eq(array.totals),
             post.capture_pool.eq(pool.done),
             post.pool.eq(pool.totals),
-            post.tile_last.eq(Mux(conv, summed.tile_last, step.tile_last)),
-            post.half.eq(Mux(conv, summed.half, step.half)),
+            post.tile_last.eq(summed.tile_last),
+            post.half.eq(summed.half),
             post.last_issued.eq(window.last_issued),
             post.load_residual.eq(step.residual),
             post.word.eq(step.word),

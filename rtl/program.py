@@ -26,7 +26,6 @@ from amaranth.utils import ceil_log2
 from .configuration import Configuration
 
 __all__ = [
-    "BIAS_BITS",
     "MAGIC",
     "ChannelRecord",
     "ConstructionDescriptor",
@@ -286,8 +285,14 @@ class ConstructionDescriptor(data.StructLayout):
         )
 
 
-BIAS_BITS = 34
-"""Bits of an int32 bias less 255 for each kept negative weight (see `hiddenite.rtl.pe_array`)."""
+class ChannelRecord(data.StructLayout):
+    """What the post-processor needs to know of an output channel.
 
-ChannelRecord = data.StructLayout({"bias": signed(40), "scale": signed(16)})
-"""What the post-processor needs to know of an output channel."""
+    Members
+    -------
+    bias : less 255 for each kept negative weight (see `hiddenite.rtl.pe_array`)
+    scale
+    """
+
+    def __init__(self, c: Configuration):
+        super().__init__({"bias": signed(c.bias_bits), "scale": signed(16)})

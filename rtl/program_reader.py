@@ -41,7 +41,8 @@ class ProgramReader(wiring.Component):
     layer_commit : the table that was written last is right (for one cycle)
     construction : construction descriptor of the conv layer in hand
     clear, start_layer, start_tile, channels, room, complete, masks : see `Constructor`
-    record_write, record_channel, record_half, record : a channel record and where it goes
+    record_write, record_channel, record_half, record : a word of a channel record, which of its
+        words it is (one bit each), and where the record goes
     tile_commit : the tile that was constructed last is right (for one cycle)
     quiet : the array's side has run all that was committed
     running : between the first word of a program and the end of its last layer
@@ -64,10 +65,10 @@ class ProgramReader(wiring.Component):
                 "room": In(1),
                 "complete": In(1),
                 "masks": Out(stream.Signature(c.program_bits)),
-                "record_write": Out(1),
+                "record_write": Out(words_of(ChannelRecord(c), c.program_bits)),
                 "record_channel": Out(ceil_log2(c.och)),
                 "record_half": Out(1),
-                "record": Out(ChannelRecord),
+                "record": Out(c.program_bits),
                 "tile_commit": Out(1),
                 "quiet": In(1),
                 "running": Out(1),
@@ -88,7 +89,7 @@ class ProgramReader(wiring.Component):
 
         layer_words = LayerTable(c).words
         construction_words = words_of(ConstructionDescriptor(c), bits)
-        record_words = words_of(ChannelRecord, bits)
+        record_words = words_of(ChannelRecord(c), bits)
         header = Const(MAGIC | c.fingerprint << 32, 64)
         header_words, crc_words = 64 // bits, max(1, 32 // bits)
 
@@ -100,11 +101,10 @@ class ProgramReader(wiring.Component):
         tiles = Signal(17)
         opcode = Signal(Opcode)
         constructing = Signal(construction_words * bits)
-        collected = Signal(record_words * bits, reset_less=True)
         half = Signal()
         m.d.comb += [
             self.construction.eq(constructing),
-            self.record.eq(Cat(collected[bits:], word)),
+            self.record.eq(word),
             self.record_channel.eq(channel),
             self.record_half.eq(half),
             self.channels.eq(Mux(tiles == 1, self.construction.channels_last + 1, c.och)),
@@ -204,12 +204,9 @@ class ProgramReader(wiring.Component):
                 m.d.comb += self.i.ready.eq(1)
                 with m.If(taken):
                     m.d.comb += checksum.valid.eq(1)
-                    m.d.sync += [
-                        collected.eq(Cat(collected, word)[bits:]),
-                        count.eq(count + 1),
-                    ]
+                    m.d.comb += self.record_write.eq(1 << count)
+                    m.d.sync += count.eq(count + 1)
                     with m.If(count == record_words - 1):
-                        m.d.comb += self.record_write.eq(1)
                         m.d.sync += [count.eq(0), channel.eq(channel + 1)]
                         with m.If(channel + 1 == self.channels):
                             m.next = "START"

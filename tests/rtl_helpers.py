@@ -24,7 +24,8 @@ _SMALL = {"activation_words": 1024, "tile_words": 64}
 CONFIGURATIONS = {
     "single": Configuration(ich=1, och=1, activation_ports=1, **_SMALL),
     "tall": Configuration(
-        ich=1, och=4, rows=4, constructor_lanes=2, program_bits=16, activation_ports=1, **_SMALL
+        ich=1, och=4, rows=4, constructor_lanes=2, program_bits=16, activation_ports=1,
+        bias_bits=24, **_SMALL
     ),
     "square": Configuration(
         ich=4, och=4, rows=2, cols=2, constructor_lanes=4, post_lanes=4, program_bits=64, **_SMALL
@@ -135,7 +136,7 @@ def packets(program):
     c, words = program.configuration, integers(program.words)
     layer = LayerTable(c).words
     construction, record = (
-        words_of(layout, c.program_bits) for layout in (ConstructionDescriptor(c), ChannelRecord)
+        words_of(layout, c.program_bits) for layout in (ConstructionDescriptor(c), ChannelRecord(c))
     )
     mask_words, at, out = iter(program.mask_words), 0, []
 

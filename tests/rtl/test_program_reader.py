@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
-from rtl_helpers import CONFIGURATIONS, close, compiled, packets, random_conv, simulate
+from rtl_helpers import CONFIGURATIONS, close, compiled, join, packets, random_conv, simulate
 
 from hiddenite.golden.network import MaxPool
 from hiddenite.golden.weights import signs
 from hiddenite.rtl.constructor import Constructor
-from hiddenite.rtl.program import ErrorCode, Opcode
+from hiddenite.rtl.program import ChannelRecord, ErrorCode, Opcode
 from hiddenite.rtl.program_reader import ProgramReader
 
 SEED = 11
@@ -37,7 +37,7 @@ class Bench:
         self.clear()
 
     def clear(self):
-        self.layers, self.records = [], []
+        self.layers, self.records, self.record = [], [], []
         self.layer_commits = self.tile_commits = 0
         self.error = ErrorCode.NONE
 
@@ -67,9 +67,16 @@ class Bench:
         if ctx.get(dut.layers.valid) and ctx.get(dut.layers.ready):
             self.layers.append(ctx.get(dut.layers.payload))
         if ctx.get(dut.record_write):
-            record = ctx.get(dut.record)
-            place = ctx.get(dut.record_half), ctx.get(dut.record_channel)
-            self.records.append((*place, record.bias, record.scale))
+            size = len(dut.record_write)
+            assert ctx.get(dut.record_write) == 1 << len(self.record)
+            self.record.append(ctx.get(dut.record))
+            if len(self.record) == size:
+                layout = ChannelRecord(self.c)
+                bits = join(self.record, self.c.program_bits) & ((1 << layout.size) - 1)
+                record = layout.from_bits(bits)
+                place = ctx.get(dut.record_half), ctx.get(dut.record_channel)
+                self.records.append((*place, record.bias, record.scale))
+                self.record = []
         self.layer_commits += ctx.get(dut.layer_commit)
         self.tile_commits += ctx.get(dut.tile_commit)
         taken = ctx.get(dut.i.valid) and ctx.get(dut.i.ready)
