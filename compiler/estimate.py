@@ -174,7 +174,7 @@ def estimate(program: Program) -> Estimate:
     bits = c.program_bits
     crc = max(1, 32 // bits) + 1
     descriptor = words_of(LayerDescriptor(c), bits)
-    construction = words_of(ConstructionDescriptor(c), bits)
+    construction = max(1, 32 // bits) + words_of(ConstructionDescriptor(c), bits)
     record = words_of(ChannelRecord(c), bits)
     ahead = queue_depth(c) // descriptor
 

@@ -146,7 +146,7 @@ def packets(program):
     take(64 // c.program_bits)
     for stage in program.stages:
         conv = stage.operation == Operation.CONV
-        take(1 + conv * construction + layer)
+        take(1 + conv * (max(1, 32 // c.program_bits) + construction) + layer)
         for first in range(0, stage.shape[2] if conv else 0, c.och):
             take(1 + min(c.och, stage.shape[2] - first) * record + next(mask_words))
     take(1)
@@ -154,11 +154,13 @@ def packets(program):
     return out
 
 
-def close(packet, c):
-    """A packet with its CRC."""
-    size = c.program_bits // 8
-    value = zlib.crc32(b"".join(word.to_bytes(size, "little") for word in packet))
-    return packet + split(value, c.program_bits, max(1, 32 // c.program_bits))
+def close(parts, c):
+    """Packets with their CRCs, each over all that came before."""
+    size, value, out = c.program_bits // 8, 0, []
+    for part in parts:
+        value = zlib.crc32(b"".join(word.to_bytes(size, "little") for word in part), value)
+        out.append(part + split(value, c.program_bits, max(1, 32 // c.program_bits)))
+    return out
 
 
 def layer_descriptors(program):
@@ -169,7 +171,7 @@ def layer_descriptors(program):
     return [
         layout.from_bits(join(packet[-size:], c.program_bits) & ((1 << layout.size) - 1))
         for packet in packets(program)[1:-1]
-        if packet[0] != Opcode.TILE
+        if packet[0] not in (Opcode.TILE, Opcode.LAST_TILE)
     ]
 
 
@@ -185,21 +187,25 @@ def word_of_pixel(placed, y, x, group):
     return qy % c.rows, qx % c.cols, placed.address + row * layout.groups + group
 
 
-def construction_fields(c, mask, seed, index, parameter):
+def construction_fields(c, mask, parameter):
     """Fields of a conv's `ConstructionDescriptor`, straight from their description."""
     out_channels, height, width, channels = mask.shape
     groups = -(-channels // c.ich)
     return {
-        "key": int(channel_key(seed, index, 0)),
         "parameter": parameter,
         "rows_last": height - 1,
         "segments_last": width - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,
         "tile_words": height * width * groups,
-        "tiles_last": -(-out_channels // c.och) - 1,
         "channels_last": (out_channels - 1) % c.och,
     }
+
+
+def key_words(c, seed, index):
+    """Words of a layer's key."""
+    bits = min(32, c.program_bits)
+    return split(int(channel_key(seed, index, 0)), bits, 32 // bits)
 
 
 def weight_words(c, mask, seed, index):
