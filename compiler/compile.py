@@ -61,12 +61,13 @@ def compile_network(network: Network, c: Configuration) -> Program:
             continue
         code, tiles = next(coded)
         key = int(channel_key(network.seed, stage.layer.index, 0))
-        construction = _construction_descriptor(stage, c, key, code.parameter)
-        writer.packet([Opcode.CONV], construction, table)
+        construction = _construction_descriptor(stage, c, code.parameter)
+        writer.packet([Opcode.CONV], _words(key, 32, c.program_bits), construction, table)
         records = _channel_records(network.seed, stage, c)
         for tile in range(tiles):
             own = records[tile * c.och : (tile + 1) * c.och].reshape(-1)
-            writer.packet([Opcode.TILE], own, next(remaining))
+            opcode = Opcode.LAST_TILE if tile == tiles - 1 else Opcode.TILE
+            writer.packet([opcode], own, next(remaining))
     writer.packet([Opcode.END])
 
     last = network.layers[-1]
@@ -91,13 +92,15 @@ class _Writer:
     def __init__(self, c: Configuration):
         self.bits = c.program_bits
         self._packets: list[np.ndarray] = []
+        self._crc = 0
 
     def packet(self, *parts) -> None:
-        """Append the parts of a packet and its CRC."""
+        """Append the parts of a packet and the CRC of all packets so far."""
         words = np.concatenate([np.asarray(part, np.uint64) for part in parts])
         size = self.bits // 8
         raw = words.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :size]
-        self._packets += [words, _words(zlib.crc32(raw.tobytes()), 32, self.bits)]
+        self._crc = zlib.crc32(raw.tobytes(), self._crc)
+        self._packets += [words, _words(self._crc, 32, self.bits)]
 
     def words(self) -> np.ndarray:
         return np.concatenate(self._packets)
@@ -170,7 +173,7 @@ def _check(stage: Stage, c: Configuration) -> None:
 
 def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
     """Fields of a stage's `LayerDescriptor`."""
-    height, width, channels = stage.shape
+    channels = stage.shape[2]
     layer, load = stage.layer, stage.operation is Operation.LOAD
     # The image comes pixel by pixel.
     banks = (1, 1) if load else (c.rows, c.cols)
@@ -249,21 +252,17 @@ def _layer_table(stage: Stage, c: Configuration) -> np.ndarray:
     return np.concatenate([_words(row, size, c.program_bits) for row in rows])
 
 
-def _construction_descriptor(
-    stage: Stage, c: Configuration, key: int, parameter: int
-) -> np.ndarray:
+def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> np.ndarray:
     """`ConstructionDescriptor` of a conv, as words."""
     channels = stage.source.layout.shape[2]
     groups = stage.source.layout.groups
     fields = {
-        "key": key,
         "parameter": parameter,
         "rows_last": stage.kernel[0] - 1,
         "segments_last": stage.kernel[1] - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,
         "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
-        "tiles_last": -(-stage.shape[2] // c.och) - 1,
         "channels_last": (stage.shape[2] - 1) % c.och,
     }
     return _pack(ConstructionDescriptor(c), fields, c.program_bits)

@@ -173,7 +173,7 @@ def estimate(program: Program) -> Estimate:
     bits = c.program_bits
     crc = max(1, 32 // bits) + 1
     table = LayerTable(c).words
-    construction = words_of(ConstructionDescriptor(c), bits)
+    construction = max(1, 32 // bits) + words_of(ConstructionDescriptor(c), bits)
     record = words_of(ChannelRecord(c), bits)
 
     array = _ArraySide(c)

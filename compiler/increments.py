@@ -1,4 +1,4 @@
-"""What a layer's table adds to its addresses, loop by loop (see `hiddenite.rtl.program.LayerTable`).
+"""What a layer's table adds to its addresses, loop by loop: see `LayerTable` of the program.
 
 Each number leads from the last word of the loops inside to the first word of the next turn.
 """

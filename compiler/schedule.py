@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, Conv, Layer, MaxPool, Network
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program import Operation

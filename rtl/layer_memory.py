@@ -83,8 +83,8 @@ class LayerMemory(wiring.Component):
         with m.If(self.done):
             m.d.sync += current.eq(current + 1)
 
-        # The whole row for the window, the lowest bits of it for the store. No row is read while its
-        # slot is written: no logic for that case.
+        # The whole row for the window, the lowest bits of it for the store. No row is read while
+        # its slot is written: no logic for that case.
         apart = {"no_rw_check": 1}
         m.submodules.rows = whole = memory.Memory(
             shape=table.columns * bits, depth=depth, init=[], attrs=apart

@@ -4,14 +4,16 @@ A program is a sequence of packets of ``program_bits`` wide words, least signifi
 
     header      magic, fingerprint of the configuration                               CRC-32
     layer       opcode LAYER, layer table                                             CRC-32
-    conv layer  opcode CONV, construction descriptor, layer table                     CRC-32
+    conv layer  opcode CONV, key, construction descriptor, layer table                CRC-32
       tile      opcode TILE, one channel record per output channel of the tile, mask  CRC-32
-      ...       (as many tiles as the construction descriptor says)
+      ...       (the last tile's opcode is LAST_TILE)
     end         opcode END                                                            CRC-32
 
 Every item starts on a fresh word. The last word of the end packet carries the stream's ``last``.
-The CRC-32 (that of zlib) covers every byte of its packet. Nothing that a packet brings is used
-before its CRC has been found right, so that a damaged program never gives a wrong result.
+The CRC-32 (that of zlib) covers every byte of its packet and of all packets before it, without
+their CRCs: none can be missing. Nothing that a packet brings is used before its CRC has been found
+right, so that a damaged program never gives a wrong result. The key (32 bits) is that of output
+channel 0 (see the weight signs' specification).
 
 The mask words of a tile go to the constructor's lanes in turns; a lane that has what it needs is
 left out (see `hiddenite.rtl.mask_expander`).
@@ -48,6 +50,7 @@ class Opcode(enum.IntEnum):
     CONV = 2
     TILE = 3
     END = 4
+    LAST_TILE = 5
 
 
 class ErrorCode(enum.IntEnum):
@@ -257,14 +260,12 @@ class ConstructionDescriptor(data.StructLayout):
 
     Members
     -------
-    key : key of output channel 0 (see the weight signs' specification)
     parameter : parameter k of the mask code
     rows_last : KH - 1
     segments_last : KW - 1
     words_last : words of ``ich`` weights per (ky, kx), - 1
     tail_last : weights in the last of them, - 1
     tile_words : words of a tile per output channel
-    tiles_last : tiles of output channels - 1
     channels_last : output channels of the last tile - 1
     """
 
@@ -272,14 +273,12 @@ class ConstructionDescriptor(data.StructLayout):
         t = ceil_log2(c.tile_words)
         super().__init__(
             {
-                "key": 32,
                 "parameter": 4,
                 "rows_last": t,
                 "segments_last": t,
                 "words_last": t,
                 "tail_last": ceil_log2(c.ich),
                 "tile_words": t + 1,
-                "tiles_last": 16,
                 "channels_last": ceil_log2(c.och),
             }
         )

@@ -148,7 +148,7 @@ def packets(program):
     take(64 // c.program_bits)
     for stage in program.stages:
         conv = stage.operation == Operation.CONV
-        take(1 + conv * construction + layer)
+        take(1 + conv * (max(1, 32 // c.program_bits) + construction) + layer)
         for first in range(0, stage.shape[2] if conv else 0, c.och):
             take(1 + min(c.och, stage.shape[2] - first) * record + next(mask_words))
     take(1)
@@ -156,18 +156,20 @@ def packets(program):
     return out
 
 
-def close(packet, c):
-    """A packet with its CRC."""
-    size = c.program_bits // 8
-    value = zlib.crc32(b"".join(word.to_bytes(size, "little") for word in packet))
-    return packet + split(value, c.program_bits, max(1, 32 // c.program_bits))
+def close(parts, c):
+    """Packets with their CRCs, each over all that came before."""
+    size, value, out = c.program_bits // 8, 0, []
+    for part in parts:
+        value = zlib.crc32(b"".join(word.to_bytes(size, "little") for word in part), value)
+        out.append(part + split(value, c.program_bits, max(1, 32 // c.program_bits)))
+    return out
 
 
 def layer_tables(program):
     """Layer tables of a program, as words."""
     size = LayerTable(program.configuration).words
     parts = packets(program)[1:-1]
-    return [packet[-size:] for packet in parts if packet[0] != Opcode.TILE]
+    return [packet[-size:] for packet in parts if packet[0] in (Opcode.LAYER, Opcode.CONV)]
 
 
 def layer_descriptor(words, c):
@@ -198,21 +200,25 @@ def word_of_pixel(placed, y, x, group):
     return qy % c.rows, qx % c.cols, placed.address + row * layout.groups + group
 
 
-def construction_fields(c, mask, seed, index, parameter):
+def construction_fields(c, mask, parameter):
     """Fields of a conv's `ConstructionDescriptor`, straight from their description."""
     out_channels, height, width, channels = mask.shape
     groups = -(-channels // c.ich)
     return {
-        "key": int(channel_key(seed, index, 0)),
         "parameter": parameter,
         "rows_last": height - 1,
         "segments_last": width - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,
         "tile_words": height * width * groups,
-        "tiles_last": -(-out_channels // c.och) - 1,
         "channels_last": (out_channels - 1) % c.och,
     }
+
+
+def key_words(c, seed, index):
+    """Words of a layer's key."""
+    bits = min(32, c.program_bits)
+    return split(int(channel_key(seed, index, 0)), bits, 32 // bits)
 
 
 def weight_words(c, mask, seed, index):

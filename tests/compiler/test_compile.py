@@ -8,6 +8,7 @@ from rtl_helpers import (
     compiled,
     construction_fields,
     join,
+    key_words,
     layer_descriptor,
     network_of,
     packets,
@@ -35,18 +36,18 @@ def test_packets(name):
     first, second = convs()
     program = compiled((5, 6, 3), first, second, c=c)
     parts = packets(program)
-    assert [w for part in parts for w in close(part, c)] == program.words.tolist()
+    assert [w for part in close(parts, c) for w in part] == program.words.tolist()
     assert join(parts[0], c.program_bits) == MAGIC | c.fingerprint << 32
     tiles = [-(-conv.out_channels // c.och) for conv in (first, second)]
     assert [part[0] for part in parts[1:]] == [
         Opcode.LAYER,
-        *(Opcode.CONV, *[Opcode.TILE] * tiles[0]),
-        *(Opcode.CONV, *[Opcode.TILE] * tiles[1]),
+        *(Opcode.CONV, *[Opcode.TILE] * (tiles[0] - 1), Opcode.LAST_TILE),
+        *(Opcode.CONV, *[Opcode.TILE] * (tiles[1] - 1), Opcode.LAST_TILE),
         Opcode.END,
     ]
     stream = MaskStream(c)
     codes = [stream.add(conv.mask)[0] for conv in (first, second)]
-    words = [part for part in parts[1:-1] if part[0] == Opcode.TILE]
+    words = [part for part in parts[1:-1] if part[0] in (Opcode.TILE, Opcode.LAST_TILE)]
     for part, masks in zip(words, stream.words(), strict=True):
         assert part[len(part) - len(masks) :] == masks.tolist()
     assert program.mask_bits == sum(map(len, stream.words())) * c.program_bits
@@ -54,12 +55,15 @@ def test_packets(name):
         [p for p in parts[1:] if p[0] == Opcode.CONV], (first, second), codes, strict=True
     ):
         layout = ConstructionDescriptor(c)
-        value = join(part[1 : 1 + words_of(layout, c.program_bits)], c.program_bits)
-        fields = construction_fields(c, conv.mask, 11, conv.index, code.parameter)
+        key = key_words(c, 11, conv.index)
+        assert part[1 : 1 + len(key)] == key
+        begin = 1 + len(key)
+        value = join(part[begin : begin + words_of(layout, c.program_bits)], c.program_bits)
+        fields = construction_fields(c, conv.mask, code.parameter)
         assert value == layout.const(fields).as_value().value
         layer = layer_descriptor(part[-LayerTable(c).words :], c)
         assert layer.tile_words == fields["tile_words"]
-        assert layer.tiles_last == fields["tiles_last"]
+        assert layer.tiles_last == -(-conv.out_channels // c.och) - 1
         assert (layer.signed, layer.to_result) == ((1, 1) if conv is second else (0, 0))
         assert layer.shift == conv.shift - 1
 
