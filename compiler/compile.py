@@ -13,16 +13,18 @@ from hiddenite.rtl.program import (
     MAGIC,
     ChannelRecord,
     ConstructionDescriptor,
+    Increment,
     LayerDescriptor,
+    LayerTable,
     Opcode,
     Operation,
     words_of,
 )
 
-from .layout import Layout
+from .increments import residual_increments, store_increments, window_increments
 from .mask_stream import MaskStream
 from .program import Program
-from .schedule import Placed, Stage, schedule
+from .schedule import Stage, schedule
 
 __all__ = ["compile_network"]
 
@@ -53,18 +55,19 @@ def compile_network(network: Network, c: Configuration) -> Program:
     remaining = iter(tile_words)
     coded = iter(codes)
     for stage in stages:
-        descriptor = _layer_descriptor(stage, c)
+        table = _layer_table(stage, c)
         if stage.operation is not Operation.CONV:
-            writer.packet([Opcode.LAYER], descriptor)
+            writer.packet([Opcode.LAYER], table)
             continue
         code, tiles = next(coded)
         key = int(channel_key(network.seed, stage.layer.index, 0))
-        construction = _construction_descriptor(stage, c, key, code.parameter)
-        writer.packet([Opcode.CONV], construction, descriptor)
-        records = _channel_records(network.seed, stage.layer, c)
+        construction = _construction_descriptor(stage, c, code.parameter)
+        writer.packet([Opcode.CONV], _words(key, 32, c.program_bits), construction, table)
+        records = _channel_records(network.seed, stage, c)
         for tile in range(tiles):
             own = records[tile * c.och : (tile + 1) * c.och].reshape(-1)
-            writer.packet([Opcode.TILE], own, next(remaining))
+            opcode = Opcode.LAST_TILE if tile == tiles - 1 else Opcode.TILE
+            writer.packet([opcode], own, next(remaining))
     writer.packet([Opcode.END])
 
     last = network.layers[-1]
@@ -89,13 +92,15 @@ class _Writer:
     def __init__(self, c: Configuration):
         self.bits = c.program_bits
         self._packets: list[np.ndarray] = []
+        self._crc = 0
 
     def packet(self, *parts) -> None:
-        """Append the parts of a packet and its CRC."""
+        """Append the parts of a packet and the CRC of all packets so far."""
         words = np.concatenate([np.asarray(part, np.uint64) for part in parts])
         size = self.bits // 8
         raw = words.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :size]
-        self._packets += [words, _words(zlib.crc32(raw.tobytes()), 32, self.bits)]
+        self._crc = zlib.crc32(raw.tobytes(), self._crc)
+        self._packets += [words, _words(self._crc, 32, self.bits)]
 
     def words(self) -> np.ndarray:
         return np.concatenate(self._packets)
@@ -123,14 +128,23 @@ def _entropy(mask: np.ndarray) -> float:
 
 def _check(stage: Stage, c: Configuration) -> None:
     """Refuse a layer that is too large for the engine."""
-    layer, where = stage.layer, f"layer {stage.name!r}"
-    limit = c.largest_map
-    for axis, out, kernel in zip(("height", "width"), stage.shape[:2], stage.kernel, strict=True):
-        if max(out, kernel) > limit:
+    layer = stage.layer
+    where = f"layer {stage.name!r}" if layer is not None else f"tensor {stage.name!r}"
+    height, width, channels = stage.shape
+    for what, value, field in (
+        ("height", height, "largest_map"),
+        ("width", width, "largest_map"),
+        ("kernel height", stage.kernel[0], "largest_kernel"),
+        ("kernel width", stage.kernel[1], "largest_kernel"),
+        ("vertical stride", stage.stride[0], "largest_stride"),
+        ("horizontal stride", stage.stride[1], "largest_stride"),
+        ("number of channels", channels, "largest_channels"),
+    ):
+        limit = getattr(c, field)
+        if value > limit:
             raise InputError(
-                f"{where}: {axis} of the {'kernel' if kernel > limit else 'output'} is "
-                f"{max(out, kernel)}, the most that this configuration counts to is {limit}: "
-                "raise activation_words"
+                f"{where}: {what} is {value}, the most that this configuration counts to is "
+                f"{limit}: raise {field}"
             )
     if isinstance(layer, Conv):
         need = stage.kernel[0] * stage.kernel[1] * stage.source.layout.groups
@@ -157,128 +171,131 @@ def _check(stage: Stage, c: Configuration) -> None:
             )
 
 
-def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
-    """`WindowAxis` of a stage along one axis."""
-    source, banks = stage.source, (c.rows, c.cols)[axis]
-    layout: Layout = source.layout
-    stride, padding = stage.stride[axis], stage.padding[axis]
-    q, phase = divmod(-padding, stride)
-    row, bank = divmod(q, banks)
-    plane_step, row_step = layout.plane_steps[axis], layout.row_steps[axis]
-    limit, limit_phase = divmod(layout.shape[axis] - 1, stride)
-    base = source.address if axis == 0 else 0
-    address, position = (1 << c.address_bits) - 1, (1 << c.coordinate_bits) - 1
-    return {
-        "phases_last": stride - 1,
-        "plane_step": plane_step & address,
-        "plane_wrap": -(stride - 1) * plane_step & address,
-        "row_step": row_step & address,
-        "phase": phase,
-        "bank": bank,
-        "address": base + phase * plane_step + row * row_step & address,
-        "position": q & position,
-        "limit": limit + 1,
-        "limit_phase": limit_phase,
-        "kernel_last": stage.kernel[axis] - 1,
-        "tiles_last": -(-stage.shape[axis] // banks) - 1,
-    }
-
-
-def _store_axis(target: Placed | None, size: int, axis: int, c: Configuration) -> dict:
-    """`Axis` of a stage's output along one axis."""
-    fields = {"size_last": size - 1}
-    if target is not None:
-        layout, mask = target.layout, (1 << c.address_bits) - 1
-        phases = layout.phases[axis]
-        fields |= {
-            "phases_last": phases - 1,
-            "plane_step": layout.plane_steps[axis] & mask,
-            "plane_wrap": -(phases - 1) * layout.plane_steps[axis] & mask,
-            "row_step": layout.row_steps[axis] & mask,
-        }
-    return fields
-
-
-def _layer_descriptor(stage: Stage, c: Configuration) -> np.ndarray:
-    """`LayerDescriptor` of a stage, as words."""
-    height, width, channels = stage.shape
-    conv, layer = stage.operation is Operation.CONV, stage.layer
+def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
+    """Fields of a stage's `LayerDescriptor`."""
+    channels = stage.shape[2]
+    layer, load = stage.layer, stage.operation is Operation.LOAD
+    # The image comes pixel by pixel.
+    banks = (1, 1) if load else (c.rows, c.cols)
+    share = c.unit if stage.operation in (Operation.MAX_POOL, Operation.AVG_POOL) else c.och
+    last = (channels - 1) % share
     fields = {
         "operation": stage.operation,
         "to_result": stage.target is None,
-        "tiles_last": -(-channels // (c.och if conv else c.unit)) - 1,
-        "chunks_last": -(-channels // c.post_lanes) - 1,
-        "lanes_last": (channels - 1) % c.post_lanes,
-        "store_y": _store_axis(stage.target, height, 0, c),
-        "store_x": _store_axis(stage.target, width, 1, c),
-        "store_address": stage.target.address if stage.target else 0,
-        "pool_scale": 2,
+        "tiles_last": -(-channels // share) - 1,
+        "beats_last": last // c.post_lanes,
+        "lanes_last": last % c.post_lanes,
+        "scale": 2,
     }
-    if stage.operation is Operation.LOAD:
-        # The image comes pixel by pixel, with all its channels.
-        fields |= {
-            "tiles_last": 0,
-            "window_y": {"tiles_last": height - 1},
-            "window_x": {"tiles_last": width - 1},
+    for axis, name in enumerate("yx"):
+        size = stage.shape[axis]
+        fields[f"tiles_{name}_last"] = -(-size // banks[axis]) - 1
+        fields[f"store_{name}"] = {
+            "phases_last": stage.target.layout.phases[axis] - 1 if stage.target else 0,
+            "end": (size - 1) % banks[axis],
         }
-    else:
-        fields |= {
-            "window_y": _window_axis(stage, 0, c),
-            "window_x": _window_axis(stage, 1, c),
-        }
+        if not load:
+            fields[f"window_{name}"] = _window_axis(stage, axis, c)
     if isinstance(layer, AvgPool):
-        fields |= {"pool_scale": layer.scale, "shift": layer.shift - 1}
+        fields |= {"scale": layer.scale, "shift": layer.shift - 1}
     if isinstance(layer, Conv):
         groups = stage.source.layout.groups
         fields |= {
             "signed": layer.output == "int32",
+            "residual": stage.residual is not None,
             "groups_last": groups - 1,
             "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
             "shift": layer.shift - 1,
+            "scale": layer.residual_scale if stage.residual is not None else 0,
         }
-        if stage.residual is not None:
-            steps = stage.residual.layout.row_steps
-            fields |= {
-                "residual": 1,
-                "residual_scale": layer.residual_scale,
-                "residual_address": stage.residual.address,
-                "residual_y": steps[0],
-                "residual_x": steps[1],
-            }
-    return _pack(LayerDescriptor(c), fields, c.program_bits)
+    return fields
 
 
-def _construction_descriptor(
-    stage: Stage, c: Configuration, key: int, parameter: int
-) -> np.ndarray:
+def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
+    """How a stage's window lies along one axis of its input."""
+    layout, banks = stage.source.layout, (c.rows, c.cols)[axis]
+    stride = stage.stride[axis]
+    q, phase = divmod(-stage.padding[axis], stride)
+    fields = {
+        "kernel_last": stage.kernel[axis] - 1,
+        "phases_last": stride - 1,
+        "phase": phase,
+        "bank": q % banks,
+        "size_last": layout.shape[axis] - 1,
+    }
+    if banks > 1:
+        fields["row_step"] = layout.row_steps[axis]
+    return fields
+
+
+def _layer_table(stage: Stage, c: Configuration) -> np.ndarray:
+    """`LayerTable` of a stage, as words."""
+    table, layout = LayerTable(c), Increment(c)
+    descriptor = LayerDescriptor(c).const(_layer_descriptor(stage, c)).as_value().value
+    bits = table.descriptor_bits
+    above = [descriptor >> i * bits & ((1 << bits) - 1) for i in range(table.descriptor_rows)]
+    above += [0] * (table.words // table.columns - len(above))
+    low = [0] * len(above)
+    if stage.operation is not Operation.LOAD:
+        for name, increment in window_increments(stage, c).items():
+            fields = zip(("address", "y", "x"), increment, strict=True)
+            limited = {k: v & ((1 << layout[k].width) - 1) for k, v in fields}
+            above[table.rows[name]] = layout.const(limited).as_value().value
+    if stage.residual is not None:
+        for name, address in residual_increments(stage, c).items():
+            low[table.rows[name]] = address
+    if stage.target is not None:
+        for name, address in store_increments(stage, c).items():
+            low[table.other[name]] = address
+    address, size = (1 << c.address_bits) - 1, table.columns * c.program_bits
+    rows = [a << c.address_bits | (b & address) for a, b in zip(above, low, strict=True)]
+    return np.concatenate([_words(row, size, c.program_bits) for row in rows])
+
+
+def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> np.ndarray:
     """`ConstructionDescriptor` of a conv, as words."""
     channels = stage.source.layout.shape[2]
     groups = stage.source.layout.groups
     fields = {
-        "key": key,
         "parameter": parameter,
         "rows_last": stage.kernel[0] - 1,
         "segments_last": stage.kernel[1] - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,
         "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
-        "tiles_last": -(-stage.shape[2] // c.och) - 1,
         "channels_last": (stage.shape[2] - 1) % c.och,
     }
     return _pack(ConstructionDescriptor(c), fields, c.program_bits)
 
 
-def _channel_records(seed: int, layer: Conv, c: Configuration) -> np.ndarray:
+def _channel_records(seed: int, stage: Stage, c: Configuration) -> np.ndarray:
     """`ChannelRecord` of each output channel, channels x words.
 
-    The PEs count 255 too much for each kept negative weight (see `hiddenite.rtl.pe_array`).
+    The PEs count 255 too much for each kept negative weight (see `hiddenite.rtl.dot_product`).
     """
+    layer = stage.layer
     negative = layer.mask & (signs(seed, layer.index, layer.mask.shape) < 0)
     bias = layer.bias.astype(np.int64) - 255 * negative.reshape(len(negative), -1).sum(1)
-    offset, size = ChannelRecord["scale"].offset, ChannelRecord.size
+    _check_sums(stage, bias, c)
+    layout = ChannelRecord(c)
+    offset = layout["scale"].offset
     value = (bias & ((1 << offset) - 1)) | (layer.scale.astype(np.int64) & 0xFFFF) << offset
-    count = words_of(ChannelRecord, c.program_bits)
-    assert size <= 63
+    count = words_of(layout, c.program_bits)
+    assert layout.size <= 63
     shifts = np.arange(count) * c.program_bits
     word = value[:, None] >> shifts if c.program_bits < 64 else value[:, None]
     return (word & ((1 << min(c.program_bits, 63)) - 1)).astype(np.uint64)
+
+
+def _check_sums(stage: Stage, bias: np.ndarray, c: Configuration) -> None:
+    """Refuse biases that the post-processor cannot add."""
+    kept = stage.layer.mask.reshape(len(bias), -1).sum(1)
+    # A number of n bits, or the complement of a negative one, needs a bit more with its sign.
+    extreme = np.maximum(bias + 255 * kept, ~bias)
+    channel = int(extreme.argmax())
+    bits = int(extreme[channel]).bit_length() + 1
+    if bits > c.bias_bits:
+        raise InputError(
+            f"layer {stage.name!r}: bias: {int(stage.layer.bias[channel])} of output channel "
+            f"{channel} and its weights need {bits} bits, has {c.bias_bits}: raise bias_bits"
+        )

@@ -14,10 +14,10 @@ from hiddenite.rtl.mask_expander import WINDOW_BITS
 
 __all__ = ["construction_cycles"]
 
-KEY_CYCLES = 4
+KEY_CYCLES = 5
 """From a channel's key to its first weight."""
 
-FIRST_CYCLES = 4
+FIRST_CYCLES = 5
 """From the first cycle of a tile to its first weight."""
 
 
@@ -67,17 +67,20 @@ class _LaneWork:
         load = work(pieces.start) - start[tile] + fresh[tile]
         load[first[fresh]] -= 1
         before = used + np.concatenate([[0], np.cumsum(pieces.length)])
-        byte = -(-(before[:-1] + RiceCode.MAX_PIECE) // 8) - 1
+        byte = (before[:-1] + WINDOW_BITS) // 8 - 1
         number = np.arange(words.start, words.stop)
         needed = np.searchsorted(byte, number * word_bytes)
-        emptied = np.searchsorted(before, 8 * (number + 1) * word_bytes - WINDOW_BITS) - 1
+        enough = 8 * (number + 1) * word_bytes - WINDOW_BITS
+        emptied = np.searchsorted(before, enough) - 1
+        # The second byte that a piece makes room for comes a cycle later.
+        second = before[emptied] < enough - 8
         never = np.iinfo(np.int64).max // 2
         self.need = np.append(load, never)[needed]
         self.need_tile = np.append(tile, tiles)[needed]
         self.need_byte = np.minimum(
             np.append(byte, 0)[needed] - number * word_bytes, word_bytes - 1
         )
-        self.empty = np.where(emptied < 0, -never, np.append(load, never)[emptied] + 1)
+        self.empty = np.where(emptied < 0, -never, np.append(load, never)[emptied] + second)
         self.empty_tile = np.where(emptied < 0, -1, np.append(tile, tiles)[emptied])
         self.first_word = words.start
 

@@ -1,6 +1,6 @@
 """Cycles of a program before anything is simulated.
 
-The program reader and the array's side are two workers that meet at the layer queue, at the tile
+The program reader and the array's side are two workers that meet at the layer memory, at the tile
 buffer and at the channel records; their timelines are followed tile by tile. Streams are taken not
 to stall.
 """
@@ -8,11 +8,11 @@ to stall.
 from dataclasses import dataclass
 
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.engine import queue_depth
+from hiddenite.rtl.layer_memory import SLOTS
 from hiddenite.rtl.program import (
     ChannelRecord,
     ConstructionDescriptor,
-    LayerDescriptor,
+    LayerTable,
     Operation,
     words_of,
 )
@@ -86,13 +86,11 @@ class _ArraySide:
     def __init__(self, c: Configuration):
         self.c = c
         self.time = 0
-        self.fetches: list[int] = []
+        self.ends: list[int] = []
 
-    def fetch(self, committed: int) -> None:
-        """Fetch the next descriptor; afterwards ``time`` is the first cycle in which it runs."""
-        self.time = max(self.time, committed + 1)
-        self.fetches.append(self.time)
-        self.time += words_of(LayerDescriptor(self.c), self.c.program_bits) + 1
+    def load_table(self, committed: int) -> None:
+        """Load the next descriptor; afterwards ``time`` is the first cycle in which it runs."""
+        self.time = max(self.time, committed + 1) + LayerTable(self.c).descriptor_rows + 2
 
     def load(self, stage: Stage) -> None:
         height, width, channels = stage.shape
@@ -107,9 +105,10 @@ class _ArraySide:
         self.words = c.och // c.unit if stage.residual is not None else 0
         height, width, _ = stage.shape
         self.pixel_tiles = -(-height // c.rows) * -(-width // c.cols)
-        self.levels = c.tree_levels if conv else 0
+        # Cycles of the array, or of the pool.
+        self.levels = c.array_latency if conv else 1
         self.beats = c.banks * (c.och if conv else c.unit) // c.post_lanes
-        early = 4 + (self.levels if conv and not self.words else 0)
+        early = 4 + (0 if self.words else self.levels)
         if stage.target is None:
             early = 0
         # From a pixel tile's last step until the next one may be issued.
@@ -140,7 +139,7 @@ class _ArraySide:
         ends = [min(beat + unit, last) - 1 for beat in range(0, last, unit)]
         # From a pixel tile's last step to the words that it writes.
         offsets = [
-            10 + self.levels + pixel * per_pixel + end for pixel in range(c.banks) for end in ends
+            9 + self.levels + pixel * per_pixel + end for pixel in range(c.banks) for end in ends
         ]
         taken: set[int] = set()
         time, slot, lasts = 0, 0, []
@@ -160,11 +159,12 @@ class _ArraySide:
         return free + (settled - free) * self.inside
 
     def end(self) -> None:
-        self._done(self.last + 3 + self.levels + self.beats + 6)
+        self._done(self.last + 3 + self.levels + self.beats + 5)
 
     def _done(self, last_output: int) -> None:
-        # The store says so a cycle later, and the next descriptor is fetched in the cycle after.
+        # The store says so a cycle later, and the next descriptor is loaded in the cycle after.
         self.time = last_output + 2
+        self.ends.append(self.time)
 
 
 def estimate(program: Program) -> Estimate:
@@ -172,10 +172,9 @@ def estimate(program: Program) -> Estimate:
     c = program.configuration
     bits = c.program_bits
     crc = max(1, 32 // bits) + 1
-    descriptor = words_of(LayerDescriptor(c), bits)
-    construction = words_of(ConstructionDescriptor(c), bits)
-    record = words_of(ChannelRecord, bits)
-    ahead = queue_depth(c) // descriptor
+    table = LayerTable(c).words
+    construction = max(1, 32 // bits) + words_of(ConstructionDescriptor(c), bits)
+    record = words_of(ChannelRecord(c), bits)
 
     array = _ArraySide(c)
     reader = 64 // bits + crc
@@ -185,10 +184,10 @@ def estimate(program: Program) -> Estimate:
     for number, stage in enumerate(program.stages):
         conv = stage.operation is Operation.CONV
         reader += 1 + (construction if conv else 0)
-        if number >= ahead:
-            reader = max(reader, array.fetches[number - ahead])
-        reader += descriptor + crc
-        array.fetch(reader - 1)
+        if number >= SLOTS:
+            reader = max(reader, array.ends[number - SLOTS])
+        reader += table + crc
+        array.load_table(reader - 1)
         waits = dict.fromkeys(("array", "constructor", "program", "post-processor", "image"), 0)
         mask_words = 0
         if stage.operation is Operation.LOAD:

@@ -10,7 +10,7 @@ __all__ = ["Layout", "MemoryPlan"]
 
 @dataclass(frozen=True)
 class Layout:
-    """A tensor in memory (see `hiddenite.rtl.program.Axis`).
+    """A tensor in memory (see `hiddenite.rtl.program.LayerDescriptor`).
 
     Parameters
     ----------

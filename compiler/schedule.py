@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, Conv, Layer, MaxPool, Network
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program import Operation
@@ -120,7 +119,6 @@ def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPla
         where = f"layer {name!r}" if layer is not None else f"tensor {name!r}"
         if form is not None:
             layout = Layout(shape, form, c)
-            _check_size(where, shape, c)
             placed[product] = Placed(layout, plan.place(product, layout.words, where))
         common = {"name": name, "shape": shape, "target": placed.get(product)}
         if layer is None:
@@ -150,14 +148,3 @@ def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPla
                 plan.free(read)
                 del placed[read]
     return stages, plan
-
-
-def _check_size(where: str, shape: tuple[int, int, int], c: Configuration) -> None:
-    """Refuse maps that the engine's counters cannot walk over."""
-    limit = c.largest_map
-    for axis, size in zip(("height", "width"), shape[:2], strict=True):
-        if size > limit:
-            raise InputError(
-                f"{where}: {axis} {size} is more than {limit}, the most that this configuration's "
-                "activation memory can hold: raise activation_words"
-            )

@@ -7,8 +7,8 @@
                ...     ┘
 
 A window of rows x cols neighbouring pixels (neighbouring within a plane, see
-`hiddenite.rtl.program.Axis`) touches each bank exactly once, wherever it lies: the banks before the
-window's own bank hold its pixels one row of banks further on.
+`hiddenite.rtl.program.LayerDescriptor`) touches each bank exactly once, wherever it lies: the banks
+before the window's own bank hold its pixels one row of banks further on.
 """
 
 from amaranth.hdl import Array, Module, Mux, Signal

@@ -11,7 +11,7 @@ from hiddenite.golden.errors import InputError
 
 __all__ = ["PRESETS", "Configuration"]
 
-PROGRAM_FORMAT = 1
+PROGRAM_FORMAT = 2
 """Version of the program's packets; part of every fingerprint."""
 
 
@@ -49,10 +49,23 @@ class Configuration:
     accumulator_bits : int
         Width of an accumulator, 12 to 32: up to ``(2**accumulator_bits - 1) // 255`` weights kept
         in one output channel.
+    bias_bits : int
+        Width of a signed bias and of its sum with an accumulator, 16 to 34. 34 are enough for
+        every bias of 32 bits; each one less makes the post-processor smaller.
     pool_bits : int
         Width of the sums of average pooling, 8 to ``accumulator_bits``.
-    adder_tree : str
-        ``"registered"``: a register after every level (FPGA); ``"combinational"``: none (ASIC).
+    array : str
+        How sums are built. ``"tree"``: a registered adder tree (any FPGA); ``"chain"``: carry cells
+        of the ECP5, which take mask and sign for nothing; ``"combinational"``: a tree without
+        registers (ASIC).
+    largest_map : int
+        Largest height and width of a tensor, a power of two, 16 to 4096.
+    largest_kernel : int
+        Largest height and width of a kernel, a power of two, 1 to 4096.
+    largest_stride : int
+        Largest stride, a power of two, 1 to 16.
+    largest_channels : int
+        Most channels of a tensor, a power of two, 64 to 2**16.
     timeout_cycles : int
         The engine stops with an error when a stream that has begun brings nothing for so many
         cycles; 0 waits for ever.
@@ -74,8 +87,13 @@ class Configuration:
     activation_ports: int = 2
     tile_words: int
     accumulator_bits: int = 20
+    bias_bits: int = 34
     pool_bits: int = 16
-    adder_tree: str = "registered"
+    array: str = "tree"
+    largest_map: int = 1024
+    largest_kernel: int = 256
+    largest_stride: int = 8
+    largest_channels: int = 4096
     timeout_cycles: int = 1 << 24
 
     def __post_init__(self) -> None:
@@ -94,14 +112,19 @@ class Configuration:
         self._power_of_two("program_bits", 8, 64)
         self._power_of_two("activation_words", 16, 1 << 20)
         self._power_of_two("tile_words", 16, 1 << 16)
+        self._power_of_two("largest_map", 16, 4096)
+        self._power_of_two("largest_kernel", 1, 4096)
+        self._power_of_two("largest_stride", 1, 16)
+        self._power_of_two("largest_channels", 64, 1 << 16)
         self._range("activation_ports", 1, 2)
         self._range("accumulator_bits", 12, 32)
+        self._range("bias_bits", 16, 34)
         self._range("pool_bits", 8, self.accumulator_bits, " (accumulator_bits)")
         self._range("timeout_cycles", 0, (1 << 32) - 1)
-        if self.adder_tree not in ("registered", "combinational"):
+        if self.array not in ("tree", "chain", "combinational"):
             raise InputError(
-                "configuration: adder_tree must be 'registered' or 'combinational', "
-                f"not {self.adder_tree!r}"
+                "configuration: array must be 'tree', 'chain' or 'combinational', "
+                f"not {self.array!r}"
             )
 
     def _range(self, name: str, low: int, high: int, note: str = "") -> None:
@@ -138,19 +161,29 @@ class Configuration:
         return ceil_log2(self.activation_words)
 
     @property
-    def coordinate_bits(self) -> int:
-        """Bits of a signed row or column number; the largest map that a bank holds, and padding."""
-        return self.address_bits + ceil_log2(max(self.rows, self.cols)) + 2
+    def position_bits(self) -> int:
+        """Bits of a signed row or column number: of a tap, padding and unused lanes included."""
+        beyond = 2 * self.largest_kernel + max(self.rows, self.cols) * self.largest_stride
+        return ceil_log2(self.largest_map + beyond)
 
     @property
-    def largest_map(self) -> int:
-        """Height and width that the engine can count to: those of a tensor that fills a bank."""
-        return 1 << self.coordinate_bits - 2
+    def group_bits(self) -> int:
+        """Bits of the number of a word among those of a conv's input pixel."""
+        return ceil_log2(min(self.tile_words, max(1, self.largest_channels // self.ich)))
 
     @property
-    def tree_levels(self) -> int:
-        """Registers between a PE and its accumulator."""
-        return ceil_log2(self.ich) if self.adder_tree == "registered" else 0
+    def channel_tile_bits(self) -> int:
+        """Bits of the number of a tile of output channels."""
+        return ceil_log2(self.largest_channels // self.unit)
+
+    @property
+    def array_latency(self) -> int:
+        """Cycles from the operands of the array to its accumulators."""
+        return {
+            "tree": ceil_log2(self.ich) + 2,
+            "chain": self.ich + 1,
+            "combinational": 1,
+        }[self.array]
 
     @property
     def activation_bytes(self) -> int:
@@ -161,9 +194,9 @@ class Configuration:
     def fingerprint(self) -> int:
         """32 bits that a program carries, so that no other engine runs it.
 
-        Leaves out what does not change the program: ports, adders and the time-out.
+        Leaves out what does not change the program: ports, the array's build and the time-out.
         """
-        same = {"activation_ports", "adder_tree", "timeout_cycles"}
+        same = {"activation_ports", "array", "timeout_cycles"}
         text = ",".join(f"{k}={v}" for k, v in asdict(self).items() if k not in same)
         return zlib.crc32(f"hiddenite,{PROGRAM_FORMAT},{text}".encode())
 
@@ -208,15 +241,26 @@ PRESETS: dict[str, Configuration] = {
         post_lanes=2,
         activation_words=2048,
         tile_words=1024,
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=1024,
         timeout_cycles=1 << 16,
     ),
     "up5k": Configuration(
         ich=8,
         och=16,
-        constructor_lanes=2,
+        constructor_lanes=1,
         activation_words=1 << 14,
         activation_ports=1,
         tile_words=256,
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=2048,
+        accumulator_bits=18,
+        bias_bits=20,
+        pool_bits=14,
     ),
     "ecp5-25f": Configuration(
         ich=8,
@@ -228,6 +272,11 @@ PRESETS: dict[str, Configuration] = {
         program_bits=16,
         activation_words=2048,
         tile_words=1024,
+        array="chain",
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=2048,
     ),
     "asic": Configuration(
         ich=16,
@@ -240,7 +289,11 @@ PRESETS: dict[str, Configuration] = {
         activation_words=4096,
         tile_words=1024,
         accumulator_bits=22,
-        adder_tree="combinational",
+        array="combinational",
+        largest_map=512,
+        largest_kernel=64,
+        largest_stride=4,
+        largest_channels=4096,
     ),
 }
 """Named configurations. tiny: tests; up5k: iCE40 UP5K, 128 PEs; ecp5-25f: 512 PEs;

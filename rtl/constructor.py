@@ -26,11 +26,12 @@ class Constructor(wiring.Component):
     -------
     layer : descriptor, stable while its tiles are constructed
     clear : before a program
-    start_layer : a new layer's descriptor is there (for one cycle)
+    key : the word in ``i.payload`` is that word of the layer's key (one bit each)
+    start_layer : a new layer's descriptor and key are there (for one cycle)
     start_tile : begins a tile (for one cycle); there must be ``room``
     channels : output channels of the tile
     room : the tile buffer has room for a tile of this layer
-    release, release_words : the oldest tile is no longer used, and how many words it had
+    release : the oldest tile is no longer used
     i : mask words of the tile
     complete : the tile is constructed and no lane needs another word
     writes : to the tile buffer
@@ -38,17 +39,16 @@ class Constructor(wiring.Component):
 
     def __init__(self, c: Configuration):
         self.c = c
-        words = ceil_log2(c.tile_words) + 1
         super().__init__(
             {
                 "layer": In(ConstructionDescriptor(c)),
                 "clear": In(1),
+                "key": In(max(1, 32 // c.program_bits)),
                 "start_layer": In(1),
                 "start_tile": In(1),
                 "channels": In(range(c.och + 1)),
                 "room": Out(1),
                 "release": In(1),
-                "release_words": In(words),
                 "i": In(stream.Signature(c.program_bits)),
                 "complete": Out(1),
                 "writes": Out(TileWrite(c)).array(c.constructor_lanes),
@@ -60,20 +60,20 @@ class Constructor(wiring.Component):
         c = self.c
         count = c.constructor_lanes
 
-        # Two tiles at most: the one in use and the one in construction.
-        tiles, words = Signal(range(3)), Signal(ceil_log2(c.tile_words) + 1)
-        base, behind = Signal(ceil_log2(c.tile_words)), Signal(ceil_log2(c.tile_words))
-        m.d.comb += self.room.eq((tiles != 2) & (words + self.layer.tile_words <= c.tile_words))
-        m.d.sync += [
-            tiles.eq(tiles + self.start_tile - self.release),
-            words.eq(
-                words
-                + Mux(self.start_tile, self.layer.tile_words, 0)
-                - Mux(self.release, self.release_words, 0)
+        # Two tiles at most: the one in use and the one in construction, which is the newest.
+        tiles, newest = Signal(range(3)), Signal.like(self.layer.tile_words)
+        base, size = Signal(ceil_log2(c.tile_words)), Signal(len(newest) + 1)
+        m.d.comb += [
+            size.eq(newest + self.layer.tile_words),
+            # No more than c.tile_words.
+            self.room.eq(
+                (tiles == 0)
+                | ((tiles == 1) & ~size[-1] & (~size[-2] | ~size[:-2].any()))
             ),
         ]
+        m.d.sync += tiles.eq(tiles + self.start_tile - self.release)
         with m.If(self.start_tile):
-            m.d.sync += [base.eq(behind), behind.eq(behind + self.layer.tile_words)]
+            m.d.sync += [newest.eq(self.layer.tile_words), base.eq(base + newest)]
 
         lanes = []
         for number in range(count):
@@ -84,6 +84,7 @@ class Constructor(wiring.Component):
             m.d.comb += [
                 lane.layer.eq(self.layer),
                 lane.clear.eq(self.clear),
+                lane.key.eq(self.key),
                 lane.start_layer.eq(self.start_layer),
                 lane.start_tile.eq(self.start_tile),
                 lane.channels.eq((self.channels + (count - 1 - number)) >> ceil_log2(count)),

@@ -2,14 +2,14 @@
 
 ::
 
-    words ─► mask expander ─► run ─► place ─► word of ich masks and signs ─► tile buffer
-                              xorshift32 ─► sign of the weight that is kept
+    words ─► mask expander ─► place of the next weight that is kept ─► ich masks ─┬─► tile buffer
+                              key ─► xorshift32 ─► signs of the same ich weights ─┘
 
 The lane constructs the output channels lane, lane + lanes, ... of each tile, in the order
 ky, kx, c. In each cycle it either keeps one weight or finishes one word, or both.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -19,6 +19,7 @@ from hiddenite.golden.weights import KEY_CHANNEL, KEY_INDEX
 from .configuration import Configuration
 from .mask_expander import RUN_BITS, MaskExpander
 from .program import ConstructionDescriptor
+from .shifter import select_bits
 from .tile_buffer import TileWrite
 
 __all__ = ["ConstructorLane", "xorshift32"]
@@ -44,7 +45,8 @@ class ConstructorLane(wiring.Component):
     -------
     layer : descriptor, stable while its tiles are constructed
     clear : before a program; forgets what is left of the mask words
-    start_layer : takes the layer's key
+    key : the word in ``i.payload`` is that word of the layer's key (one bit each)
+    start_layer : a new layer begins, with the key that came last
     start_tile : begins a tile (for one cycle)
     channels : output channels that the lane has to construct in this tile
     base : address of the tile's first word, from the cycle after ``start_tile``
@@ -62,6 +64,7 @@ class ConstructorLane(wiring.Component):
             {
                 "layer": In(ConstructionDescriptor(c)),
                 "clear": In(1),
+                "key": In(max(1, 32 // c.program_bits)),
                 "start_layer": In(1),
                 "start_tile": In(1),
                 "channels": In(range(share + 1)),
@@ -84,126 +87,153 @@ class ConstructorLane(wiring.Component):
             self.full.eq(expander.full),
         ]
 
-        key, x, following = Signal(32), Signal(32), Signal(32)
-        m.d.comb += following.eq(xorshift32(x))
+        # The key of the next channel, and the generator. While a channel begins they change places,
+        # so that there is one adder for both: what it adds is chosen before it, what it gives is
+        # replaced behind it.
+        key, x, following = Signal(32, name="channel_key"), Signal(32), Signal(32)
+        operand, replace, key_enable = Signal(32), Signal(), Signal(len(self.key))
+        load_x, step_x = Signal(), Signal()
+        part = 32 // len(self.key)
+        start = KEY_CHANNEL * self.lane & 0xFFFFFFFF
+        step = KEY_CHANNEL * c.constructor_lanes & 0xFFFFFFFF
+        new_key = Signal(32)
+        m.d.comb += [
+            following.eq(xorshift32(x)),
+            new_key.eq(key + operand),
+            operand.eq(KEY_INDEX),
+            key_enable.eq(self.key),
+        ]
+        with m.If(replace):
+            m.d.comb += new_key.eq(operand)
+        for number in range(len(self.key)):
+            with m.If(key_enable[number]):
+                m.d.sync += key.word_select(number, part).eq(new_key.word_select(number, part))
+        with m.If(step_x | load_x):
+            m.d.sync += x.eq(Mux(load_x, key, following))
+        with m.If(self.key.any()):
+            m.d.comb += [
+                operand.eq(self.i.payload[:part].replicate(len(self.key))),
+                replace.eq(1),
+            ]
+
         channel = Signal(range(c.och // c.constructor_lanes + 1))
         row, segment, word = (Signal.like(layer.rows_last) for _ in range(3))
         address = Signal(ceil_log2(c.tile_words))
 
-        # The piece that is being placed.
-        run, keep, have = Signal(RUN_BITS), Signal(), Signal()
-        # Weights still to come in the word, and where in it and in its sign word the next one is.
-        left, place, bit = Signal(range(c.ich + 1)), Signal(range(c.ich + 1)), Signal(5)
-        masks, signs = Signal(c.ich), Signal(c.ich)
+        # The piece in hand: where the weight that it keeps, or the next piece's first one, lies in
+        # the word or behind it. Without a piece: where the next one begins.
+        place, keep, have = Signal(RUN_BITS), Signal(), Signal()
+        # The word's masks, and the bit of x that is the sign of its first weight.
+        masks, bit = Signal(c.ich), Signal(5)
+        last = Signal(range(c.ich))
 
-        placing, keeps, finishes, advance = Signal(), Signal(), Signal(), Signal(range(c.ich + 1))
-        next_masks, next_signs = Signal(c.ich), Signal(c.ich)
-        crosses = (bit + advance)[5]
-        slot = (place + run)[: ceil_log2(c.ich)]
-        sign = Cat(x, following).bit_select((bit + run)[:6], 1)
-        m.d.comb += [
-            keeps.eq(keep & (run < left)),
-            advance.eq(Mux(run < left, run + keep, left)),
-            finishes.eq(advance == left),
-            next_masks.eq(masks | Mux(keeps, Const(1, c.ich) << slot, 0)),
-            next_signs.eq(signs | Mux(keeps, sign << slot, 0)),
-            self.write.enable.eq(placing & finishes),
-            self.write.slice.eq(channel),
-            self.write.address.eq(address),
-            self.write.data.eq(Cat(next_masks, next_signs)),
-        ]
-
+        placing, inside, ends, finishes = Signal(), Signal(), Signal(), Signal()
+        next_masks = Signal(c.ich)
+        next_bit = Signal(6)
         segment_ends = word == layer.words_last
         row_ends = segment_ends & (segment == layer.segments_last)
         channel_ends = row_ends & (row == layer.rows_last)
         share_ends = channel_ends & (channel + 1 == self.channels)
+        signs = select_bits(m, Cat(x, following[: c.ich]), bit, c.ich)
+        m.d.comb += [
+            last.eq(Mux(segment_ends, layer.tail_last, c.ich - 1)),
+            inside.eq(place <= last),
+            ends.eq(place == last),
+            finishes.eq(~inside | (ends & keep)),
+            next_masks.eq(masks | ((inside & keep) << place[: ceil_log2(c.ich)])),
+            next_bit.eq(bit + last + 1),
+            self.write.enable.eq(placing & finishes),
+            self.write.slice.eq(channel),
+            self.write.address.eq(address),
+            self.write.data.eq(Cat(next_masks, signs & next_masks)),
+        ]
 
-        def begin_word(last):
-            return [
-                left.eq(Mux(last, layer.tail_last + 1, c.ich)),
-                place.eq(0),
-                masks.eq(0),
-                signs.eq(0),
-            ]
+        # Where the next piece's place counts from, and what is added: its run, or one word less.
+        base, more, behind = (Signal(RUN_BITS) for _ in range(3))
+        after, passes = Signal(), Signal()
+        low = ceil_log2(c.ich)
+        m.d.comb += [
+            passes.eq(placing & ~inside),
+            base.eq(place),
+            after.eq(placing & inside & keep & ~ends),
+            more.eq(Mux(expander.take, expander.run, 0)),
+        ]
+        m.d.comb += behind.eq(last)
+        with m.If(passes):
+            m.d.comb += more.eq(~behind)
+        with m.If(placing & inside & keep & ends):
+            m.d.comb += base[:low].eq(0)
+        m.d.sync += place.eq(base + more + after)
 
         with m.FSM():
             with m.State("IDLE"):
-                with m.If(self.start_tile):
-                    m.d.sync += channel.eq(0)
-                    with m.If(self.channels != 0):
-                        m.next = "KEY"
-                m.d.comb += self.complete.eq(1)
-            with m.State("KEY"):
-                m.d.sync += [
-                    address.eq(self.base),
-                    x.eq(key),
-                    key.eq(key + (KEY_CHANNEL * c.constructor_lanes & 0xFFFFFFFF)),
-                ]
-                m.next = "FIRST"
+                m.d.comb += [self.complete.eq(1), load_x.eq(1)]
+                m.d.sync += channel.eq(0)
+                with m.If(self.start_tile & (self.channels != 0)):
+                    m.next = "FIRST"
             with m.State("FIRST"):
-                m.d.sync += x.eq(following)
-                m.next = "WEYL"
-            with m.State("WEYL"):
-                m.d.sync += x.eq(x + KEY_INDEX)
-                m.next = "SECOND"
+                m.d.comb += step_x.eq(1)
+                m.d.sync += address.eq(self.base)
+                m.next = "SWAP"
+            for state, following_state in (("SWAP", "WEYL"), ("BACK", "SECOND")):
+                with m.State(state):
+                    m.d.comb += [
+                        load_x.eq(1),
+                        operand.eq(x),
+                        replace.eq(1),
+                        key_enable.eq(~0),
+                    ]
+                    m.next = following_state
+                if state == "SWAP":
+                    with m.State("WEYL"):
+                        m.d.comb += key_enable.eq(~0)
+                        m.next = "BACK"
             with m.State("SECOND"):
-                m.d.sync += [
-                    x.eq(following | (following == 0)),
-                    bit.eq(0),
-                    row.eq(0),
-                    segment.eq(0),
-                    word.eq(0),
-                    *begin_word(layer.words_last == 0),
-                ]
+                m.d.comb += [step_x.eq(1), operand.eq(step), key_enable.eq(~0)]
+                # Only 0 is followed by 0.
+                with m.If(x == 0):
+                    m.d.sync += x[0].eq(1)
+                m.d.sync += [bit.eq(0), row.eq(0)]
                 m.next = "PLACE"
             with m.State("PLACE"):
                 with m.If(have):
                     m.d.comb += placing.eq(1)
-                    m.d.sync += [
-                        run.eq(run - left),
-                        left.eq(left - advance),
-                        place.eq(place + advance),
-                        bit.eq(bit + advance),
-                        masks.eq(next_masks),
-                        signs.eq(next_signs),
-                    ]
-                    with m.If(crosses):
-                        m.d.sync += x.eq(following)
+                    m.d.sync += masks.eq(next_masks)
                     with m.If(finishes):
                         m.d.sync += [
                             address.eq(address + 1),
                             word.eq(word + 1),
-                            *begin_word(word + 1 == layer.words_last),
+                            masks.eq(0),
+                            bit.eq(next_bit),
                         ]
+                        m.d.comb += step_x.eq(next_bit[5])
                         with m.If(segment_ends):
-                            m.d.sync += [
-                                word.eq(0),
-                                segment.eq(segment + 1),
-                                *begin_word(layer.words_last == 0),
-                            ]
+                            m.d.sync += [word.eq(0), segment.eq(segment + 1)]
                         with m.If(channel_ends):
-                            m.d.sync += channel.eq(channel + 1)
-                            m.next = "KEY"
+                            m.d.sync += [channel.eq(channel + 1), segment.eq(0)]
+                            m.d.comb += load_x.eq(1)
+                            m.next = "FIRST"
                             with m.If(share_ends):
                                 m.next = "IDLE"
                         with m.Elif(row_ends):
                             m.next = "ROW"
-                with m.If(~have | (run < left)):
+                with m.If(~have | inside):
                     # What follows a tile is left where it is: it may be of another layer.
                     with m.If(~(have & finishes & share_ends)):
                         m.d.comb += expander.take.eq(expander.valid)
-                        m.d.sync += [run.eq(expander.run), keep.eq(expander.keep)]
+                        m.d.sync += keep.eq(expander.keep)
                     m.d.sync += have.eq(expander.take)
             with m.State("ROW"):
                 # The next row starts on a fresh word.
                 with m.If(bit != 0):
-                    m.d.sync += [x.eq(following), bit.eq(0)]
-                m.d.sync += [row.eq(row + 1), segment.eq(0)]
+                    m.d.comb += step_x.eq(1)
+                m.d.sync += [bit.eq(0), row.eq(row + 1), segment.eq(0)]
                 m.next = "PLACE"
 
         with m.If(self.start_layer):
-            start = KEY_CHANNEL * self.lane & 0xFFFFFFFF
-            m.d.sync += [key.eq(layer.key + start), have.eq(0)]
+            m.d.sync += [have.eq(0), place.eq(0)]
+            if start:
+                m.d.comb += [operand.eq(start), key_enable.eq(~0)]
         with m.If(self.clear):
-            m.d.sync += have.eq(0)
+            m.d.sync += [have.eq(0), place.eq(0)]
         return m

@@ -3,7 +3,7 @@
 ::
 
     program ─► program reader ─► constructor ─► tile buffer ─┐
-                    │   └─► layer queue                      ▼
+                    │   └─► layer memory                     ▼
                     └─► channel records ──────────┐      PE array ─┐
                                                   ▼         ▲      ▼
     image ─► store ─► activation memory ─► aligner ┴───► pool ─► post-processor ─► store ─► result
@@ -12,29 +12,24 @@
 import enum
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from .activation_memory import ActivationMemory
 from .configuration import Configuration
 from .constructor import Constructor
+from .layer_memory import SLOTS, LayerMemory
 from .pe_array import PEArray
 from .pool import Pool
 from .post_processor import PostProcessor
-from .program import BIAS_BITS, ErrorCode, LayerDescriptor, Operation, words_of
+from .program import ChannelRecord, ErrorCode, LayerTable, Operation, words_of
 from .program_reader import ProgramReader
 from .store import Store
 from .tile_buffer import TileBuffer
 from .window import Window
 
-__all__ = ["Engine", "MemoryShape", "State", "memories", "queue_depth"]
-
-
-def queue_depth(c: Configuration) -> int:
-    """Words of the queue of layer descriptors: at least two descriptors."""
-    return 1 << ceil_log2(2 * words_of(LayerDescriptor(c), c.program_bits))
+__all__ = ["Engine", "MemoryShape", "State", "memories"]
 
 
 @dataclass(frozen=True)
@@ -51,11 +46,15 @@ class MemoryShape:
 def memories(c: Configuration) -> list[MemoryShape]:
     """Every memory of an engine."""
     records = max(2, 2 * c.och // c.post_lanes)
+    record_bits = words_of(ChannelRecord(c), c.program_bits) * c.program_bits
+    table = LayerTable(c)
+    rows = SLOTS * table.depth
     return [
         MemoryShape("activation bank", c.banks, c.activation_words, 8 * c.ich, c.activation_ports),
         MemoryShape("tile buffer slice", c.och, c.tile_words, 2 * c.ich, 2),
-        MemoryShape("channel records", c.post_lanes, records, BIAS_BITS + 16, 2),
-        MemoryShape("layer queue", 1, queue_depth(c) - 1, c.program_bits, 2),
+        MemoryShape("channel records", c.post_lanes, records, record_bits, 2),
+        MemoryShape("layer tables", 1, rows, table.columns * c.program_bits, 2),
+        MemoryShape("output increments", 1, rows, table.store_bits, 2),
     ]
 
 
@@ -149,6 +148,7 @@ class Engine(wiring.Component):
             reader.stop.eq(stop),
             constructor.layer.eq(reader.construction),
             constructor.clear.eq(reader.clear),
+            constructor.key.eq(reader.key),
             constructor.start_layer.eq(reader.start_layer),
             constructor.start_tile.eq(reader.start_tile),
             constructor.channels.eq(reader.channels),
@@ -162,49 +162,43 @@ class Engine(wiring.Component):
         for write, port in zip(constructor.writes, tile_buffer.writes, strict=True):
             wiring.connect(m, write, port)
 
-        # Layer queue: room for two descriptors; the array's side waits until one is found right.
-        words = words_of(LayerDescriptor(c), c.program_bits)
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(
-            width=c.program_bits, depth=queue_depth(c)
-        )
-        layers, tiles = Signal(8), Signal(range(4))
-        descriptor = Signal(words * c.program_bits)
-        layer = Signal(LayerDescriptor(c))
-        m.d.comb += layer.eq(descriptor)
-        fetched = Signal(range(words + 1))
+        # Layer tables; the array's side waits until one is found right.
+        m.submodules.tables = tables = LayerMemory(c)
+        layer = tables.layer
+        layers, tiles = Signal(range(SLOTS + 1)), Signal(range(4))
         number = Signal(16)
-        start, fetch, quiet = Signal(), Signal(), Signal()
+        start, quiet = Signal(), Signal()
         m.d.comb += [
-            queue.w_data.eq(reader.layers.payload),
-            queue.w_en.eq(reader.layers.valid & reader.layers.ready),
-            reader.layers.ready.eq(queue.w_rdy & ~stop),
-            queue.r_en.eq(fetch),
+            tables.words.payload.eq(reader.layers.payload),
+            tables.words.valid.eq(reader.layers.valid & ~stop),
+            reader.layers.ready.eq(tables.words.ready & ~stop),
+            tables.done.eq(store.done),
+            tables.window_read.eq(window.read),
+            tables.window_row.eq(window.row),
+            window.increment.eq(tables.window),
+            window.residual.eq(tables.residual),
+            tables.store_row.eq(store.row),
+            store.increment.eq(tables.store),
             window.start.eq(start & (layer.operation != Operation.LOAD)),
             store.start.eq(start),
             reader.quiet.eq(quiet),
         ]
         with m.FSM():
-            with m.State("FETCH"):
+            with m.State("LOAD"):
                 m.d.comb += [
-                    fetch.eq((layers != 0) & queue.r_rdy & ~stop),
-                    quiet.eq((layers == 0) & ~store.result.valid),
+                    tables.load.eq((layers != 0) & ~stop),
+                    quiet.eq(layers == 0),
                 ]
                 with m.If(~reader.running):
                     m.d.sync += number.eq(0)
-                with m.If(fetch):
-                    m.d.sync += [
-                        descriptor.eq(Cat(descriptor, queue.r_data)[c.program_bits :]),
-                        fetched.eq(fetched + 1),
-                    ]
-                    with m.If(fetched == words - 1):
-                        m.d.sync += fetched.eq(0)
-                        m.next = "START"
+                with m.If(tables.loaded):
+                    m.next = "START"
             with m.State("START"):
                 m.d.comb += start.eq(1)
                 m.next = "RUN"
             with m.State("RUN"), m.If(store.done):
                 m.d.sync += number.eq(number + 1)
-                m.next = "FETCH"
+                m.next = "LOAD"
         m.d.sync += [
             layers.eq(layers + reader.layer_commit - start),
             tiles.eq(tiles + reader.tile_commit - window.tile_taken),
@@ -219,8 +213,8 @@ class Engine(wiring.Component):
             activations.address.eq(window.o_address),
             activations.bank_y.eq(window.o_bank_y),
             activations.bank_x.eq(window.o_bank_x),
-            activations.row_step_y.eq(layer.window_y.row_step),
-            activations.row_step_x.eq(layer.window_x.row_step),
+            activations.row_step_y.eq(layer.window_y.row_step if c.rows > 1 else 0),
+            activations.row_step_x.eq(layer.window_x.row_step if c.cols > 1 else 0),
             activations.rows.eq(window.o_rows),
             activations.cols.eq(window.o_cols),
             tile_buffer.address.eq(window.o_weight),
@@ -231,9 +225,9 @@ class Engine(wiring.Component):
             activations.write_data.eq(store.write_data),
             activations.write_parts.eq(store.write_parts),
         ]
-        # The step beside the data: memories and registers take two cycles, the adders theirs.
+        # The step beside the data: memories and registers take two cycles, the array its own.
         steps = [window.o_step]
-        for stage in range(2 + c.tree_levels):
+        for stage in range(2 + c.array_latency):
             step = Signal.like(window.o_step, name=f"step_{stage}")
             m.d.sync += step.eq(steps[-1])
             steps.append(step)
@@ -256,15 +250,14 @@ class Engine(wiring.Component):
             post.array.eq(array.totals),
             post.capture_pool.eq(pool.done),
             post.pool.eq(pool.totals),
-            post.tile_last.eq(Mux(conv, summed.tile_last, step.tile_last)),
-            post.half.eq(Mux(conv, summed.half, step.half)),
+            post.tile_last.eq(summed.tile_last),
+            post.half.eq(summed.half),
             post.last_issued.eq(window.last_issued),
             post.load_residual.eq(step.residual),
             post.word.eq(step.word),
             post.part.eq(step.part),
             post.pixels.eq(activations.pixels),
             constructor.release.eq(post.released),
-            constructor.release_words.eq(layer.tile_words),
             store.stop.eq(stop),
             store.valid.eq(post.valid),
             store.outputs.eq(post.outputs),

@@ -2,24 +2,29 @@
 
 ::
 
-    word ─► hold ─► window of 32 bits ─► piece: skip `run` weights, keep one or none
+    word ─► hold ─► window of 3 bytes ─► piece: skip `run` weights, keep one or none
             (a byte a cycle)
+
+The window moves by whole bytes; the next piece begins in its first byte, and the longest one ends
+in it wherever that is.
 
 How many words it takes depends on the code alone, never on when they come, so the compiler knows
 their order: a lane takes a word when its hold is empty, and is left out when it has constructed its
 share of the tile with a full window and a hold that is not empty.
 """
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hiddenite.golden.rice import RiceCode
 
+from .shifter import select_bits
+
 __all__ = ["RUN_BITS", "WINDOW_BITS", "MaskExpander"]
 
-WINDOW_BITS = 32
-"""Twice the longest piece and a little, so that a byte a cycle nearly always keeps up."""
+WINDOW_BITS = 24
+"""The longest piece wherever it begins in the first byte."""
 
 RUN_BITS = RiceCode.MAX_PARAMETER + 3
 
@@ -39,7 +44,7 @@ class MaskExpander(wiring.Component):
     parameter : parameter k of the code
     full : the window takes no more, and the hold is not empty
     valid, run, keep : a piece is there; weights that it skips; whether it keeps the one after them
-    take : goes on to the next piece
+    take : goes on to the next piece; only if one is there
     """
 
     def __init__(self, program_bits: int):
@@ -59,40 +64,53 @@ class MaskExpander(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        longest, quotient = RiceCode.MAX_PARAMETER, RiceCode.QUOTIENT
         hold, held = Signal(self.program_bits), Signal(range(self.program_bits // 8 + 1))
-        window, count = Signal(WINDOW_BITS), Signal(range(WINDOW_BITS + 1))
+        # Where the piece begins, and how many bytes the window is short of.
+        window, offset = Signal(WINDOW_BITS), Signal(3)
+        missing = Signal(range(WINDOW_BITS // 8 + 1), init=WINDOW_BITS // 8)
 
-        ones = Signal(range(RiceCode.QUOTIENT + 1), init=RiceCode.QUOTIENT)
-        for q in reversed(range(RiceCode.QUOTIENT)):
-            with m.If(~window[q]):
+        view = select_bits(m, window, offset, RiceCode.MAX_PIECE)
+        ones = Signal(range(quotient + 1), init=quotient)
+        for q in reversed(range(quotient)):
+            with m.If(~view[q]):
                 m.d.comb += ones.eq(q)
-        m.d.comb += self.keep.eq(ones != RiceCode.QUOTIENT)
-        low = Array(window[q + 1 :][: RiceCode.MAX_PARAMETER] for q in range(RiceCode.QUOTIENT))
-        remainder = low[ones[:2]] & ((1 << self.parameter) - 1)
-        length = Signal(range(RiceCode.MAX_PIECE + 1))
+        m.d.comb += self.keep.eq(ones != quotient)
+        # Below bit k the remainder, from there on the quotient.
+        low = select_bits(m, view[1:], ones[:2], longest)
+        below = Signal(RUN_BITS)
+        m.d.comb += below.eq(Cat(self.parameter > bit for bit in range(longest)))
+        for bit in range(RUN_BITS):
+            high = 0
+            for place in reversed(range(min(len(ones), bit + 1))):
+                here = ones[place]
+                high = Mux(below[bit - place - 1], here, high) if bit > place else here
+            remainder = low[bit] & self.keep if bit < longest else 0
+            m.d.comb += self.run[bit].eq(Mux(below[bit], remainder, high))
+        end = Signal(range(8 + RiceCode.MAX_PIECE))
         m.d.comb += [
-            length.eq(Mux(self.keep, ones + 1 + self.parameter, RiceCode.QUOTIENT)),
-            self.run.eq((ones << self.parameter) + Mux(self.keep, remainder, 0)),
-            self.valid.eq(count >= RiceCode.MAX_PIECE),
+            end.eq(offset + Mux(self.keep, ones + 1 + self.parameter, quotient)),
+            self.valid.eq(missing == 0),
+            self.full.eq(self.valid & (held != 0)),
         ]
 
-        used = Mux(self.take, length, 0)
-        refill = Signal()
+        short, moves = Signal.like(missing), Signal()
         m.d.comb += [
-            refill.eq((count <= WINDOW_BITS - 8) & (held != 0)),
-            self.i.ready.eq((held == 0) | ((held == 1) & refill)),
-            self.full.eq((count > WINDOW_BITS - 8) & (held != 0)),
+            short.eq(Mux(self.take, end >> 3, missing)),
+            moves.eq((short != 0) & (held != 0)),
+            self.i.ready.eq((held == 0) | ((held == 1) & moves)),
         ]
-        m.d.sync += [
-            window.eq(
-                (window >> used) | (Mux(refill, hold[:8], 0) << (count - used)[: len(count)])
-            ),
-            count.eq(count - used + Mux(refill, 8, 0)),
-        ]
-        with m.If(refill):
-            m.d.sync += [hold.eq(hold >> 8), held.eq(held - 1)]
+        m.d.sync += missing.eq(short - moves)
+        with m.If(self.take):
+            m.d.sync += offset.eq(end)
+        with m.If(moves):
+            m.d.sync += [
+                window.eq(Cat(window[8:], hold[:8])),
+                hold.eq(hold >> 8),
+                held.eq(held - 1),
+            ]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [hold.eq(self.i.payload), held.eq(self.program_bits // 8)]
         with m.If(self.clear):
-            m.d.sync += [held.eq(0), count.eq(0), window.eq(0)]
+            m.d.sync += [held.eq(0), missing.eq(missing.init), offset.eq(0)]
         return m

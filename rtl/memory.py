@@ -25,8 +25,8 @@ def shared_memory(width: int, depth: int, *, granularity: int | None = None, por
 class RandomAccessMemory(wiring.Component):
     """One write and one read a cycle, or (one port) one of them. Latency of a read: 1 cycle.
 
-    A word that is read and written in one cycle gives its old value; with one port, a cycle that
-    writes keeps ``read_data``.
+    What is read of a word that is written in the same cycle means nothing; with one port, a cycle
+    that writes keeps ``read_data``.
 
     Parameters
     ----------
@@ -88,6 +88,7 @@ class RandomAccessMemory(wiring.Component):
         return f"""\
 // {depth} words of {width} bits, written in parts of {self.granularity}, {self.ports} port(s).
 // The contents are unknown until they are written. To be replaced by a macro where there is one.
+// No word is read for use while it is written: Yosys need not care which one comes out.
 module {name} (
   input clk,
   input rst,
@@ -97,7 +98,7 @@ module {name} (
   input [{bits - 1}:0] read_address,
   output reg [{width - 1}:0] read_data
 );
-  reg [{width - 1}:0] words [0:{depth - 1}];
+  (* no_rw_check *) reg [{width - 1}:0] words [0:{depth - 1}];
 {address}  always @(posedge clk) begin
 {writes}
 {read}

@@ -1,84 +1,21 @@
-"""Mask-and-accumulate array: och x rows x cols dot products over ich input channels.
+"""Mask-and-accumulate array: och x rows x cols dot products over ich input channels."""
 
-A PE is ``mask AND (x XOR sign)``, an unsigned number of 8 bits: for an unsigned activation,
--x = (x XOR 255) - 255. Each kept negative weight therefore counts 255 too much, whatever the
-activation (a zero of the padding included); the compiler takes it off the channel's bias.
+from itertools import pairwise
 
-::
-
-    x ─ XOR sign ─ AND mask ─┐
-    x ─ XOR sign ─ AND mask ─┤ + ─► + ─┬─► total
-    ...                      ┘      ▲  │
-                                    └─ accumulator
-"""
-
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .chain_dot_product import ChainDotProduct
 from .configuration import Configuration
+from .dot_product import TreeDotProduct
 from .shared_module import SharedModule
 
-__all__ = ["DotProduct", "PEArray"]
-
-
-class DotProduct(wiring.Component):
-    """PEs of one output channel at one pixel, their adders and the accumulator.
-
-    Parameters
-    ----------
-    ich : int
-        Number of PEs.
-    accumulator_bits : int
-        Width of the accumulator.
-    registered : bool
-        A register after every level of the adder tree.
-
-    Members
-    -------
-    pixel, mask, sign : operands
-    add, first : add the operands of ``levels`` cycles ago; to nothing instead of the accumulator
-    total : sum including this cycle's addition
-    """
-
-    def __init__(self, ich: int, accumulator_bits: int, registered: bool):
-        self.ich, self.accumulator_bits, self.registered = ich, accumulator_bits, registered
-        super().__init__(
-            {
-                "pixel": In(8 * ich),
-                "mask": In(ich),
-                "sign": In(ich),
-                "add": In(1),
-                "first": In(1),
-                "total": Out(accumulator_bits),
-            }
-        )
-
-    def elaborate(self, platform):
-        m = Module()
-        terms = [
-            (self.pixel.word_select(i, 8) ^ self.sign[i].replicate(8)) & self.mask[i].replicate(8)
-            for i in range(self.ich)
-        ]
-        while len(terms) > 1:
-            level = []
-            for left, right in zip(terms[::2], terms[1::2], strict=True):
-                term = left + right
-                if self.registered:
-                    register = Signal(len(term), reset_less=True)
-                    m.d.sync += register.eq(term)
-                    term = register
-                level.append(term)
-            terms = level
-        accumulator = Signal(self.accumulator_bits, reset_less=True)
-        m.d.comb += self.total.eq(Mux(self.first, 0, accumulator) + terms[0])
-        with m.If(self.add):
-            m.d.sync += accumulator.eq(self.total)
-        return m
+__all__ = ["PEArray"]
 
 
 class PEArray(wiring.Component):
-    """All dot products. Latency from the operands to ``totals``: ``tree_levels`` cycles.
+    """All dot products. Latency from the operands to ``totals``: ``array_latency`` cycles.
 
     Members
     -------
@@ -107,27 +44,60 @@ class PEArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self.c
-        valid, first, last = self.valid, self.first, self.last
-        for level in range(c.tree_levels):
-            delayed = [Signal(name=f"{name}_{level}") for name in ("valid", "first", "last")]
-            m.d.sync += [d.eq(s) for d, s in zip(delayed, (valid, first, last), strict=True)]
-            valid, first, last = delayed
-        m.d.comb += self.done.eq(valid & last)
+        latency = c.array_latency
+        valid, first, last = (
+            [getattr(self, name), *(Signal(name=f"{name}_{n}") for n in range(1, latency + 1))]
+            for name in ("valid", "first", "last")
+        )
+        for flags in (valid, first, last):
+            m.d.sync += [after.eq(before) for before, after in pairwise(flags)]
+        m.d.comb += self.done.eq(valid[-1] & last[-1])
+
+        pixels = [
+            self._skewed(m, self.pixels.word_select(i, 8 * c.ich), 8, f"pixel_{i}")
+            for i in range(c.banks)
+        ]
+        masks, signs = (
+            [
+                self._skewed(m, operands.word_select(i, c.ich), 1, f"{name}_{i}")
+                for i in range(c.och)
+            ]
+            for name, operands in (("mask", self.masks), ("sign", self.signs))
+        )
         for pixel in range(c.banks):
             for channel in range(c.och):
-                shared = SharedModule(
-                    "dot_product", DotProduct, c.ich, c.accumulator_bits, c.tree_levels > 0
-                )
-                m.submodules[f"dot_{pixel}_{channel}"] = shared
+                m.submodules[f"dot_{pixel}_{channel}"] = shared = self._dot_product()
                 dot = shared.ports
                 m.d.comb += [
-                    dot.pixel.eq(self.pixels.word_select(pixel, 8 * c.ich)),
-                    dot.mask.eq(self.masks.word_select(channel, c.ich)),
-                    dot.sign.eq(self.signs.word_select(channel, c.ich)),
-                    dot.add.eq(valid),
-                    dot.first.eq(first),
+                    dot.pixel.eq(pixels[pixel]),
+                    dot.mask.eq(masks[channel]),
+                    dot.sign.eq(signs[channel]),
+                    dot.valid.eq(Cat(valid[:latency])),
+                    dot.first.eq(first[latency - 1]),
                     self.totals.word_select(pixel * c.och + channel, c.accumulator_bits).eq(
                         dot.total
                     ),
                 ]
         return m
+
+    def _dot_product(self):
+        c = self.c
+        if c.array == "chain":
+            return SharedModule("dot_product", ChainDotProduct, c.ich, c.accumulator_bits)
+        return SharedModule(
+            "dot_product", TreeDotProduct, c.ich, c.accumulator_bits, c.array == "tree"
+        )
+
+    def _skewed(self, m, value, width, name):
+        """With chains, input i is i cycles late; all dot products that take it share its way."""
+        if self.c.array != "chain":
+            return value
+        inputs = []
+        for i in range(self.c.ich):
+            field = value.word_select(i, width)
+            for cycle in range(i):
+                late = Signal(width, name=f"{name}_{i}_{cycle}", reset_less=True)
+                m.d.sync += late.eq(field)
+                field = late
+            inputs.append(field)
+        return Cat(inputs)

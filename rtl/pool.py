@@ -1,6 +1,6 @@
 """Pooling: maximum or sum over a window, for the channels of one unit at all pixels of a tile."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -11,13 +11,13 @@ __all__ = ["Pool"]
 
 
 class Pool(wiring.Component):
-    """Running maximum or sum of each channel.
+    """Running maximum or sum of each channel. Latency from the last step to ``done``: 1 cycle.
 
     Members
     -------
     pixels : activation words, as `ActivationMemory` gives them
     part : which ``min(ich, och)`` channels of the word are pooled
-    average : sum instead of maximum
+    average : sum instead of maximum; changes only while nothing is pooled
     valid, first, last : the pixels are a step; the first or last one of a pixel tile
     totals : results of ``pool_bits``, channel fastest, then column, then row
     done : ``totals`` is that of a whole pixel tile
@@ -41,7 +41,10 @@ class Pool(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self.c
-        m.d.comb += self.done.eq(self.valid & self.last)
+        high_bits = c.pool_bits - 8
+        m.d.sync += self.done.eq(self.valid & self.last)
+        starts = Signal()
+        m.d.comb += starts.eq(self.first | ~self.average)
         for pixel in range(c.banks):
             word = self.pixels.word_select(pixel, 8 * c.ich)
             parts = Array(word.word_select(i, 8 * c.unit) for i in range(c.ich // c.unit))
@@ -50,19 +53,19 @@ class Pool(wiring.Component):
             for channel in range(c.unit):
                 index = pixel * c.unit + channel
                 x = unit.word_select(channel, 8)
-                state = Signal(c.pool_bits, name=f"state_{index}", reset_less=True)
-                # One adder serves both: the sum, and the comparison as a difference.
+                # The sum as it is, but the complement of the maximum, so that one adder without
+                # anything before it serves both: its carry says that x is the larger one.
+                state = Signal(c.pool_bits, name=f"state_{index}")
                 result = Signal(c.pool_bits + 1, name=f"result_{index}")
-                total = Signal(c.pool_bits, name=f"total_{index}")
                 m.d.comb += [
-                    result.eq(Mux(self.average, state + x, state - x)),
-                    total.eq(state),
-                    self.totals.word_select(index, c.pool_bits).eq(total),
+                    result.eq(state + x),
+                    self.totals.word_select(index, c.pool_bits).eq(
+                        state ^ Cat((~self.average).replicate(8), Const(0, high_bits))
+                    ),
                 ]
-                with m.If(self.first | (~self.average & result[-1])):
-                    m.d.comb += total.eq(x)
-                with m.Elif(self.average):
-                    m.d.comb += total.eq(result)
-                with m.If(self.valid):
-                    m.d.sync += state.eq(total)
+                # Above the maximum's eight bits there are zeros.
+                with m.If(self.valid & (self.average | self.first | result[8])):
+                    m.d.sync += state.eq(result)
+                    with m.If(starts):
+                        m.d.sync += state.eq(x ^ (~self.average).replicate(8))
         return m

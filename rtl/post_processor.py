@@ -11,17 +11,18 @@ The hold takes a whole pixel tile at once, so that the array goes on with the ne
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
-from .program import BIAS_BITS, ChannelRecord, LayerDescriptor, Operation
+from .memory import shared_memory
+from .program import ChannelRecord, LayerDescriptor, Operation, words_of
 from .shared_module import SharedModule
 
 __all__ = ["PostLane", "PostProcessor"]
 
-LATENCY = 6
+LATENCY = 5
 """Cycles from the hold to an output."""
 
 
@@ -30,24 +31,29 @@ class PostLane(wiring.Component):
 
     Parameters
     ----------
-    accumulator_bits : int
-        Width of an accumulator.
+    accumulator_bits, bias_bits, pool_bits : int
+        See `hiddenite.rtl.configuration`.
 
     Members
     -------
-    total, bias, scale, residual : of the channel
-    residual_scale, shift, signed : of the layer; shift is one less than the network's
+    total, bias, scale : of the channel; the sum of total and bias fits in ``bias_bits``
+    conv : if not, total, bias and scale count for nothing
+    residual, residual_scale : what is added, and its scale: a residual of 8 bits, or the total of
+        a pool
+    shift, signed : of the layer; shift is one less than the network's
     output : unsigned 8 bits, or 32 bits signed
     """
 
-    def __init__(self, accumulator_bits: int):
+    def __init__(self, accumulator_bits: int, bias_bits: int, pool_bits: int):
+        self.bias_bits, self.pool_bits = bias_bits, pool_bits
         super().__init__(
             {
                 "advance": In(1),
                 "total": In(accumulator_bits),
-                "bias": In(signed(BIAS_BITS)),
+                "bias": In(signed(bias_bits)),
                 "scale": In(signed(16)),
-                "residual": In(8),
+                "conv": In(1),
+                "residual": In(pool_bits),
                 "residual_scale": In(24),
                 "shift": In(5),
                 "signed": In(1),
@@ -61,15 +67,29 @@ class PostLane(wiring.Component):
         def register(shape):
             return Signal(shape, reset_less=True)
 
-        # The bias makes up for what the PEs count too much: the sum is the true one again, and
-        # |sum| < 2**32 + 2**31.
-        total, residual = register(signed(BIAS_BITS)), register(8)
+        # The scale of a residual has 24 bits, that of a pool 15.
+        addend_bits = max(8 + 24, self.pool_bits + 15)
+        value_bits = ((1 << self.bias_bits + 14) + (1 << addend_bits)).bit_length() + 1
+        # The bias makes up for what the PEs count too much: the sum is the true one again.
+        total, residual = register(signed(self.bias_bits)), register(self.pool_bits)
         scale = register(signed(16))
-        product, addend = register(signed(BIAS_BITS + 16)), register(32)
-        value = register(signed(BIAS_BITS + 17))
-        shifted = register(signed(BIAS_BITS + 17))
-        rounded = Signal(signed(BIAS_BITS + 17))
-        m.d.comb += rounded.eq((shifted + 1) >> 1)
+        product, addend = register(signed(self.bias_bits + 16)), register(addend_bits)
+        value, shifted = register(signed(value_bits)), register(signed(value_bits))
+        rounded = Signal(signed(value_bits))
+        fits, over, under = Signal(), Signal(), Signal()
+        m.d.comb += [
+            rounded.eq((shifted + 1) >> 1),
+            fits.eq(
+                Mux(
+                    self.signed,
+                    rounded[31:].all() | ~rounded[31:].any(),
+                    ~rounded[8:].any(),
+                )
+            ),
+            # A value that does not fit is not so near to 0 that rounding changes its sign.
+            over.eq(~fits & ~shifted[-1]),
+            under.eq(~fits & shifted[-1]),
+        ]
         with m.If(self.advance):
             m.d.sync += [
                 total.eq(self.total + self.bias),
@@ -79,13 +99,18 @@ class PostLane(wiring.Component):
                 addend.eq(residual * self.residual_scale),
                 value.eq(product + addend),
                 shifted.eq(value >> self.shift),
+                self.output[:8].eq(rounded[:8] | over.replicate(8)),
+                self.output[8:31].eq(rounded[8:31] | over.replicate(23)),
+                self.output[31].eq(rounded[-1]),
             ]
-            low, high = Signal(signed(32)), Signal(signed(32))
-            m.d.comb += [
-                low.eq(Mux(self.signed, -(1 << 31), 0)),
-                high.eq(Mux(self.signed, (1 << 31) - 1, 255)),
-            ]
-            m.d.sync += self.output.eq(Mux(rounded < low, low, Mux(rounded > high, high, rounded)))
+            with m.If(~self.conv):
+                m.d.sync += product.eq(0)
+            with m.If(under):
+                m.d.sync += self.output[:8].eq(0)
+            with m.If(under | ~self.signed):
+                m.d.sync += self.output[8:31].eq(0)
+            with m.If(~self.signed):
+                m.d.sync += self.output[31].eq(0)
         return m
 
 
@@ -102,7 +127,8 @@ class PostProcessor(wiring.Component):
     slot_free : it may
     load_residual, word, part, pixels : takes a word of the residual of the pixel tile
         that is captured next
-    record_write, record_channel, record_half, record : writes a channel record
+    record_write, record_channel, record_half, record : writes a word of a channel record; which of
+        its words it is, one bit each
     released : the tile's channel records and weights are no longer needed
     advance : outputs are taken in this cycle
     valid, outputs : ``post_lanes`` outputs of 32 bits
@@ -125,10 +151,10 @@ class PostProcessor(wiring.Component):
                 "word": In(ceil_log2(c.och // c.unit)),
                 "part": In(ceil_log2(c.ich // c.unit)),
                 "pixels": In(c.banks * c.ich * 8),
-                "record_write": In(1),
+                "record_write": In(words_of(ChannelRecord(c), c.program_bits)),
                 "record_channel": In(ceil_log2(c.och)),
                 "record_half": In(1),
-                "record": In(ChannelRecord),
+                "record": In(c.program_bits),
                 "released": Out(1),
                 "advance": In(1),
                 "valid": Out(1),
@@ -152,10 +178,11 @@ class PostProcessor(wiring.Component):
 
         # A sum that is on its way needs the hold when it arrives, not before; an output that may
         # have to wait for the result stream makes that time unknown.
-        arrives = 4 + c.tree_levels
-        early = Mux(layer.to_result, 0, Mux(conv & ~layer.residual, arrives, 4))
+        arrives = Mux(layer.residual, 4, Mux(conv, 4 + c.array_latency, 5))
+        early = Mux(layer.to_result, 0, arrives)
         m.d.comb += self.slot_free.eq(~pending & (left <= early))
-        with m.If(self.capture_array | self.capture_pool):
+        capture = self.capture_array | self.capture_pool
+        with m.If(capture):
             m.d.sync += pending.eq(0)
         with m.If(self.last_issued):
             m.d.sync += pending.eq(1)
@@ -186,7 +213,7 @@ class PostProcessor(wiring.Component):
                 ),
                 left.eq(pool_beats),
             ]
-        with m.If(self.capture_array | self.capture_pool):
+        with m.If(capture):
             m.d.sync += [tile_last.eq(self.tile_last), half.eq(self.half), beat.eq(0)]
 
         # A word of the residual holds a unit, or several, of the tile's channels.
@@ -200,38 +227,45 @@ class PostProcessor(wiring.Component):
                     else:
                         m.d.sync += target.eq(word)
 
-        # Channel records: one memory for each lane, two halves in turn.
+        # Channel records: one memory for each lane, two halves in turn. The one that belongs to the
+        # first of the hold is read while that gets there.
+        depth = max(2, 2 * c.och // lanes)
+        following, read_half = Signal.like(beat), Signal()
+        m.d.comb += [
+            following.eq(Mux(capture, 0, beat + pop)),
+            read_half.eq(Mux(capture, self.half, half)),
+        ]
+        layout = ChannelRecord(c)
+        record_bits = words_of(layout, c.program_bits) * c.program_bits
         valid = [Signal(name=f"valid_{i}") for i in range(LATENCY)]
         with m.If(self.advance):
             m.d.sync += [v.eq(u) for v, u in zip(valid, [pop, *valid], strict=False)]
         for number in range(lanes):
-            records = memory.Memory(shape=BIAS_BITS + 16, depth=max(2, 2 * c.och // lanes), init=[])
-            m.submodules[f"records_{number}"] = records
-            write, read = records.write_port(), records.read_port()
+            memory = shared_memory(record_bits, depth, granularity=c.program_bits)
+            m.submodules[f"records_{number}"] = memory
+            records = memory.ports
             own = self.record_channel[: ceil_log2(lanes)] == number if lanes > 1 else 1
             entry = self.record_channel[ceil_log2(lanes) :]
-            m.d.comb += [
-                write.en.eq(self.record_write & own),
-                write.addr.eq(Cat(entry, self.record_half)),
-                write.data.eq(Cat(self.record.bias[:BIAS_BITS], self.record.scale)),
-                read.en.eq(self.advance),
-                read.addr.eq(Cat(beat[: ceil_log2(c.och // lanes)], half)),
-            ]
-            total, residual = Signal(bits, reset_less=True), Signal(8, reset_less=True)
-            with m.If(self.advance):
-                m.d.sync += [
-                    total.eq(hold.word_select(number, bits)),
-                    residual.eq(residuals.word_select(number, 8)),
-                ]
-            m.submodules[f"lane_{number}"] = shared = SharedModule("post_lane", PostLane, bits)
+            record = Signal(layout, name=f"record_{number}")
+            total = hold.word_select(number, bits)
+            residual = residuals.word_select(number, 8)
+            m.submodules[f"lane_{number}"] = shared = SharedModule(
+                "post_lane", PostLane, bits, c.bias_bits, c.pool_bits
+            )
             lane = shared.ports
             m.d.comb += [
+                records.write.eq(Mux(own, self.record_write, 0)),
+                records.write_address.eq(Cat(entry, self.record_half)),
+                records.write_data.eq(self.record.replicate(record_bits // c.program_bits)),
+                records.read_address.eq(Cat(following[: ceil_log2(c.och // lanes)], read_half)),
+                record.eq(records.read_data),
                 lane.advance.eq(self.advance),
                 lane.total.eq(total),
-                lane.bias.eq(Mux(conv, read.data[:BIAS_BITS], 0).as_signed()),
-                lane.scale.eq(Mux(conv, read.data[BIAS_BITS:].as_signed(), layer.pool_scale)),
-                lane.residual.eq(Mux(layer.residual, residual, 0)),
-                lane.residual_scale.eq(layer.residual_scale),
+                lane.bias.eq(record.bias),
+                lane.scale.eq(record.scale),
+                lane.conv.eq(conv),
+                lane.residual.eq(Mux(conv, Mux(layer.residual, residual, 0), total)),
+                lane.residual_scale.eq(layer.scale),
                 lane.shift.eq(layer.shift),
                 lane.signed.eq(layer.signed),
                 self.outputs.word_select(number, 32).eq(lane.output),

@@ -3,15 +3,17 @@
 A program is a sequence of packets of ``program_bits`` wide words, least significant byte first::
 
     header      magic, fingerprint of the configuration                               CRC-32
-    layer       opcode LAYER, layer descriptor                                        CRC-32
-    conv layer  opcode CONV, construction descriptor, layer descriptor                CRC-32
+    layer       opcode LAYER, layer table                                             CRC-32
+    conv layer  opcode CONV, key, construction descriptor, layer table                CRC-32
       tile      opcode TILE, one channel record per output channel of the tile, mask  CRC-32
-      ...       (as many tiles as the construction descriptor says)
+      ...       (the last tile's opcode is LAST_TILE)
     end         opcode END                                                            CRC-32
 
 Every item starts on a fresh word. The last word of the end packet carries the stream's ``last``.
-The CRC-32 (that of zlib) covers every byte of its packet. Nothing that a packet brings is used
-before its CRC has been found right, so that a damaged program never gives a wrong result.
+The CRC-32 (that of zlib) covers every byte of its packet and of all packets before it, without
+their CRCs: none can be missing. Nothing that a packet brings is used before its CRC has been found
+right, so that a damaged program never gives a wrong result. The key (32 bits) is that of output
+channel 0 (see the weight signs' specification).
 
 The mask words of a tile go to the constructor's lanes in turns; a lane that has what it needs is
 left out (see `hiddenite.rtl.mask_expander`).
@@ -26,16 +28,15 @@ from amaranth.utils import ceil_log2
 from .configuration import Configuration
 
 __all__ = [
-    "BIAS_BITS",
     "MAGIC",
-    "Axis",
     "ChannelRecord",
     "ConstructionDescriptor",
     "ErrorCode",
+    "Increment",
     "LayerDescriptor",
+    "LayerTable",
     "Opcode",
     "Operation",
-    "WindowAxis",
     "words_of",
 ]
 
@@ -49,6 +50,7 @@ class Opcode(enum.IntEnum):
     CONV = 2
     TILE = 3
     END = 4
+    LAST_TILE = 5
 
 
 class ErrorCode(enum.IntEnum):
@@ -90,109 +92,167 @@ def words_of(layout: data.Layout, program_bits: int) -> int:
     return -(-layout.size // program_bits)
 
 
-class Axis(data.StructLayout):
-    """How a tensor lies along one axis, for a walk pixel by pixel.
-
-    A tensor that a layer of stride s reads is stored as s planes: position p is in plane p mod s
-    at q = p div s, and q lies in bank q mod B at row q div B of that bank.
-
-    Members
-    -------
-    phases_last : s - 1
-    plane_step : address from a plane to the next
-    plane_wrap : address from the last plane back to the first
-    row_step : address from a row of banks to the next
-    """
-
-    def __init__(self, c: Configuration, extra: dict | None = None):
-        n, a = c.coordinate_bits, c.address_bits
-        super().__init__(
-            {
-                "phases_last": n,
-                "plane_step": a,
-                "plane_wrap": a,
-                "row_step": a,
-            }
-            | (extra or {})
-        )
-
-
-class WindowAxis(Axis):
-    """How a layer's window moves along one axis of its input.
-
-    Members
-    -------
-    phase, bank, address, position : where the first tile's first tap is; position counts in q
-    limit : number of q inside the map, in the planes up to ``limit_phase``; one less in the others
-    kernel_last : kernel size - 1
-    tiles_last : number of pixel tiles - 1
-    """
-
-    def __init__(self, c: Configuration, banks: int):
-        n, a = c.coordinate_bits, c.address_bits
-        super().__init__(
-            c,
-            {
-                "phase": n,
-                "bank": ceil_log2(banks),
-                "address": a,
-                "position": n,
-                "limit": n,
-                "limit_phase": n,
-                "kernel_last": n,
-                "tiles_last": n,
-            },
-        )
-
-
 class LayerDescriptor(data.StructLayout):
-    """What the array, the post-processor and the store need to know of a layer.
+    """What the array, the post-processor and the store need to know all through a layer.
+
+    A tensor that a layer of stride s reads is stored as s planes along an axis: position p is in
+    plane p mod s at q = p div s, and q lies in bank q mod B at row q div B of that bank. How
+    addresses follow from that is in the increments of the `LayerTable`.
 
     Members
     -------
     operation : `Operation`
     to_result, signed, residual : to the result stream; int32 instead of uint8; adds a residual
-    tiles_last : tiles of output channels - 1
+    shift : shift - 1 (0 for maximum pooling)
+    scale : scale of the residual, or of a pool (2 for maximum pooling, which makes up for the
+        shift)
     groups_last : words of ``ich`` input channels per pixel - 1
     tile_words : weight words per output channel, KH * KW * groups
-    window_y, window_x : `WindowAxis`
-    shift : shift - 1 (0 for maximum pooling)
-    pool_scale : scale of a pool (2 for maximum pooling, which makes up for the shift)
-    residual_scale
-    residual_address, residual_y, residual_x : first word of the residual, steps from tile to tile
-    store_y, store_x : `Axis` of the output, with ``size_last``, its height or width - 1
-    store_address : first word of the output
-    chunks_last : beats of ``post_lanes`` channels per output pixel - 1
-    lanes_last : channels in the last of them - 1
+    tiles_last : tiles of output channels - 1
+    beats_last : beats of ``post_lanes`` channels per pixel of the last of them - 1
+    lanes_last : channels in the last of these beats - 1
+    tiles_y_last, tiles_x_last : pixel tiles - 1
+    window_y, window_x : the input along an axis
+    window_y.kernel_last : kernel size - 1
+    window_y.phases_last : s - 1
+    window_y.phase, window_y.bank : where the first tap is
+    window_y.size_last : size of the map - 1
+    window_y.row_step : address from a row of banks to the next (more banks than one only)
+    store_y, store_x : the output along an axis
+    store_y.phases_last : s - 1
+    store_y.end : last row (column) inside the map of the last pixel tile
     """
 
     def __init__(self, c: Configuration):
-        n, a = c.coordinate_bits, c.address_bits
-        store = Axis(c, {"size_last": n})
+        phase = ceil_log2(c.largest_stride)
+
+        def window(banks):
+            fields = {
+                "kernel_last": ceil_log2(c.largest_kernel),
+                "phases_last": phase,
+                "phase": phase,
+                "bank": ceil_log2(banks),
+                "size_last": ceil_log2(c.largest_map),
+            }
+            if banks > 1:
+                fields["row_step"] = c.address_bits
+            return data.StructLayout(fields)
+
+        def store(banks):
+            return data.StructLayout({"phases_last": phase, "end": ceil_log2(banks)})
+
         super().__init__(
             {
                 "operation": 2,
                 "to_result": 1,
                 "signed": 1,
                 "residual": 1,
-                "tiles_last": 16,
-                "groups_last": a,
-                "tile_words": ceil_log2(c.tile_words) + 1,
-                "window_y": WindowAxis(c, c.rows),
-                "window_x": WindowAxis(c, c.cols),
                 "shift": 5,
-                "pool_scale": 15,
-                "residual_scale": 24,
-                "residual_address": a,
-                "residual_y": a,
-                "residual_x": a,
-                "store_y": store,
-                "store_x": store,
-                "store_address": a,
-                "chunks_last": 16,
+                "scale": 24,
+                "groups_last": c.group_bits,
+                "tile_words": ceil_log2(c.tile_words) + 1,
+                "tiles_last": c.channel_tile_bits,
+                "beats_last": ceil_log2(c.och // c.post_lanes),
                 "lanes_last": ceil_log2(c.post_lanes),
+                "tiles_y_last": ceil_log2(c.largest_map),
+                "tiles_x_last": ceil_log2(c.largest_map),
+                "window_y": window(c.rows),
+                "window_x": window(c.cols),
+                "store_y": store(c.rows),
+                "store_x": store(c.cols),
             }
         )
+
+
+class Increment(data.StructLayout):
+    """What is added to the window's place from a step to the next.
+
+    Members
+    -------
+    address : of the window's first pixel
+    y, x : of that pixel in the map
+    """
+
+    def __init__(self, c: Configuration):
+        n = c.position_bits
+        super().__init__({"address": c.address_bits, "y": n, "x": n})
+
+
+class LayerTable:
+    """Rows of a layer's item in the program, as they lie in the layer memory.
+
+    A row has two parts: the increment of an address, which is that of the output or that of the
+    residual, in the lowest bits; and above it an `Increment` of the window or a part of the
+    `LayerDescriptor`. Every address is kept by additions of what the table says for the loop that
+    goes on.
+
+    =================== =============================== =======================================
+    row                 window                          output or residual
+    =================== =============================== =======================================
+    0, 1, ...           descriptor, lowest bits first   output: ``other`` has which
+    next                to the next word                of the output, or of the residual
+    x_step, x_wrap,     to the next tap in a row: in    output: to the next pixel in a row,
+    x_row               the next plane; in the first,   likewise
+                        next bank; and row of banks
+    y_step, y_wrap,     to the next row of taps,        output: from the end of a row to the
+    y_row               likewise                        next
+    tile_x, tile_y      to the next pixel tile in a     residual: likewise
+                        row; to the next row of them
+    map, map_word       to the next tile of output      residual: likewise
+                        channels; that begins a word
+    start               to the first tap                residual: to the first word
+    =================== =============================== =======================================
+
+    ``x_row`` and ``y_row`` exist with more banks than one along the axis (with one, ``x_wrap``
+    goes to the next row of banks), ``map_word`` with ``och < ich``. ``other`` has the output's
+    rows ``start``, ``map``, ``map_word`` and, with more rows than one, ``row_step`` and
+    ``row_wrap``, to the next row of a pixel tile.
+
+    Attributes
+    ----------
+    rows : dict
+        Row of each name.
+    other : dict
+        Row of each name, of the output.
+    descriptor_rows : int
+    columns : int
+        Program words per row.
+    descriptor_bits : int
+        Bits of the descriptor per row.
+    store_columns, store_bits : int
+        Columns that have the increments of the output; bits that are kept of them.
+    words : int
+        Program words of the item.
+    depth : int
+        Rows, rounded up to a power of two.
+    """
+
+    def __init__(self, c: Configuration):
+        self.columns = -(-(c.address_bits + Increment(c).size) // c.program_bits)
+        self.descriptor_bits = self.columns * c.program_bits - c.address_bits
+        self.store_columns = -(-c.address_bits // c.program_bits)
+        one = self.store_columns == 1
+        self.store_bits = c.address_bits if one else self.store_columns * c.program_bits
+
+        split = c.ich > c.och
+        other = ["start", "map", *["map_word"] * split]
+        if c.rows > 1:
+            other += ["row_step", "row_wrap"]
+        size = LayerDescriptor(c).size
+        self.descriptor_rows = max(-(-size // self.descriptor_bits), len(other))
+        names = [
+            "next",
+            *("x_step", "x_wrap", *["x_row"] * (c.cols > 1)),
+            *("y_step", "y_wrap", *["y_row"] * (c.rows > 1)),
+            *("tile_x", "tile_y", "map", *["map_word"] * split),
+            "start",
+        ]
+        self.rows = {name: self.descriptor_rows + i for i, name in enumerate(names)}
+        shared = {name: row for name, row in self.rows.items() if name[:2] in ("ne", "x_", "y_")}
+        self.other = {name: i for i, name in enumerate(other)} | shared
+        count = self.descriptor_rows + len(names)
+        self.words = count * self.columns
+        self.depth = 1 << ceil_log2(count)
 
 
 class ConstructionDescriptor(data.StructLayout):
@@ -200,14 +260,12 @@ class ConstructionDescriptor(data.StructLayout):
 
     Members
     -------
-    key : key of output channel 0 (see the weight signs' specification)
     parameter : parameter k of the mask code
     rows_last : KH - 1
     segments_last : KW - 1
     words_last : words of ``ich`` weights per (ky, kx), - 1
     tail_last : weights in the last of them, - 1
     tile_words : words of a tile per output channel
-    tiles_last : tiles of output channels - 1
     channels_last : output channels of the last tile - 1
     """
 
@@ -215,21 +273,25 @@ class ConstructionDescriptor(data.StructLayout):
         t = ceil_log2(c.tile_words)
         super().__init__(
             {
-                "key": 32,
                 "parameter": 4,
                 "rows_last": t,
                 "segments_last": t,
                 "words_last": t,
                 "tail_last": ceil_log2(c.ich),
                 "tile_words": t + 1,
-                "tiles_last": 16,
                 "channels_last": ceil_log2(c.och),
             }
         )
 
 
-BIAS_BITS = 34
-"""Bits of an int32 bias less 255 for each kept negative weight (see `hiddenite.rtl.pe_array`)."""
+class ChannelRecord(data.StructLayout):
+    """What the post-processor needs to know of an output channel.
 
-ChannelRecord = data.StructLayout({"bias": signed(40), "scale": signed(16)})
-"""What the post-processor needs to know of an output channel."""
+    Members
+    -------
+    bias : less 255 for each kept negative weight (see `hiddenite.rtl.pe_array`)
+    scale
+    """
+
+    def __init__(self, c: Configuration):
+        super().__init__({"bias": signed(c.bias_bits), "scale": signed(16)})

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 
-__all__ = ["SharedModule", "collect_modules"]
+__all__ = ["SharedModule", "collect_modules", "is_emitting"]
 
 _collected: ContextVar[dict[str, wiring.Component] | None] = ContextVar("collected", default=None)
 
@@ -30,6 +30,11 @@ def collect_modules():
         yield _collected.get()
     finally:
         _collected.reset(token)
+
+
+def is_emitting() -> bool:
+    """Whether Verilog is emitted, in which a vendor's cells may stand; no simulation has them."""
+    return _collected.get() is not None
 
 
 class SharedModule(Elaboratable):

@@ -18,7 +18,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
-from .program import ErrorCode, LayerDescriptor, Operation
+from .program import ErrorCode, LayerDescriptor, LayerTable, Operation
 from .window import next_pixel
 
 __all__ = ["Store"]
@@ -30,9 +30,11 @@ class Store(wiring.Component):
     Members
     -------
     layer : descriptor, stable while the layer runs
+    row, increment : row of the layer's table, to be read in this cycle; what was read in the cycle
+        before, see `hiddenite.rtl.layer_memory.LayerMemory`
     start : begins a layer (for one cycle)
     stop : the engine has stopped with an error
-    valid, outputs, advance : from the post-processor
+    valid, outputs, advance : from the post-processor; without ``advance``, they stay
     image : beats of ``post_lanes`` bytes; each pixel begins with a beat of its own
     result : beats of ``post_lanes`` values of 32 bits, zero in lanes without a channel
     write, write_* : to the activation memory, see `ActivationMemory`
@@ -44,11 +46,14 @@ class Store(wiring.Component):
 
     def __init__(self, c: Configuration):
         self.c = c
+        self.table = LayerTable(c)
         beat = data.StructLayout({"data": 32 * c.post_lanes, "last": 1})
         image = data.StructLayout({"data": 8 * c.post_lanes, "last": 1})
         super().__init__(
             {
                 "layer": In(LayerDescriptor(c)),
+                "row": Out(ceil_log2(self.table.depth)),
+                "increment": In(c.address_bits),
                 "start": In(1),
                 "stop": In(1),
                 "valid": In(1),
@@ -71,17 +76,15 @@ class Store(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        c, layer = self.c, self.layer
+        c, layer, rows = self.c, self.layer, self.table.other
         lanes, unit_beats = c.post_lanes, c.unit // c.post_lanes
         load = layer.operation == Operation.LOAD
         conv = layer.operation == Operation.CONV
 
         # Source: the image while it is loaded, else the post-processor.
         active, taken = Signal(), Signal()
-        room = Signal()
         m.d.comb += [
-            room.eq(~layer.to_result | ~self.result.valid | self.result.ready),
-            self.advance.eq(room & ~self.stop),
+            self.advance.eq(~self.stop & (~self.result.valid | self.result.ready)),
             self.image.ready.eq(active & load & ~self.stop),
             taken.eq(Mux(load, self.image.valid & self.image.ready, self.valid & self.advance)),
         ]
@@ -94,117 +97,137 @@ class Store(wiring.Component):
             )
         )
 
-        # Place: beat within the unit, unit within the tile's share of a pixel, pixel, tile.
-        y = _StoreWalk(m, c, layer.store_y, c.rows, "y")
-        x = _StoreWalk(m, c, layer.store_x, c.cols, "x")
-        tile = Signal(16)
-        first_unit, unit = Signal(c.address_bits + 8), Signal(c.address_bits + 8)
-        first_chunk, chunk = Signal(17), Signal(17)
-        part = Signal(range(max(2, unit_beats)))
-        tile_x, tile_y = Signal(c.coordinate_bits), Signal(c.coordinate_bits)
-        sub_x, sub_y = Signal(ceil_log2(c.cols)), Signal(ceil_log2(c.rows))
+        # Loops. Of the image, all tiles of channels of a pixel come before the next pixel.
+        chunk = Signal(ceil_log2(c.och // lanes))
+        tile = Signal(c.channel_tile_bits)
+        y = _StoreWalk(m, layer.store_y, layer.tiles_y_last, load, c, c.rows, "y")
+        x = _StoreWalk(m, layer.store_x, layer.tiles_x_last, load, c, c.cols, "x")
+        over = Signal()
+        part = chunk[: ceil_log2(unit_beats)]
+        part_last = part.all() if unit_beats > 1 else 1
+        tile_last = tile == layer.tiles_last
+        share_last = Mux(conv | load, chunk.all() if len(chunk) else 1, part_last)
+        # The pixel's last channel, which the rest of a tile may follow.
+        channels_end = Signal()
+        m.d.comb += channels_end.eq(tile_last & (chunk == layer.beats_last))
+        inside = y.inside & x.inside & ~over
+        pixel_last = Mux(load, channels_end, share_last)
+        row_ends = pixel_last & x.pixel_last
+        pixels_end = row_ends & y.pixel_last
+        map_ends = pixels_end & x.tile_last & y.tile_last
 
-        inside = y.inside & x.inside & (chunk <= layer.chunks_last)
-        chunk_last = chunk == layer.chunks_last
-        part_last = part == unit_beats - 1
-        per_pixel = Mux(conv, c.och // lanes - 1, unit_beats - 1)
-        pixel_last = Mux(load, chunk_last, chunk - first_chunk == per_pixel)
-        sub_x_last = load | (sub_x.all() if c.cols > 1 else 1)
-        sub_y_last = load | (sub_y.all() if c.rows > 1 else 1)
-        tile_x_last = tile_x == layer.window_x.tiles_last
-        tile_y_last = tile_y == layer.window_y.tiles_last
-        row_ends = pixel_last & sub_x_last
-        pixels_end = row_ends & sub_y_last
-        map_ends = pixels_end & tile_x_last & tile_y_last
+        # Units of one word follow each other as parts of it.
+        split = ceil_log2(c.ich // c.unit)
+        parts_end = tile[:split].all() if split else 1
+        with m.If(~active):
+            m.d.comb += self.row.eq(rows["start"])
+        with m.Elif(~pixel_last):
+            m.d.comb += self.row.eq(rows["next"])
+        with m.Elif(map_ends):
+            m.d.comb += self.row.eq(rows["map"])
+            if split:
+                with m.If(parts_end):
+                    m.d.comb += self.row.eq(rows["map_word"])
+        with m.Elif(pixels_end & x.tile_last):
+            m.d.comb += self.row.eq(y.row(rows, "y"))
+        with m.Elif(row_ends & ~y.pixel_last):
+            if c.rows > 1:
+                m.d.comb += self.row.eq(y.row(rows, "row"))
+        with m.Else():
+            m.d.comb += self.row.eq(x.row(rows, "x"))
 
         with m.If(self.start):
-            m.d.sync += [
-                active.eq(1),
-                *(s.eq(0) for s in (tile, first_unit, unit, first_chunk, chunk, part)),
-                *(s.eq(0) for s in (tile_x, tile_y, sub_x, sub_y)),
-            ]
-            y.begin(m, layer.store_address)
-            x.begin(m, 0)
+            m.d.sync += [active.eq(1), *(s.eq(0) for s in (tile, chunk, over))]
+            y.begin(m)
+            x.begin(m)
         with m.Elif(taken):
-            m.d.sync += [part.eq(part + 1), chunk.eq(chunk + 1)]
-            with m.If(part_last):
-                m.d.sync += [part.eq(0), unit.eq(unit + 1)]
+            m.d.sync += [chunk.eq(chunk + 1), over.eq((over | channels_end) & ~pixel_last)]
+            with m.If(share_last | pixel_last):
+                m.d.sync += chunk.eq(0)
+            with m.If(load & share_last):
+                m.d.sync += tile.eq(tile + 1)
+            with m.If(load & pixel_last):
+                m.d.sync += tile.eq(0)
             with m.If(pixel_last):
-                m.d.sync += [
-                    part.eq(0),
-                    unit.eq(first_unit),
-                    chunk.eq(first_chunk),
-                    sub_x.eq(Mux(load, 0, sub_x + 1)),
-                ]
                 x.step(m)
             with m.If(row_ends):
-                m.d.sync += sub_y.eq(Mux(load, 0, sub_y + 1))
-                with m.If(~sub_y_last):
+                with m.If(~y.pixel_last):
                     x.back(m)
                 y.step(m)
             with m.If(pixels_end):
-                m.d.sync += tile_x.eq(tile_x + 1)
-                x.keep(m)
-                with m.If(tile_x_last):
-                    m.d.sync += [tile_x.eq(0), tile_y.eq(tile_y + 1)]
-                    x.begin(m, 0)
-                    y.keep(m)
+                x.next_tile(m)
+                with m.If(x.tile_last):
+                    y.next_tile(m)
                 with m.Else():
                     y.back(m)
             with m.If(map_ends):
-                after = (first_unit + Mux(conv, c.och // c.unit, 1))[: len(unit)]
-                following = (first_chunk + Mux(conv, c.och // lanes, unit_beats))[: len(chunk)]
-                m.d.sync += [
-                    tile_y.eq(0),
-                    tile.eq(tile + 1),
-                    first_unit.eq(after),
-                    unit.eq(after),
-                    first_chunk.eq(following),
-                    chunk.eq(following),
-                ]
-                y.begin(m, layer.store_address)
-                with m.If(tile == layer.tiles_last):
+                with m.If(~load):
+                    m.d.sync += tile.eq(tile + 1)
+                with m.If(tile_last):
                     m.d.sync += active.eq(0)
+
+        # Address: goes on in the cycle after, when it has been used.
+        address = Signal(c.address_bits)
+        goes_on = Signal()
+        m.d.sync += goes_on.eq(
+            self.start | (taken & (pixel_last | (part_last & (parts_end if split else 1))))
+        )
+        base = address
+        if c.rows > 1:
+            # To a pixel tile's next row from the first pixel of its row, to the next tile from the
+            # last pixel of its first row.
+            pixel_ends = Signal()
+            of_row, of_tile = Signal(), Signal()
+            m.d.sync += [
+                pixel_ends.eq(taken & pixel_last),
+                of_row.eq(active & row_ends & ~y.pixel_last),
+                of_tile.eq(active & pixels_end & ~x.tile_last & ~load),
+            ]
+            first_row, first_col = Signal(), Signal()
+            m.d.sync += [first_row.eq(y.first & row_ends), first_col.eq(x.first)]
+            tile_base = Signal(c.address_bits)
+            with m.If(pixel_ends & first_row):
+                m.d.sync += tile_base.eq(address)
+            row_base = address
+            if c.cols > 1:
+                row_base = Signal(c.address_bits)
+                with m.If(pixel_ends & first_col):
+                    m.d.sync += row_base.eq(address)
+            base = Mux(of_row, row_base, Mux(of_tile, tile_base, address))
+        with m.If(goes_on):
+            m.d.sync += address.eq(base + self.increment)
+        with m.If(self.start):
+            m.d.sync += address.eq(0)
 
         # Activation memory: a unit at a time.
         collected = Signal(8 * c.unit, reset_less=True)
-        whole = Signal(8 * c.unit)
-        m.d.comb += whole.eq(collected)
         for index in range(unit_beats):
-            with m.If(part == index):
-                m.d.comb += whole.word_select(index, 8 * lanes).eq(beat)
-        with m.If(taken):
-            m.d.sync += collected.eq(whole)
-        split = ceil_log2(c.ich // c.unit)
-        m.d.comb += self.write_next.eq(
-            taken & inside & ~layer.to_result & (part_last | pixel_last | chunk_last)
-        )
+            with m.If(taken & (part == index if unit_beats > 1 else 1)):
+                m.d.sync += collected.word_select(index, 8 * lanes).eq(beat)
+        m.d.comb += [
+            self.write_next.eq(taken & inside & ~layer.to_result & (part_last | channels_end)),
+            self.write_address.eq(address),
+            self.write_data.eq(collected.replicate(c.ich // c.unit)),
+        ]
         m.d.sync += [
             self.write.eq(self.write_next),
             self.write_bank_y.eq(y.bank),
             self.write_bank_x.eq(x.bank),
-            self.write_address.eq(y.address + x.address + (unit >> split)),
-            self.write_data.eq(whole.replicate(c.ich // c.unit)),
-            self.write_parts.eq(1 << unit[:split] if split else 1),
+            self.write_parts.eq(1 << tile[:split] if split else 1),
         ]
 
         # Result stream.
-        last = chunk_last & y.last & x.last & (tile == layer.tiles_last)
+        last = channels_end & y.last & x.last
         values = [self.outputs.word_select(i, 32) for i in range(lanes)]
         for lane in range(1, lanes):
-            values[lane] = Mux(chunk_last & (layer.lanes_last < lane), 0, values[lane])
-        with m.If(self.result.ready):
-            m.d.sync += self.result.valid.eq(0)
-        with m.If(taken & inside & layer.to_result):
-            m.d.sync += [
-                self.result.valid.eq(1),
-                self.result.payload.data.eq(Cat(values)),
-                self.result.payload.last.eq(last),
-            ]
-        with m.If(self.stop):
-            m.d.sync += self.result.valid.eq(0)
+            values[lane] = Mux(channels_end & (layer.lanes_last < lane), 0, values[lane])
+        m.d.comb += [
+            self.result.valid.eq(self.valid & inside & layer.to_result & ~self.stop),
+            self.result.payload.data.eq(Cat(values)),
+            self.result.payload.last.eq(last),
+        ]
 
-        m.d.sync += self.done.eq(taken & map_ends & (tile == layer.tiles_last))
+        m.d.sync += self.done.eq(taken & map_ends & tile_last)
 
         with m.If(taken & load):
             m.d.sync += self.begun.eq(~last)
@@ -216,40 +239,63 @@ class Store(wiring.Component):
 
 
 class _StoreWalk:
-    """The place of an output along one axis."""
+    """The place of an output along one axis: pixel tile, and pixel in it; plane and bank.
 
-    def __init__(self, m: Module, c: Configuration, axis, banks: int, name: str):
-        n, a, b = c.coordinate_bits, c.address_bits, ceil_log2(banks)
-        self.axis = axis
-        self.here = [
-            Signal(width, name=f"{name}_{part}")
-            for part, width in zip(
-                ("phase", "bank", "address", "position"), (n, b, a, n), strict=True
-            )
-        ]
-        self.kept = [Signal.like(signal, name=f"kept_{signal.name}") for signal in self.here]
-        phase, self.bank, self.address, position = self.here
-        _, *self.next = next_pixel(axis, phase, self.bank, self.address)
-        self.next.append(position + 1)
-        self.inside, self.last = Signal(), Signal()
+    Of the image, pixel tiles have one pixel.
+    """
+
+    def __init__(self, m: Module, axis, tiles_last, load, c: Configuration, banks: int, name: str):
+        self.axis, self.banks = axis, banks
+        self.tile = Signal(ceil_log2(c.largest_map), name=f"tile_{name}")
+        self.pixel = Signal(ceil_log2(banks), name=f"pixel_{name}")
+        self.phase = Signal(ceil_log2(c.largest_stride), name=f"phase_{name}")
+        self.bank = Signal(ceil_log2(banks), name=f"bank_{name}")
+        # Where the tile begins: the walk goes back there if it has more rows than one.
+        self.kept_phase = Signal.like(self.phase, name=f"kept_phase_{name}")
+        self.kept_bank = Signal.like(self.bank, name=f"kept_bank_{name}")
+        self.tile_last, self.pixel_last = Signal(), Signal()
+        self.inside, self.last, self.first = Signal(), Signal(), Signal()
+        within = self.pixel <= axis.end if banks > 1 else 1
         m.d.comb += [
-            self.inside.eq(position <= axis.size_last),
-            self.last.eq(position == axis.size_last),
+            self.tile_last.eq(self.tile == tiles_last),
+            self.pixel_last.eq(load | self.pixel.all() if banks > 1 else 1),
+            self.inside.eq(load | ~self.tile_last | within),
+            self.last.eq(self.tile_last & (load | (self.pixel == axis.end if banks > 1 else 1))),
+            self.first.eq(self.pixel == 0 if banks > 1 else 1),
         ]
+        self.wrap, self.over, *self.next = next_pixel(axis.phases_last, self.phase, self.bank)
 
-    def begin(self, m: Module, address):
+    def _go(self, m: Module, phase, bank):
+        m.d.sync += [self.phase.eq(phase), self.bank.eq(bank)]
+
+    def _keep(self, m: Module, phase, bank):
+        m.d.sync += [self.kept_phase.eq(phase), self.kept_bank.eq(bank)]
+
+    def begin(self, m: Module):
         """Go to the first pixel."""
-        for state in (self.here, self.kept):
-            m.d.sync += [s.eq(v) for s, v in zip(state, (0, 0, address, 0), strict=True)]
+        m.d.sync += [self.tile.eq(0), self.pixel.eq(0)]
+        self._go(m, 0, 0)
+        self._keep(m, 0, 0)
 
     def step(self, m: Module):
         """Go one pixel on."""
-        m.d.sync += [s.eq(v) for s, v in zip(self.here, self.next, strict=True)]
-
-    def keep(self, m: Module):
-        """Go one pixel on, where the next tile begins."""
-        m.d.sync += [s.eq(v) for s, v in zip(self.kept, self.next, strict=True)]
+        m.d.sync += self.pixel.eq(Mux(self.pixel_last, 0, self.pixel + 1))
+        self._go(m, *self.next)
 
     def back(self, m: Module):
         """Go to where the tile begins."""
-        m.d.sync += [s.eq(v) for s, v in zip(self.here, self.kept, strict=True)]
+        self._go(m, self.kept_phase, self.kept_bank)
+
+    def next_tile(self, m: Module):
+        """Besides a step: go to the next tile, from the last one back to the first."""
+        m.d.sync += self.tile.eq(self.tile + 1)
+        self._keep(m, *self.next)
+        with m.If(self.tile_last):
+            self.begin(m)
+
+    def row(self, rows: dict, kind: str):
+        """Row of the table for a step."""
+        further = rows[f"{kind}_wrap"]
+        if f"{kind}_row" in rows:
+            further = Mux(self.over, rows[f"{kind}_row"], further)
+        return Mux(self.wrap, further, rows[f"{kind}_step"])

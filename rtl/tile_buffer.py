@@ -60,18 +60,26 @@ class TileBuffer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self.c
+        # Two cycles. A tree has registers after the PEs, so that none are needed between memory and
+        # PEs, where each takes a logic cell of its own: the address waits instead.
+        address = self.address
+        if c.array == "tree":
+            address = Signal.like(self.address)
+            m.d.sync += address.eq(self.address)
         for channel in range(c.och):
             index, lane = divmod(channel, c.constructor_lanes)
             port = self.writes[lane]
             m.submodules[f"slice_{channel}"] = shared = shared_memory(2 * c.ich, c.tile_words)
             words = shared.ports
-            weights = Signal(2 * c.ich, name=f"weights_{channel}", reset_less=True)
-            m.d.sync += weights.eq(words.read_data)
+            weights = words.read_data
+            if c.array != "tree":
+                weights = Signal(2 * c.ich, name=f"weights_{channel}", reset_less=True)
+                m.d.sync += weights.eq(words.read_data)
             m.d.comb += [
                 words.write.eq(port.enable & (port.slice == index)),
                 words.write_address.eq(port.address),
                 words.write_data.eq(port.data),
-                words.read_address.eq(self.address),
+                words.read_address.eq(address),
                 self.masks.word_select(channel, c.ich).eq(weights[: c.ich]),
                 self.signs.word_select(channel, c.ich).eq(weights[c.ich :]),
             ]

@@ -8,8 +8,9 @@ Loop nest::
           one step
         the words of the residual, just before the last step
 
-All addresses are kept by additions: see `hiddenite.rtl.program.Axis` for how a tensor lies in
-memory.
+Two stages: the loops, which run a step ahead, and the place of the step in hand. From a place to
+the next it is one addition, of what the `hiddenite.rtl.program.LayerTable` has for the innermost
+loop that goes on.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
@@ -18,29 +19,23 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
-from .program import LayerDescriptor, Operation
+from .program import Increment, LayerDescriptor, LayerTable, Operation
 
 __all__ = ["Step", "Window", "next_pixel"]
 
 
-def next_pixel(axis, phase, bank, address):
-    """State of a walk along ``axis`` one pixel on.
+def next_pixel(phases_last, phase, bank):
+    """State of a walk along an axis one pixel on (see `hiddenite.rtl.program.LayerDescriptor`).
 
     Returns
     -------
-    wrap, phase, bank, address : Value
-        ``wrap`` is 1 where the walk goes on to the next q (see `hiddenite.rtl.program.Axis`).
+    wrap, row, phase, bank : Value
+        ``wrap`` is 1 where the walk goes on to the next q, ``row`` where that is in the next row of
+        banks.
     """
-    wrap = phase == axis.phases_last
+    wrap = phase == phases_last
     row = wrap & bank.all() if len(bank) else wrap
-    return (
-        wrap,
-        Mux(wrap, 0, phase + 1),
-        Mux(wrap, bank + 1, bank)[: len(bank)] if len(bank) else bank,
-        (address + Mux(wrap, axis.plane_wrap, axis.plane_step) + Mux(row, axis.row_step, 0))[
-            : len(address)
-        ],
-    )
+    return wrap, row, Mux(wrap, 0, phase + 1), (bank + wrap)[: len(bank)]
 
 
 class Step(data.StructLayout):
@@ -79,6 +74,8 @@ class Window(wiring.Component):
     Members
     -------
     layer : descriptor, stable while the layer runs
+    read, row, increment, residual : row of the layer's table, to be read in this cycle; what was
+        read last, see `hiddenite.rtl.layer_memory.LayerMemory`
     start : begins a layer (for one cycle)
     tile_ready : a constructed tile is there; needed for convs only
     tile_taken : the tile's last step is issued
@@ -93,9 +90,14 @@ class Window(wiring.Component):
 
     def __init__(self, c: Configuration):
         self.c = c
+        self.table = LayerTable(c)
         super().__init__(
             {
                 "layer": In(LayerDescriptor(c)),
+                "read": Out(1),
+                "row": Out(ceil_log2(self.table.depth)),
+                "increment": In(Increment(c)),
+                "residual": In(c.address_bits),
                 "start": In(1),
                 "tile_ready": In(1),
                 "tile_taken": Out(1),
@@ -114,103 +116,133 @@ class Window(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        c, layer = self.c, self.layer
+        c, layer, rows = self.c, self.layer, self.table.rows
         conv = layer.operation == Operation.CONV
-        y = _WindowWalk(m, c, layer.window_y, c.rows, "y")
-        x = _WindowWalk(m, c, layer.window_x, c.cols, "x")
+        advance = Signal()
 
-        tile = Signal(16)
-        group = Signal(c.address_bits)
-        base, weight = Signal(ceil_log2(c.tile_words)), Signal(ceil_log2(c.tile_words))
-        half = Signal()
-        first = Signal()
-        group_last = Mux(conv, group == layer.groups_last, 1)
-        last = group_last & x.tap_last & y.tap_last
-        tile_last = x.tile_last & y.tile_last
-
+        # The loops, a step ahead.
+        y = _Taps(m, layer.window_y, c, c.rows, "y")
+        x = _Taps(m, layer.window_x, c, c.cols, "x")
+        group, tile = Signal(c.group_bits), Signal(c.channel_tile_bits)
+        tile_y, tile_x = (Signal(ceil_log2(c.largest_map), name=f"tile_{i}") for i in "yx")
         words = c.och // c.unit
-        split = ceil_log2(c.ich // c.unit)
-        residual_y, residual_x = Signal(c.address_bits), Signal(c.address_bits)
-        residual_word = Signal(range(words + 1))
-        residual_due = layer.residual & (residual_word != words)
+        word = Signal(range(words + 1))
+        first = Signal()
+        group_last = group == layer.groups_last
+        last = group_last & x.last & y.last
+        read_residual = last & layer.residual & (word != words)
+        tile_x_last = tile_x == layer.tiles_x_last
+        tile_y_last = tile_y == layer.tiles_y_last
+        pixels_last = tile_x_last & tile_y_last
+        tile_last = tile == layer.tiles_last
 
-        running, step, read = Signal(), Signal(), Signal()
-        m.d.comb += [
-            step.eq(running & ~self.hold & (~last | (self.slot_free & ~residual_due))),
-            read.eq(running & ~self.hold & last & self.slot_free & residual_due),
-            self.last_issued.eq(step & last),
-        ]
+        busy, begun = Signal(), Signal()
+        with m.If(~busy):
+            m.d.comb += self.row.eq(rows["start"])
+        with m.Elif(~group_last | read_residual):
+            m.d.comb += self.row.eq(rows["next"])
+        with m.Elif(~x.last):
+            m.d.comb += self.row.eq(x.row(rows))
+        with m.Elif(~y.last):
+            m.d.comb += self.row.eq(y.row(rows))
+        with m.Elif(~tile_x_last):
+            m.d.comb += self.row.eq(rows["tile_x"])
+        with m.Elif(~tile_y_last):
+            m.d.comb += self.row.eq(rows["tile_y"])
+        with m.Else():
+            m.d.comb += self.row.eq(rows["map"])
+            if c.ich > c.och:
+                with m.If(tile[: ceil_log2(c.ich // c.och)].all()):
+                    m.d.comb += self.row.eq(rows["map_word"])
+        m.d.comb += self.read.eq(~busy | advance)
+        with m.If(advance):
+            with m.If(read_residual):
+                m.d.sync += word.eq(word + 1)
+            with m.Else():
+                m.d.sync += [first.eq(last), group.eq(group + 1)]
+                with m.If(group_last):
+                    m.d.sync += group.eq(0)
+                    x.step(m)
+                    with m.If(x.last):
+                        y.step(m)
+                with m.If(last):
+                    m.d.sync += [word.eq(0), tile_x.eq(tile_x + 1)]
+                    with m.If(tile_x_last):
+                        m.d.sync += [tile_x.eq(0), tile_y.eq(tile_y + 1)]
+                    with m.If(pixels_last):
+                        m.d.sync += [tile_y.eq(0), tile.eq(tile + 1)]
 
-        with m.FSM():
-            with m.State("IDLE"), m.If(self.start):
-                m.d.sync += tile.eq(0)
-                m.next = "TILE"
-            with m.State("TILE"):
-                y.begin(m)
-                x.begin(m)
-                m.d.sync += [
-                    group.eq(Mux(conv, 0, tile >> split)),
-                    weight.eq(base),
-                    first.eq(1),
-                    residual_y.eq(layer.residual_address),
-                    residual_x.eq(0),
-                    residual_word.eq(0),
-                ]
-                with m.If(self.tile_ready | ~conv):
-                    m.next = "STEP"
-            with m.State("STEP"):
-                m.d.comb += running.eq(1)
-                with m.If(read):
-                    m.d.sync += residual_word.eq(residual_word + 1)
-                with m.If(step):
-                    m.d.sync += [weight.eq(weight + 1), first.eq(last)]
-                    with m.If(~group_last):
-                        m.d.sync += group.eq(group + 1)
-                    with m.Else():
-                        with m.If(conv):
-                            m.d.sync += group.eq(0)
-                        x.next_tap(m)
-                        with m.If(x.tap_last):
-                            y.next_tap(m)
-                    with m.If(last):
-                        m.d.sync += [weight.eq(base), residual_word.eq(0)]
-                        x.next_tile(m)
-                        m.d.sync += residual_x.eq(residual_x + layer.residual_x)
-                        with m.If(x.tile_last):
-                            y.next_tile(m)
-                            m.d.sync += [
-                                residual_x.eq(0),
-                                residual_y.eq(residual_y + layer.residual_y),
-                            ]
-                        with m.If(tile_last):
-                            m.d.sync += tile.eq(tile + 1)
-                            with m.If(conv):
-                                m.d.comb += self.tile_taken.eq(1)
-                                m.d.sync += [half.eq(~half), base.eq(base + layer.tile_words)]
-                            m.next = "TILE"
-                            with m.If(tile == layer.tiles_last):
-                                m.next = "IDLE"
-
-        first_word = (tile << ceil_log2(words)) if words > 1 else (tile >> split)
-        m.d.sync += [
-            self.o_step.valid.eq(step),
-            self.o_step.residual.eq(read),
-            self.o_step.first.eq(first),
-            self.o_step.last.eq(last),
-            self.o_step.tile_last.eq(tile_last),
-            self.o_step.half.eq(half),
-            self.o_step.word.eq(residual_word),
-            self.o_step.part.eq(tile),
-            self.o_weight.eq(weight),
-            self.o_address.eq(y.address + x.address + group),
-            self.o_bank_y.eq(y.bank),
-            self.o_bank_x.eq(x.bank),
-            self.o_rows.eq(y.inside()),
-            self.o_cols.eq(x.inside()),
-        ]
-        with m.If(read):
+        # The step in hand.
+        step = Signal(Step(c))
+        layer_last = Signal()
+        address, residual = Signal(c.address_bits), Signal(c.address_bits)
+        position_y, position_x = (Signal(c.position_bits, name=f"position_{i}") for i in "yx")
+        bank_y, bank_x = Signal.like(self.o_bank_y), Signal.like(self.o_bank_x)
+        with m.If(advance):
             m.d.sync += [
-                self.o_address.eq(residual_y + residual_x + first_word + residual_word),
+                step.valid.eq(~read_residual),
+                step.residual.eq(read_residual),
+                step.first.eq(first),
+                step.last.eq(last & ~read_residual),
+                step.tile_last.eq(pixels_last),
+                step.word.eq(word),
+                step.part.eq(tile),
+                layer_last.eq(tile_last),
+                position_y.eq(position_y + self.increment.y),
+                position_x.eq(position_x + self.increment.x),
+                bank_y.eq(y.bank),
+                bank_x.eq(x.bank),
+            ]
+            # What was read is for the word, for the tile or for the tap after the step in hand.
+            with m.If(~step.residual):
+                m.d.sync += address.eq(address + self.increment.address)
+            with m.If(step.residual | step.last):
+                m.d.sync += residual.eq(residual + self.residual)
+
+        half = Signal()
+        waiting, go = Signal(), Signal()
+        ends = go & step.last & step.tile_last
+        m.d.comb += [
+            go.eq(busy & ~waiting & ~self.hold & (self.slot_free | ~(step.last | step.residual))),
+            advance.eq(go | begun),
+            self.last_issued.eq(go & step.last),
+            self.tile_taken.eq(ends & conv),
+        ]
+        weight = Signal(ceil_log2(c.tile_words))
+        with m.If(go & conv & step.valid):
+            again = step.last & ~step.tile_last
+            m.d.sync += weight.eq(weight + Mux(again, 1 - layer.tile_words, 1))
+        with m.If(self.tile_ready | ~conv):
+            m.d.sync += waiting.eq(0)
+        with m.If(ends):
+            m.d.sync += [waiting.eq(1), half.eq(half ^ conv)]
+            with m.If(layer_last):
+                m.d.sync += busy.eq(0)
+        m.d.sync += begun.eq(self.start)
+        with m.If(self.start):
+            # As if after a last step, from 0 on.
+            m.d.sync += [busy.eq(1), waiting.eq(1), first.eq(1)]
+            m.d.sync += [step.last.eq(1), step.residual.eq(0)]
+            cleared = address, residual, position_y, position_x, group, word, tile_y, tile_x, tile
+            m.d.sync += [signal.eq(0) for signal in cleared]
+            x.begin(m)
+            y.begin(m)
+
+        m.d.sync += [
+            self.o_step.eq(step),
+            self.o_step.half.eq(half),
+            self.o_step.valid.eq(go & step.valid),
+            self.o_step.residual.eq(go & step.residual),
+            self.o_weight.eq(weight),
+            self.o_address.eq(address),
+            self.o_bank_y.eq(bank_y),
+            self.o_bank_x.eq(bank_x),
+            self.o_rows.eq(y.inside(position_y)),
+            self.o_cols.eq(x.inside(position_x)),
+        ]
+        with m.If(step.residual):
+            m.d.sync += [
+                self.o_address.eq(residual),
                 self.o_bank_y.eq(0),
                 self.o_bank_x.eq(0),
                 self.o_rows.eq(Const(-1, c.rows)),
@@ -219,70 +251,44 @@ class Window(wiring.Component):
         return m
 
 
-class _WindowWalk:
-    """The window's place along one axis: where the tile begins, and where the tap is."""
+class _Taps:
+    """The loop over the taps along one axis."""
 
-    def __init__(self, m: Module, c: Configuration, axis, banks: int, name: str):
-        n, a = c.coordinate_bits, c.address_bits
-        self.axis, self.banks = axis, banks
-        self.tile_address, self.tile_position = Signal(a), Signal(n)
-        self.tile, self.tap = Signal(n, name=f"tile_{name}"), Signal(n, name=f"tap_{name}")
-        self.phase, self.bank = Signal(n), Signal(ceil_log2(banks))
-        self.address, self.position = Signal(a), Signal(n)
-        self.tap_last, self.tile_last = Signal(), Signal()
-        m.d.comb += [
-            self.tap_last.eq(self.tap == axis.kernel_last),
-            self.tile_last.eq(self.tile == axis.tiles_last),
-        ]
+    def __init__(self, m: Module, axis, c: Configuration, banks: int, name: str):
+        self.axis, self.banks, self.name = axis, banks, name
+        self.tap = Signal(ceil_log2(c.largest_kernel), name=f"tap_{name}")
+        self.phase = Signal(ceil_log2(c.largest_stride), name=f"phase_{name}")
+        self.bank = Signal(ceil_log2(banks), name=f"loop_bank_{name}")
+        self.last = Signal(name=f"last_{name}")
+        m.d.comb += self.last.eq(self.tap == axis.kernel_last)
 
-    def _go(self, m: Module, address, position):
+    def begin(self, m: Module):
+        """Go to the first tap."""
         m.d.sync += [
             self.tap.eq(0),
             self.phase.eq(self.axis.phase),
             self.bank.eq(self.axis.bank),
-            self.address.eq(address),
-            self.position.eq(position),
         ]
 
-    def begin(self, m: Module):
-        """Go to the first tap of the first tile."""
-        self._go(m, self.axis.address, self.axis.position)
-        m.d.sync += [
-            self.tile.eq(0),
-            self.tile_address.eq(self.axis.address),
-            self.tile_position.eq(self.axis.position),
-        ]
-
-    def next_tap(self, m: Module):
+    def step(self, m: Module):
         """Go to the next tap, from the last one back to the first."""
-        wrap, phase, bank, address = next_pixel(self.axis, self.phase, self.bank, self.address)
-        m.d.sync += [
-            self.tap.eq(self.tap + 1),
-            self.phase.eq(phase),
-            self.bank.eq(bank),
-            self.address.eq(address),
-            self.position.eq(self.position + wrap),
-        ]
-        with m.If(self.tap_last):
-            self._go(m, self.tile_address, self.tile_position)
-
-    def next_tile(self, m: Module):
-        """Go to the first tap of the next tile, from the last one back to the first."""
-        with m.If(self.tile_last):
+        _, _, phase, bank = next_pixel(self.axis.phases_last, self.phase, self.bank)
+        m.d.sync += [self.tap.eq(self.tap + 1), self.phase.eq(phase), self.bank.eq(bank)]
+        with m.If(self.last):
             self.begin(m)
-        with m.Else():
-            address = (self.tile_address + self.axis.row_step)[: len(self.address)]
-            position = (self.tile_position + self.banks)[: len(self.position)]
-            self._go(m, address, position)
-            m.d.sync += [
-                self.tile.eq(self.tile + 1),
-                self.tile_address.eq(address),
-                self.tile_position.eq(position),
-            ]
 
-    def inside(self):
+    def row(self, rows: dict):
+        """Row of the table for the step to the next tap."""
+        wrap, row, *_ = next_pixel(self.axis.phases_last, self.phase, self.bank)
+        further = rows[f"{self.name}_wrap"]
+        if self.banks > 1:
+            further = Mux(row, rows[f"{self.name}_row"], further)
+        return Mux(wrap, further, rows[f"{self.name}_step"])
+
+    def inside(self, position):
         """Which pixel lanes are inside the map; positions before it count as large ones."""
-        limit = (self.axis.limit - (self.phase > self.axis.limit_phase))[: len(self.position)]
+        size = len(position)
+        stride = self.axis.phases_last + 1 if self.banks > 1 else 0
         return Cat(
-            (self.position + lane)[: len(self.position)] < limit for lane in range(self.banks)
+            (position + lane * stride)[:size] <= self.axis.size_last for lane in range(self.banks)
         )

@@ -129,7 +129,10 @@ def build(
     if waves not in (None, "fst", "vcd"):
         raise ValueError(f"waves must be None, 'fst' or 'vcd', not {waves!r}")
     parameters = {"W": word_bits, "L": lanes}
-    harness = resources.files(__package__).joinpath("harness.v").read_text()
+    sources = {
+        name: resources.files(__package__).joinpath(name).read_text()
+        for name in ("harness.v", "ecp5_cells.v")
+    } | {"design.v": verilog}
     if simulator == "verilator":
         tools = [toolchain.verilator(), toolchain.compiler()]
         if waves == "fst":
@@ -141,24 +144,25 @@ def build(
         options = ["waves"] if waves else []
     # The folder of cocotb's libraries is linked into the program.
     tools = [*(tool.version for tool in tools), cocotb.__version__, str(_LIBRARIES)]
-    final = _cached(simulator, verilog, harness, parameters, options, _MAKE_VARIABLES, tools)
+    final = _cached(simulator, sources, parameters, options, _MAKE_VARIABLES, tools)
     result = Build(final, simulator, word_bits, lanes, waves)
     if final.is_dir():
         return result
 
     with _new_entry(final) as (work, finished):
-        (work / "design.v").write_text(verilog)
-        (work / "harness.v").write_text(harness)
+        for name, text in sources.items():
+            (work / name).write_text(text)
         if simulator == "verilator":
             _verilate(
                 work,
                 finished,
+                list(sources),
                 options,
                 parameters,
                 _cached("library", waves, _MAKE_VARIABLES, tools),
             )
         else:
-            _elaborate(work, finished, parameters, waves)
+            _elaborate(work, finished, list(sources), parameters, waves)
     return result
 
 
@@ -187,6 +191,7 @@ def _new_entry(final: Path) -> Iterator[tuple[Path, Path]]:
 def _verilate(
     work: Path,
     finished: Path,
+    sources: list[str],
     options: Sequence[str],
     parameters: dict[str, int],
     library: Path,
@@ -197,7 +202,7 @@ def _verilate(
                "--top-module", TOP, "--prefix", "Vtop", "-o", TOP, "--timescale", "1ns/1ns",
                "-LDFLAGS", f"-Wl,-rpath,{_LIBRARIES} -L{_LIBRARIES} -lcocotbvpi_verilator",
                *options, *(f"-G{name}={value}" for name, value in parameters.items()),
-               str(main), "harness.v", "design.v"]  # fmt: skip
+               str(main), *sources]  # fmt: skip
     _execute(command, work)
     objects = work / "objects"
     # Verilator's own library takes most of the time of a small design and is always the same.
@@ -212,10 +217,11 @@ def _verilate(
                 shutil.copy(built, kept)
 
 
-def _elaborate(work: Path, finished: Path, parameters: dict[str, int], waves: str | None) -> None:
+def _elaborate(
+    work: Path, finished: Path, sources: list[str], parameters: dict[str, int], waves: str | None
+) -> None:
     command = ["iverilog", "-g2012", "-s", TOP, "-o", str(finished / "sim.vvp")]
     command += [f"-P{TOP}.{name}={value}" for name, value in parameters.items()]
-    sources = ["harness.v", "design.v"]
     if waves:
         (work / "waves.v").write_text(_WAVES)
         command += ["-s", "waves"]

@@ -13,6 +13,7 @@ from hiddenite.rtl.program import (
     ChannelRecord,
     ConstructionDescriptor,
     LayerDescriptor,
+    LayerTable,
     Opcode,
     Operation,
     words_of,
@@ -23,21 +24,23 @@ _SMALL = {"activation_words": 1024, "tile_words": 64}
 CONFIGURATIONS = {
     "single": Configuration(ich=1, och=1, activation_ports=1, **_SMALL),
     "tall": Configuration(
-        ich=1, och=4, rows=4, constructor_lanes=2, program_bits=16, activation_ports=1, **_SMALL
+        ich=1, och=4, rows=4, constructor_lanes=2, program_bits=16, activation_ports=1,
+        bias_bits=24, **_SMALL
     ),
     "square": Configuration(
         ich=4, och=4, rows=2, cols=2, constructor_lanes=4, post_lanes=4, program_bits=64, **_SMALL
     ),
     "more_och": Configuration(
-        ich=2, och=8, cols=4, constructor_lanes=1, post_lanes=2, accumulator_bits=18, **_SMALL
+        ich=2, och=8, cols=4, constructor_lanes=1, post_lanes=2, accumulator_bits=18,
+        array="chain", **_SMALL
     ),
     "more_ich": Configuration(
-        ich=8, och=2, rows=2, constructor_lanes=2, program_bits=32, adder_tree="combinational",
+        ich=8, och=2, rows=2, constructor_lanes=2, program_bits=32, array="combinational",
         **_SMALL,
     ),
 }  # fmt: skip
-"""Every special case of a size occurs: 1, och above and below ich, rows unlike columns, both adder
-trees, one and two ports, every program width."""
+"""Every special case of a size occurs: 1, och above and below ich, rows unlike columns, all builds
+of the array, one and two ports, every program width."""
 
 
 def simulate(component, *benches, limit=50_000):
@@ -131,9 +134,9 @@ def compiled(shape, *layers, c):
 def packets(program):
     """The packets of a program without their CRCs, the header first."""
     c, words = program.configuration, integers(program.words)
-    layer, construction, record = (
-        words_of(layout, c.program_bits)
-        for layout in (LayerDescriptor(c), ConstructionDescriptor(c), ChannelRecord)
+    layer = LayerTable(c).words
+    construction, record = (
+        words_of(layout, c.program_bits) for layout in (ConstructionDescriptor(c), ChannelRecord(c))
     )
     mask_words, at, out = iter(program.mask_words), 0, []
 
@@ -145,7 +148,7 @@ def packets(program):
     take(64 // c.program_bits)
     for stage in program.stages:
         conv = stage.operation == Operation.CONV
-        take(1 + conv * construction + layer)
+        take(1 + conv * (max(1, 32 // c.program_bits) + construction) + layer)
         for first in range(0, stage.shape[2] if conv else 0, c.och):
             take(1 + min(c.och, stage.shape[2] - first) * record + next(mask_words))
     take(1)
@@ -153,23 +156,36 @@ def packets(program):
     return out
 
 
-def close(packet, c):
-    """A packet with its CRC."""
-    size = c.program_bits // 8
-    value = zlib.crc32(b"".join(word.to_bytes(size, "little") for word in packet))
-    return packet + split(value, c.program_bits, max(1, 32 // c.program_bits))
+def close(parts, c):
+    """Packets with their CRCs, each over all that came before."""
+    size, value, out = c.program_bits // 8, 0, []
+    for part in parts:
+        value = zlib.crc32(b"".join(word.to_bytes(size, "little") for word in part), value)
+        out.append(part + split(value, c.program_bits, max(1, 32 // c.program_bits)))
+    return out
 
 
-def layer_descriptors(program):
-    """Layer descriptors of a program."""
-    c = program.configuration
-    layout = LayerDescriptor(c)
-    size = words_of(layout, c.program_bits)
-    return [
-        layout.from_bits(join(packet[-size:], c.program_bits) & ((1 << layout.size) - 1))
-        for packet in packets(program)[1:-1]
-        if packet[0] != Opcode.TILE
-    ]
+def layer_tables(program):
+    """Layer tables of a program, as words."""
+    size = LayerTable(program.configuration).words
+    parts = packets(program)[1:-1]
+    return [packet[-size:] for packet in parts if packet[0] in (Opcode.LAYER, Opcode.CONV)]
+
+
+def layer_descriptor(words, c):
+    """The descriptor in a layer table."""
+    table, layout = LayerTable(c), LayerDescriptor(c)
+    rows = split(join(words, c.program_bits), table.columns * c.program_bits, table.descriptor_rows)
+    value = join([row >> c.address_bits for row in rows], table.descriptor_bits)
+    return layout.from_bits(value & ((1 << layout.size) - 1))
+
+
+async def load_layer(ctx, tables, words):
+    """Write a layer's table to a layer memory and load its descriptor."""
+    await send(ctx, tables.words, words)
+    ctx.set(tables.load, 1)
+    await ctx.tick().until(tables.loaded)
+    ctx.set(tables.load, 0)
 
 
 def word_of_pixel(placed, y, x, group):
@@ -184,21 +200,25 @@ def word_of_pixel(placed, y, x, group):
     return qy % c.rows, qx % c.cols, placed.address + row * layout.groups + group
 
 
-def construction_fields(c, mask, seed, index, parameter):
+def construction_fields(c, mask, parameter):
     """Fields of a conv's `ConstructionDescriptor`, straight from their description."""
     out_channels, height, width, channels = mask.shape
     groups = -(-channels // c.ich)
     return {
-        "key": int(channel_key(seed, index, 0)),
         "parameter": parameter,
         "rows_last": height - 1,
         "segments_last": width - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,
         "tile_words": height * width * groups,
-        "tiles_last": -(-out_channels // c.och) - 1,
         "channels_last": (out_channels - 1) % c.och,
     }
+
+
+def key_words(c, seed, index):
+    """Words of a layer's key."""
+    bits = min(32, c.program_bits)
+    return split(int(channel_key(seed, index, 0)), bits, 32 // bits)
 
 
 def weight_words(c, mask, seed, index):

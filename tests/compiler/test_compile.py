@@ -8,6 +8,8 @@ from rtl_helpers import (
     compiled,
     construction_fields,
     join,
+    key_words,
+    layer_descriptor,
     network_of,
     packets,
     random_conv,
@@ -17,7 +19,7 @@ from hiddenite.compiler.compile import compile_network
 from hiddenite.compiler.mask_stream import MaskStream
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, MaxPool
-from hiddenite.rtl.program import MAGIC, ConstructionDescriptor, LayerDescriptor, Opcode, words_of
+from hiddenite.rtl.program import MAGIC, ConstructionDescriptor, LayerTable, Opcode, words_of
 
 C = CONFIGURATIONS["square"]
 
@@ -34,18 +36,18 @@ def test_packets(name):
     first, second = convs()
     program = compiled((5, 6, 3), first, second, c=c)
     parts = packets(program)
-    assert [w for part in parts for w in close(part, c)] == program.words.tolist()
+    assert [w for part in close(parts, c) for w in part] == program.words.tolist()
     assert join(parts[0], c.program_bits) == MAGIC | c.fingerprint << 32
     tiles = [-(-conv.out_channels // c.och) for conv in (first, second)]
     assert [part[0] for part in parts[1:]] == [
         Opcode.LAYER,
-        *(Opcode.CONV, *[Opcode.TILE] * tiles[0]),
-        *(Opcode.CONV, *[Opcode.TILE] * tiles[1]),
+        *(Opcode.CONV, *[Opcode.TILE] * (tiles[0] - 1), Opcode.LAST_TILE),
+        *(Opcode.CONV, *[Opcode.TILE] * (tiles[1] - 1), Opcode.LAST_TILE),
         Opcode.END,
     ]
     stream = MaskStream(c)
     codes = [stream.add(conv.mask)[0] for conv in (first, second)]
-    words = [part for part in parts[1:-1] if part[0] == Opcode.TILE]
+    words = [part for part in parts[1:-1] if part[0] in (Opcode.TILE, Opcode.LAST_TILE)]
     for part, masks in zip(words, stream.words(), strict=True):
         assert part[len(part) - len(masks) :] == masks.tolist()
     assert program.mask_bits == sum(map(len, stream.words())) * c.program_bits
@@ -53,13 +55,15 @@ def test_packets(name):
         [p for p in parts[1:] if p[0] == Opcode.CONV], (first, second), codes, strict=True
     ):
         layout = ConstructionDescriptor(c)
-        value = join(part[1 : 1 + words_of(layout, c.program_bits)], c.program_bits)
-        fields = construction_fields(c, conv.mask, 11, conv.index, code.parameter)
+        key = key_words(c, 11, conv.index)
+        assert part[1 : 1 + len(key)] == key
+        begin = 1 + len(key)
+        value = join(part[begin : begin + words_of(layout, c.program_bits)], c.program_bits)
+        fields = construction_fields(c, conv.mask, code.parameter)
         assert value == layout.const(fields).as_value().value
-        layer = join(part[-words_of(LayerDescriptor(c), c.program_bits) :], c.program_bits)
-        layer = LayerDescriptor(c).from_bits(layer & ((1 << LayerDescriptor(c).size) - 1))
+        layer = layer_descriptor(part[-LayerTable(c).words :], c)
         assert layer.tile_words == fields["tile_words"]
-        assert layer.tiles_last == fields["tiles_last"]
+        assert layer.tiles_last == -(-conv.out_channels // c.och) - 1
         assert (layer.signed, layer.to_result) == ((1, 1) if conv is second else (0, 0))
         assert layer.shift == conv.shift - 1
 
@@ -91,7 +95,7 @@ def test_a_program_depends_on_nothing_but_network_and_configuration():
     network = network_of((5, 6, 3), first, second)
     words = compile_network(network, C).words
     assert (compile_network(network, C).words == words).all()
-    same = dataclasses.replace(C, activation_ports=1, adder_tree="combinational", timeout_cycles=1)
+    same = dataclasses.replace(C, activation_ports=1, array="combinational", timeout_cycles=1)
     assert (compile_network(network, same).words == words).all()
     other = compile_network(dataclasses.replace(network, seed=12), C).words
     assert len(other) == len(words) and (other != words).any()
@@ -150,11 +154,39 @@ def average(kernel, **fields):
             "layer 'mean': pool: the sum of 1x2 needs 9 bits, has 8: raise pool_bits",
         ),
         (
-            {"activation_words": 16},
+            {"largest_map": 32},
             (33, 1, 1),
             MaxPool(name="p", input="image", kernel=1),
-            "tensor 'image': height 33 is more than 32, the most that this configuration's "
-            "activation memory can hold: raise activation_words",
+            "tensor 'image': height is 33, the most that this configuration counts to is 32: "
+            "raise largest_map",
+        ),
+        (
+            {"largest_map": 16},
+            (1, 16, 1),
+            MaxPool(name="p", input="image", kernel=(1, 2), stride=1, padding=(0, 1)),
+            "layer 'p': width is 17, the most that this configuration counts to is 16: "
+            "raise largest_map",
+        ),
+        (
+            {"largest_kernel": 4},
+            (4, 5, 1),
+            MaxPool(name="p", input="image", kernel=(4, 5)),
+            "layer 'p': kernel width is 5, the most that this configuration counts to is 4: "
+            "raise largest_kernel",
+        ),
+        (
+            {"largest_stride": 2},
+            (4, 4, 1),
+            MaxPool(name="p", input="image", kernel=1, stride=(3, 2)),
+            "layer 'p': vertical stride is 3, the most that this configuration counts to is 2: "
+            "raise largest_stride",
+        ),
+        (
+            {"largest_channels": 64},
+            (1, 1, 65),
+            MaxPool(name="p", input="image", kernel=1),
+            "tensor 'image': number of channels is 65, the most that this configuration counts to "
+            "is 64: raise largest_channels",
         ),
     ],
 )
@@ -173,24 +205,12 @@ def test_a_network_that_is_too_large_is_refused(changes, shape, layer, message):
         ({"accumulator_bits": 12, "pool_bits": 12}, (1, 1, 16), fully_kept(16)),
         ({"pool_bits": 10}, (2, 2, 1), average((2, 2))),
         ({"activation_words": 16}, (8, 8, 4), MaxPool(name="p", input="image", kernel=8)),
+        ({"largest_map": 32}, (32, 32, 1), MaxPool(name="p", input="image", kernel=1)),
+        ({"largest_kernel": 4}, (4, 4, 1), MaxPool(name="p", input="image", kernel=4)),
+        ({"largest_stride": 2}, (3, 3, 1), MaxPool(name="p", input="image", kernel=1, stride=2)),
+        ({"largest_stride": 2}, (3, 3, 1), MaxPool(name="p", input="image", kernel=3)),
+        ({"largest_channels": 64}, (1, 1, 64), MaxPool(name="p", input="image", kernel=1)),
     ],
 )
 def test_what_fits_exactly_is_not_refused(changes, shape, layer):
     compiled(shape, layer, c=dataclasses.replace(C, **changes))
-
-
-def test_what_the_counters_do_not_reach_is_refused():
-    c = dataclasses.replace(C, activation_words=16)
-    with pytest.raises(InputError) as caught:
-        compiled((1, 1, 1), MaxPool(name="p", input="image", kernel=65, padding=32), c=c)
-    assert str(caught.value) == (
-        "layer 'p': height of the kernel is 65, the most that this configuration counts to is 32: "
-        "raise activation_words"
-    )
-    pool = MaxPool(name="p", input="image", kernel=(21, 1), stride=1, padding=(20, 0))
-    with pytest.raises(InputError) as caught:
-        compiled((16, 1, 1), pool, c=c)
-    assert str(caught.value) == (
-        "layer 'p': height of the output is 36, the most that this configuration counts to is 32: "
-        "raise activation_words"
-    )

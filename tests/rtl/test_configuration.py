@@ -39,6 +39,14 @@ RULES = [
     power("activation_words", 1 << 20, 1 << 21, low=16),
     power("tile_words", 1 << 16, 8, low=16),
     power("tile_words", 1 << 16, 1 << 17, low=16),
+    power("largest_map", 4096, 8, low=16),
+    power("largest_map", 4096, 100, low=16),
+    power("largest_kernel", 4096, 0),
+    power("largest_kernel", 4096, 8192),
+    power("largest_stride", 16, 3),
+    power("largest_stride", 16, 32),
+    power("largest_channels", 1 << 16, 32, low=64),
+    power("largest_channels", 1 << 16, 1 << 17, low=64),
     span("activation_ports", 1, 2, 0),
     span("activation_ports", 1, 2, 3),
     span("accumulator_bits", 12, 32, 11),
@@ -48,11 +56,11 @@ RULES = [
     span("timeout_cycles", 0, 2**32 - 1, -1),
     span("timeout_cycles", 0, 2**32 - 1, 2**32),
     (
-        "adder_tree",
-        "carry",
-        "adder_tree must be 'registered' or 'combinational', not 'carry'",
+        "array",
+        "systolic",
+        "array must be 'tree', 'chain' or 'combinational', not 'systolic'",
     ),
-    ("adder_tree", 1, "adder_tree must be a string, not 1"),
+    ("array", 1, "array must be a string, not 1"),
     ("ich", 8.0, "ich must be an integer, not 8.0"),
     ("rows", True, "rows must be an integer, not True"),
     ("tile_words", "32", "tile_words must be an integer, not '32'"),
@@ -73,6 +81,8 @@ def test_a_broken_rule_is_named(name, value, rule):
         {"ich": 32, "och": 64, "rows": 16, "cols": 16, "post_lanes": 32, "constructor_lanes": 64},
         {"program_bits": 64, "accumulator_bits": 32, "pool_bits": 32, "activation_words": 1 << 20},
         {"accumulator_bits": 12, "pool_bits": 12, "tile_words": 1 << 16, "activation_ports": 1},
+        {"largest_map": 16, "largest_kernel": 1, "largest_stride": 1, "largest_channels": 64},
+        {"largest_map": 4096, "largest_kernel": 4096, "largest_stride": 16},
     ],
 )
 def test_limits_are_allowed(limits):
@@ -93,10 +103,12 @@ def test_presets(name, elements):
 def test_derived_sizes():
     c = Configuration(**SIZES, rows=2, cols=4)
     assert (c.banks, c.processing_elements, c.unit) == (8, 256, 4)
-    assert (c.address_bits, c.coordinate_bits) == (6, 10)
+    # Positions: 1024 pixels, twice a kernel of 256, four strides of 8.
+    assert (c.address_bits, c.position_bits) == (6, 11)
     assert c.activation_bytes == 64 * 8 * 8
-    assert c.tree_levels == 3
-    assert Configuration(**SIZES, adder_tree="combinational").tree_levels == 0
+    assert c.array_latency == 5
+    assert Configuration(**SIZES, array="chain").array_latency == 9
+    assert Configuration(**SIZES, array="combinational").array_latency == 1
 
 
 def test_fingerprint_is_that_of_what_programs_depend_on():
@@ -104,7 +116,7 @@ def test_fingerprint_is_that_of_what_programs_depend_on():
     for same in (
         {},
         {"activation_ports": 1},
-        {"adder_tree": "combinational"},
+        {"array": "combinational"},
         {"timeout_cycles": 9},
     ):
         assert Configuration(**SIZES, **same).fingerprint == base.fingerprint
@@ -120,6 +132,10 @@ def test_fingerprint_is_that_of_what_programs_depend_on():
         {"tile_words": 64},
         {"accumulator_bits": 21},
         {"pool_bits": 17},
+        {"largest_map": 512},
+        {"largest_kernel": 512},
+        {"largest_stride": 4},
+        {"largest_channels": 512},
     ]
     prints = {Configuration(**(SIZES | other)).fingerprint for other in others}
     assert len(prints | {base.fingerprint}) == len(others) + 1
@@ -140,7 +156,7 @@ def load(tmp_path):
 
 
 def test_a_file_is_loaded(load):
-    values = SIZES | {"rows": 2, "adder_tree": "combinational"}
+    values = SIZES | {"rows": 2, "array": "combinational"}
     assert load(tomli_w.dumps(values).encode()) == Configuration(**values)
 
 

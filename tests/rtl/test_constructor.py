@@ -6,6 +6,7 @@ from rtl_helpers import (
     CONFIGURATIONS,
     construction_fields,
     integers,
+    key_words,
     random_masks,
     simulate,
     weight_words,
@@ -20,16 +21,17 @@ SEED = 0x12345678
 class Bench:
     """Constructs layers as the program reader does, and keeps a model of the tile buffer."""
 
-    def __init__(self, c, rng, program, dut=None):
-        self.c, self.rng = c, rng
+    def __init__(self, c, rng, program, dut=None, stalls=True):
+        self.c, self.rng, self.stalls, self.cycles = c, rng, stalls, []
         self.dut = dut or Constructor(c)
-        stream = MaskStream(c)
+        self.stream = stream = MaskStream(c)
         self.layers = []
         for index, mask in enumerate(program):
             code, tiles = stream.add(mask)
-            fields = construction_fields(c, mask, SEED, index, code.parameter)
-            assert tiles == fields["tiles_last"] + 1
-            self.layers.append((fields, weight_words(c, mask, SEED, index)))
+            assert tiles == -(-len(mask) // c.och)
+            fields = construction_fields(c, mask, code.parameter)
+            key = key_words(c, SEED, index)
+            self.layers.append((fields, key, weight_words(c, mask, SEED, index)))
         self.mask_words = iter(stream.words())
         self.memory = {}
         self.held, self.base = [], 0
@@ -53,7 +55,6 @@ class Bench:
         for channel, own in enumerate(words):
             for at, word in enumerate(own):
                 assert self.memory[channel, (base + at) % self.c.tile_words] == word
-        ctx.set(self.dut.release_words, len(words[0]))
         await self.pulse(ctx, self.dut.release)
 
     def room(self, size):
@@ -63,8 +64,11 @@ class Bench:
     async def feed(self, ctx, words):
         """Give the words that the compiler dealt to a tile: no more and no fewer are taken."""
         dut, taken = self.dut, 0
+        self.cycles.append(0)
         while not ctx.get(dut.complete):
-            offered = taken < len(words) and self.rng.random() < 0.8
+            self.cycles[-1] += 1
+            going = not self.stalls or self.rng.random() < 0.8
+            offered = taken < len(words) and going
             ctx.set(dut.i.valid, offered)
             ctx.set(dut.i.payload, words[taken] if taken < len(words) else 0)
             taken += offered and ctx.get(dut.i.ready)
@@ -76,7 +80,12 @@ class Bench:
         """Construct the program, releasing tiles when there is no room, and sometimes before."""
         dut, och = self.dut, self.c.och
         await self.pulse(ctx, dut.clear)
-        for fields, words in self.layers:
+        for fields, key, words in self.layers:
+            for number, word in enumerate(key):
+                ctx.set(dut.i.payload, word)
+                ctx.set(dut.key, 1 << number)
+                await self.cycle(ctx)
+            ctx.set(dut.key, 0)
             ctx.set(dut.layer, fields)
             await self.pulse(ctx, dut.start_layer)
             for first in range(0, len(words), och):
@@ -111,7 +120,7 @@ def test_large_tiles_wait_for_room():
     rng = np.random.default_rng(8)
     masks = [rng.random((9, 3, 3, channels)) < 0.3 for channels in (16, 28)]
     bench = Bench(c, random.Random(7), masks)
-    assert [fields["tile_words"] for fields, _ in bench.layers] == [36, 63]
+    assert [fields["tile_words"] for fields, *_ in bench.layers] == [36, 63]
     simulate(bench.dut, bench.run)
 
 
@@ -128,3 +137,17 @@ def test_clear_forgets_the_program_before():
         await second.run(ctx)
 
     simulate(first.dut, run)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_cycles_are_those_that_the_compiler_counts(name, seed):
+    """With words always there; long pieces in a row, which are rare, add a few."""
+    c = CONFIGURATIONS[name]
+    rng = np.random.default_rng(seed)
+    bench = Bench(c, random.Random(6), random_masks(rng, c), stalls=False)
+    simulate(bench.dut, bench.run)
+    expected = bench.stream.cycles()
+    assert len(bench.cycles) == len(expected)
+    assert np.abs(np.subtract(bench.cycles, expected)).max() <= 12
+    assert abs(sum(bench.cycles) - sum(expected)) <= 0.05 * sum(expected)

@@ -8,6 +8,7 @@ from rtl_helpers import (
     CONFIGURATIONS,
     construction_fields,
     join,
+    key_words,
     random_masks,
     simulate,
     weight_words,
@@ -88,7 +89,13 @@ class LaneBench:
     async def layer(self, ctx, mask, parameter, seed, index):
         """Construct all tiles of a layer; return the cycles they took."""
         c, dut = self.c, self.dut
-        ctx.set(dut.layer, construction_fields(c, mask, seed, index, parameter))
+        ctx.set(dut.i.valid, 0)
+        for number, word in enumerate(key_words(c, seed, index)):
+            ctx.set(dut.key, 1 << number)
+            ctx.set(dut.i.payload, word)
+            await ctx.tick()
+        ctx.set(dut.key, 0)
+        ctx.set(dut.layer, construction_fields(c, mask, parameter))
         ctx.set(dut.start_layer, 1)
         await self.cycle(ctx)
         ctx.set(dut.start_layer, 0)
@@ -156,6 +163,6 @@ def test_each_cycle_keeps_a_weight_or_ends_a_word():
     own = mask[0 :: c.constructor_lanes]
     words = own.size // c.ich
     skips = len(RiceCode(parameter).encode(own.reshape(-1)).start) - own.sum()
-    starts = len(own) * (4 + own.shape[1])
+    starts = len(own) * (5 + own.shape[1])
     filling = 3 * len(own)
     assert cycles[0] <= own.sum() + words + skips + starts + filling

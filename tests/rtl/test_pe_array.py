@@ -1,68 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rtl_helpers import CONFIGURATIONS, join, simulate, split
 
-from hiddenite.rtl.pe_array import DotProduct, PEArray
-
-
-def operands(rng, ich):
-    """Activations, masks and signs (1: negative); the extremes occur."""
-    pixel = rng.choice([0, 255, rng.integers(256)], ich)
-    density = rng.choice([0, 0.5, 1])
-    return pixel, rng.random(ich) < density, rng.random(ich) < rng.choice([0, 0.5, 1])
-
-
-@pytest.mark.parametrize("registered", [False, True])
-@pytest.mark.parametrize("ich", [1, 2, 8, 32])
-def test_dot_product_is_the_signed_sum_with_255_too_much_a_negative(ich, registered):
-    rng = np.random.default_rng(ich)
-    dut = DotProduct(ich, 20, registered)
-    latency = ich.bit_length() - 1 if registered else 0
-    steps = [operands(rng, ich) for _ in range(60)]
-    first = [bool(rng.random() < 0.2) for _ in steps]
-    first[0] = True
-    add = [bool(rng.random() < 0.7) or f for f in first]
-
-    async def bench(ctx):
-        true_sum = negatives = 0
-        for cycle in range(len(steps) + latency):
-            if cycle < len(steps):
-                pixel, mask, sign = steps[cycle]
-                ctx.set(dut.pixel, join(pixel, 8))
-                ctx.set(dut.mask, join(mask, 1))
-                ctx.set(dut.sign, join(sign, 1))
-            if cycle >= latency:
-                pixel, mask, sign = steps[cycle - latency]
-                now = int((mask * np.where(sign, -1, 1) * pixel.astype(int)).sum())
-                kept = int((mask & sign).sum())
-                begins = first[cycle - latency]
-                ctx.set(dut.first, begins)
-                ctx.set(dut.add, add[cycle - latency])
-                if begins:
-                    true_sum = negatives = 0
-                assert ctx.get(dut.total) == true_sum + now + 255 * (negatives + kept)
-                if add[cycle - latency]:
-                    true_sum, negatives = true_sum + now, negatives + kept
-            await ctx.tick()
-
-    simulate(dut, bench)
-
-
-def test_accumulator_takes_all_that_its_bits_allow():
-    bits = 12
-    dut = DotProduct(1, bits, False)
-
-    async def bench(ctx):
-        ctx.set(dut.pixel, 0)
-        ctx.set(dut.mask, 1)
-        ctx.set(dut.sign, 1)
-        ctx.set(dut.add, 1)
-        for count in range(((1 << bits) - 1) // 255):
-            ctx.set(dut.first, count == 0)
-            assert ctx.get(dut.total) == 255 * (count + 1)
-            await ctx.tick()
-
-    simulate(dut, bench)
+from hiddenite.rtl.pe_array import PEArray
 
 
 def array_total(c, steps):
@@ -74,9 +16,10 @@ def array_total(c, steps):
     return total.reshape(-1)
 
 
+@pytest.mark.parametrize("array", ["tree", "chain", "combinational"])
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_array_sums_each_pixel_tile(name):
-    c = CONFIGURATIONS[name]
+def test_array_sums_each_pixel_tile(name, array):
+    c = replace(CONFIGURATIONS[name], array=array)
     rng = np.random.default_rng(2)
     dut = PEArray(c)
     tiles = []
@@ -110,10 +53,10 @@ def test_array_sums_each_pixel_tile(name):
                     cycle += 1
                 last = number == len(steps) - 1
                 if last:
-                    due.append(cycle + c.tree_levels)
+                    due.append(cycle + c.array_latency)
                 await step(ctx, cycle, values, valid=1, first=number == 0, last=last)
                 cycle += 1
-        for _ in range(c.tree_levels + 1):
+        for _ in range(c.array_latency + 1):
             await step(ctx, cycle)
             cycle += 1
 

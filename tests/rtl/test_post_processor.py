@@ -7,7 +7,7 @@ import pytest
 from rtl_helpers import CONFIGURATIONS, join, simulate, split
 
 from hiddenite.rtl.post_processor import PostLane, PostProcessor
-from hiddenite.rtl.program import Operation
+from hiddenite.rtl.program import ChannelRecord, Operation, words_of
 
 LANE_LATENCY = 5
 INT32 = -(1 << 31), (1 << 31) - 1
@@ -45,9 +45,10 @@ def test_lane_computes_the_network_s_arithmetic():
         )
         for _ in range(300)
     ]
-    dut = PostLane(32)
+    dut = PostLane(32, 34, 16)
 
     async def bench(ctx):
+        ctx.set(dut.conv, 1)
         for case in cases:
             # The layer's values are those of all outputs on their way.
             for port, value in zip(
@@ -65,10 +66,11 @@ def test_lane_computes_the_network_s_arithmetic():
 
 def test_lane_takes_an_output_whenever_it_advances():
     rng = random.Random(2)
-    dut = PostLane(20)
+    dut = PostLane(20, 34, 16)
     values = [rng.getrandbits(20) for _ in range(200)]
 
     async def bench(ctx):
+        ctx.set(dut.conv, 1)
         ctx.set(dut.scale, 77)
         ctx.set(dut.bias, -500_000)
         ctx.set(dut.shift, 15)
@@ -83,6 +85,65 @@ def test_lane_takes_an_output_whenever_it_advances():
             if len(given) >= LANE_LATENCY:
                 expected = output_of(given[-LANE_LATENCY], -500_000, 77, 0, 0, 16, 1)
                 assert ctx.get(dut.output) == expected
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("bias_bits", [16, 20, 27])
+def test_lane_of_fewer_bits(bias_bits):
+    """All sums that fit in the bias are right, those at its ends too, and near every clip."""
+    rng = random.Random(bias_bits)
+    low, high = -(1 << bias_bits - 1), (1 << bias_bits - 1) - 1
+    dut = PostLane(18, bias_bits, 12)
+
+    async def bench(ctx):
+        ctx.set(dut.conv, 1)
+        ctx.set(dut.advance, 1)
+        for number in range(600):
+            signed, shift = rng.randrange(2), rng.randrange(1, 25)
+            scale = rng.choice([-32768, 32767, 1, -1, rng.randrange(-32768, 32768)])
+            residual, residual_scale = rng.randrange(256), rng.choice([0, rng.getrandbits(24)])
+            # A sum whose output is about one of those where something changes.
+            goal = rng.choice([0, 255, *INT32, rng.randrange(256)]) + rng.randrange(-2, 3)
+            near = (goal << shift) // (scale or 1) + rng.randrange(-1, 2)
+            total = rng.choice([low, high, rng.randrange(low, high + 1), near])
+            total = min(max(total, low), high)
+            acc = rng.getrandbits(18)
+            acc = max(acc, total - high)
+            acc = min(acc, total - low)
+            ctx.set(dut.total, acc)
+            ctx.set(dut.bias, total - acc)
+            ctx.set(dut.scale, scale)
+            ctx.set(dut.residual, residual)
+            ctx.set(dut.residual_scale, residual_scale)
+            ctx.set(dut.shift, shift - 1)
+            ctx.set(dut.signed, signed)
+            await ctx.tick().repeat(LANE_LATENCY)
+            expected = output_of(acc, total - acc, scale, residual, residual_scale, shift, signed)
+            assert ctx.get(dut.output) == expected, number
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("pool_bits", [8, 14, 20])
+def test_lane_scales_a_pool(pool_bits):
+    """Only the pool's total counts, whatever the hold and the records have."""
+    rng = random.Random(pool_bits)
+    dut = PostLane(20, 24, pool_bits)
+
+    async def bench(ctx):
+        ctx.set(dut.advance, 1)
+        for _ in range(100):
+            total = rng.choice([rng.getrandbits(pool_bits), (1 << pool_bits) - 1])
+            scale, shift = rng.randrange(1, 1 << 15), rng.randrange(1, 25)
+            ctx.set(dut.total, rng.getrandbits(20))
+            ctx.set(dut.bias, rng.getrandbits(23))
+            ctx.set(dut.scale, rng.getrandbits(15))
+            ctx.set(dut.residual, total)
+            ctx.set(dut.residual_scale, scale)
+            ctx.set(dut.shift, shift - 1)
+            await ctx.tick().repeat(LANE_LATENCY)
+            assert ctx.get(dut.output) == output_of(total, 0, scale, 0, 0, shift, 0)
 
     simulate(dut, bench)
 
@@ -107,8 +168,7 @@ class Bench:
             "signed": self.conv and to_result,
             "residual": residual,
             "shift": 8 if self.conv else self.c.pool_bits - 1,
-            "residual_scale": rng.randrange(1, 256),
-            "pool_scale": rng.randrange(1, 256),
+            "scale": rng.randrange(1, 256),
         }
         ctx.set(self.dut.layer, self.fields)
 
@@ -125,10 +185,10 @@ class Bench:
             quiet = quiet + 1 if self.finished else 0
             await ctx.tick()
 
-    async def pulse(self, ctx, strobe, **values):
+    async def pulse(self, ctx, strobe, what=1, **values):
         for name, value in values.items():
             ctx.set(getattr(self.dut, name), value)
-        ctx.set(getattr(self.dut, strobe), 1)
+        ctx.set(getattr(self.dut, strobe), what)
         await ctx.tick()
         ctx.set(getattr(self.dut, strobe), 0)
 
@@ -136,22 +196,26 @@ class Bench:
         c, rng, fields = self.c, self.rng, self.fields
         channels, bits = (c.och, c.accumulator_bits) if self.conv else (c.unit, c.pool_bits)
         middle = 1 << c.accumulator_bits - 1
-        bias, scale = [0] * channels, [fields["pool_scale"]] * channels
+        bias, scale = [0] * channels, [fields["scale"]] * channels
         if self.conv:
             bias = [rng.randrange(-1024, 1024) - middle for _ in range(channels)]
             scale = [rng.randrange(-64, 64) for _ in range(channels)]
             for channel, values in enumerate(zip(bias, scale, strict=True)):
-                record = dict(zip(("bias", "scale"), values, strict=True))
-                place = {"record_channel": channel, "record_half": half}
-                await self.pulse(ctx, "record_write", record=record, **place)
+                layout = ChannelRecord(c)
+                record = layout.const(dict(zip(("bias", "scale"), values, strict=True)))
+                count = words_of(layout, c.program_bits)
+                for at, word in enumerate(split(record.as_value().value, c.program_bits, count)):
+                    place = {"record_channel": channel, "record_half": half, "record": word}
+                    await self.pulse(ctx, "record_write", 1 << at, **place)
         for number in range(pixel_tiles):
             residual = [0] * c.banks * c.och
             if self.residual:
                 residual = await self.load_residual(ctx)
             await ctx.tick().until(self.dut.slot_free)
-            # From the issue of the last step: its register, the memory's two, the adders.
+            # From the issue of the last step: its register, the memory's two, the adders or the
+            # pool's one.
             await self.pulse(ctx, "last_issued")
-            await ctx.tick().repeat(2 + (c.tree_levels if self.conv else 0))
+            await ctx.tick().repeat(2 + (c.array_latency if self.conv else 1))
             totals = [rng.getrandbits(bits) for _ in range(c.banks * channels)]
             if self.conv:
                 totals = [middle + rng.randrange(-1024, 1024) for _ in totals]
@@ -161,7 +225,7 @@ class Bench:
                     bias[i % channels],
                     scale[i % channels],
                     residual[i] if self.residual else 0,
-                    fields["residual_scale"],
+                    fields["scale"],
                     fields["shift"] + 1,
                     fields["signed"],
                 )

@@ -5,15 +5,17 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
-from rtl_helpers import CONFIGURATIONS, close, compiled, packets, random_conv, simulate
+from rtl_helpers import CONFIGURATIONS, close, compiled, join, packets, random_conv, simulate
 
 from hiddenite.golden.network import MaxPool
 from hiddenite.golden.weights import signs
 from hiddenite.rtl.constructor import Constructor
-from hiddenite.rtl.program import ErrorCode, Opcode
+from hiddenite.rtl.program import ChannelRecord, ErrorCode, Opcode
 from hiddenite.rtl.program_reader import ProgramReader
 
 SEED = 11
+
+TILES = Opcode.TILE, Opcode.LAST_TILE
 
 WIDTHS = ["more_och", "more_ich", "square"]
 """Configurations of 8, 32 and 64 program bits."""
@@ -37,7 +39,7 @@ class Bench:
         self.clear()
 
     def clear(self):
-        self.layers, self.records = [], []
+        self.layers, self.records, self.record = [], [], []
         self.layer_commits = self.tile_commits = 0
         self.error = ErrorCode.NONE
 
@@ -48,13 +50,13 @@ class Bench:
         m.d.comb += [
             k.layer.eq(r.construction),
             k.clear.eq(r.clear),
+            k.key.eq(r.key),
             k.start_layer.eq(r.start_layer),
             k.start_tile.eq(r.start_tile),
             k.channels.eq(r.channels),
             r.room.eq(k.room),
             r.complete.eq(k.complete),
             k.release.eq(r.tile_commit),
-            k.release_words.eq(r.construction.tile_words),
         ]
         simulate(ResetInserter(self.reset)(m), bench)
 
@@ -67,9 +69,16 @@ class Bench:
         if ctx.get(dut.layers.valid) and ctx.get(dut.layers.ready):
             self.layers.append(ctx.get(dut.layers.payload))
         if ctx.get(dut.record_write):
-            record = ctx.get(dut.record)
-            place = ctx.get(dut.record_half), ctx.get(dut.record_channel)
-            self.records.append((*place, record.bias, record.scale))
+            size = len(dut.record_write)
+            assert ctx.get(dut.record_write) == 1 << len(self.record)
+            self.record.append(ctx.get(dut.record))
+            if len(self.record) == size:
+                layout = ChannelRecord(self.c)
+                bits = join(self.record, self.c.program_bits) & ((1 << layout.size) - 1)
+                record = layout.from_bits(bits)
+                place = ctx.get(dut.record_half), ctx.get(dut.record_channel)
+                self.records.append((*place, record.bias, record.scale))
+                self.record = []
         self.layer_commits += ctx.get(dut.layer_commit)
         self.tile_commits += ctx.get(dut.tile_commit)
         taken = ctx.get(dut.i.valid) and ctx.get(dut.i.ready)
@@ -130,7 +139,7 @@ def expected_records(conv, c, half):
 
 
 def sent(parts, c):
-    return [word for part in parts for word in close(part, c)]
+    return [word for part in close(parts, c) for word in part]
 
 
 @pytest.mark.parametrize("stalls", [False, True])
@@ -156,7 +165,7 @@ def test_a_program_twice(name, stalls):
     bench.run(run)
     assert bench.error == ErrorCode.NONE
     layer_size = len(packets(program)[1]) - 1
-    layers = [p[-layer_size:] for p in packets(program)[1:-1] if p[0] != Opcode.TILE]
+    layers = [p[-layer_size:] for p in packets(program)[1:-1] if p[0] not in TILES]
     assert bench.layers == [word for words in layers * 2 for word in words]
     once = len(bench.records) // 2
     starts = 0, -(-2 // c.och)
@@ -184,7 +193,7 @@ WRONG_PACKETS = {
     "magic": (lambda p, c: flip(p, 0, 7), ErrorCode.MAGIC, 0),
     "fingerprint": (lambda p, c: flip(p, -1, c.program_bits - 1), ErrorCode.CONFIGURATION, 0),
     "opcode 0": (lambda p, c: with_opcode(p, 1, 0), ErrorCode.OPCODE, 1),
-    "opcode 5": (lambda p, c: with_opcode(p, 2, 5), ErrorCode.OPCODE, 2),
+    "opcode 6": (lambda p, c: with_opcode(p, 2, 6), ErrorCode.OPCODE, 2),
     "opcode and more": (lambda p, c: with_opcode(p, 1, 128 | Opcode.LAYER), ErrorCode.OPCODE, 1),
     "tile without a conv": (lambda p, c: with_opcode(p, 2, Opcode.TILE), ErrorCode.OPCODE, 2),
     "layer before the tiles": (lambda p, c: with_opcode(p, 4, Opcode.LAYER), ErrorCode.OPCODE, 4),
@@ -198,7 +207,7 @@ WRONG_PACKETS = {
 def commits_before(parts, packet):
     """Layers and tiles that are right when a packet is refused."""
     opcodes = [part[0] for part in parts[1:packet]] if packet else []
-    return sum(o in (Opcode.LAYER, Opcode.CONV) for o in opcodes), opcodes.count(Opcode.TILE)
+    return sum(o in (Opcode.LAYER, Opcode.CONV) for o in opcodes), sum(o in TILES for o in opcodes)
 
 
 @pytest.mark.parametrize("name", WIDTHS)
@@ -227,8 +236,8 @@ def test_a_flipped_bit(name):
 
     async def run(ctx):
         end = 0
-        for number, part in enumerate(parts):
-            inside, end = end + len(part) - 1, end + len(close(part, c))
+        for number, (part, closed) in enumerate(zip(parts, close(parts, c), strict=True)):
+            inside, end = end + len(part) - 1, end + len(closed)
             commits = commits_before(parts, number)
             words = program.words.tolist()
             words[end - 1] ^= 1 << rng.randrange(min(32, c.program_bits))
@@ -244,6 +253,26 @@ def test_a_flipped_bit(name):
             if number == len(parts) - 1:
                 codes = (ErrorCode.OPCODE,)
             await bench.refused(ctx, f"packet {number}", words, *codes, commits=commits)
+        await bench.accepted(ctx, program)
+
+    bench.run(run)
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_a_packet_that_is_missing_or_comes_twice(name):
+    """Each is right in itself, and could stand where it is: the CRC of the next one is wrong."""
+    c = CONFIGURATIONS[name]
+    _, program = small_program(c)
+    parts = close(packets(program), c)
+    bench = Bench(c, 3)
+    codes = ErrorCode.CHECKSUM, ErrorCode.OPCODE, ErrorCode.TRUNCATED
+
+    async def run(ctx):
+        for number in range(1, len(parts) - 1):
+            for what, times in ("missing", 0), ("twice", 2):
+                changed = [*parts[:number], *[parts[number]] * times, *parts[number + 1 :]]
+                words = [word for part in changed for word in part]
+                await bench.refused(ctx, f"packet {number} {what}", words, *codes)
         await bench.accepted(ctx, program)
 
     bench.run(run)

@@ -3,11 +3,13 @@ from itertools import product
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module
 from rtl_helpers import (
     CONFIGURATIONS,
     compiled,
     join,
-    layer_descriptors,
+    layer_tables,
+    load_layer,
     random_conv,
     simulate,
     split,
@@ -15,6 +17,7 @@ from rtl_helpers import (
 )
 
 from hiddenite.golden.network import MaxPool
+from hiddenite.rtl.layer_memory import LayerMemory
 from hiddenite.rtl.program import ErrorCode, Operation
 from hiddenite.rtl.store import Store
 
@@ -40,6 +43,19 @@ def beats_in_order(stage, c, values):
     return beats
 
 
+def with_tables(dut, tables):
+    """The store beside its layer memory."""
+    m = Module()
+    m.submodules.store, m.submodules.tables = dut, tables
+    m.d.comb += [
+        dut.layer.eq(tables.layer),
+        dut.increment.eq(tables.store),
+        tables.store_row.eq(dut.row),
+        tables.done.eq(dut.done),
+    ]
+    return m
+
+
 class Bench:
     """Gives a stage's outputs to the store; keeps what comes out, or a model of the memory."""
 
@@ -47,7 +63,7 @@ class Bench:
         self.c, self.rng = c, random.Random(seed)
         self.program, self.number = program, number
         self.stage = program.stages[number]
-        self.dut = Store(c)
+        self.dut, self.tables = Store(c), LayerMemory(c)
         self.memory, self.results, self.lasts, self.errors = {}, [], [], []
         self.done = 0
 
@@ -81,7 +97,7 @@ class Bench:
         return any(taken)
 
     async def start(self, ctx):
-        ctx.set(self.dut.layer, layer_descriptors(self.program)[self.number])
+        await load_layer(ctx, self.tables, layer_tables(self.program)[self.number])
         ctx.set(self.dut.start, 1)
         await self.cycle(ctx)
         ctx.set(self.dut.start, 0)
@@ -128,7 +144,7 @@ class Bench:
                 assert not ctx.get(self.dut.begun)
                 assert not self.errors
 
-        simulate(self.dut, bench)
+        simulate(with_tables(self.dut, self.tables), bench)
         if self.stage.target:
             self.check_memory(values)
             assert not self.results
@@ -216,19 +232,19 @@ def test_last_in_the_wrong_place(wrong, code):
                 break
             assert not bench.errors
 
-    simulate(bench.dut, run)
+    simulate(with_tables(bench.dut, bench.tables), run)
     assert bench.errors == [code]
 
 
 def test_nothing_moves_after_an_error():
     c = CONFIGURATIONS["single"]
     program = compiled((2, 2, 1), MaxPool(name="p", input="image", kernel=1), c=c)
-    dut = Store(c)
+    dut, tables = Store(c), LayerMemory(c)
 
     async def run(ctx):
-        for layer in layer_descriptors(program):
+        for layer in layer_tables(program):
             ctx.set(dut.stop, 0)
-            ctx.set(dut.layer, layer)
+            await load_layer(ctx, tables, layer)
             ctx.set(dut.start, 1)
             await ctx.tick()
             ctx.set(dut.start, 0)
@@ -241,4 +257,4 @@ def test_nothing_moves_after_an_error():
             assert not ctx.get(dut.advance)
             assert not ctx.get(dut.result.valid)
 
-    simulate(dut, run)
+    simulate(with_tables(dut, tables), run)

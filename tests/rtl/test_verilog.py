@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -32,6 +33,14 @@ def test_every_instance_has_its_module(text):
     assert set(found) - set(instances) == {TOP}
     assert instances.count("dot_product") == c.banks * c.och
     assert instances.count("post_lane") == c.post_lanes
+
+
+@pytest.mark.parametrize("array", ["tree", "chain", "combinational"])
+def test_only_chains_are_made_of_carry_cells(array):
+    c = replace(PRESETS["tiny"], array=array)
+    found = modules(generate(c))
+    made = {name for name, body in found.items() if "CCU2C #(" in body}
+    assert made == ({"\\dot_product.chain_0"} if array == "chain" else set())
 
 
 @pytest.mark.parametrize("name", ["tiny", "up5k"])

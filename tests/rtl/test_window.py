@@ -3,16 +3,19 @@ from itertools import product
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module
 from rtl_helpers import (
     CONFIGURATIONS,
     compiled,
-    layer_descriptors,
+    layer_tables,
+    load_layer,
     random_conv,
     simulate,
     word_of_pixel,
 )
 
 from hiddenite.golden.network import AvgPool, Conv, MaxPool
+from hiddenite.rtl.layer_memory import LayerMemory
 from hiddenite.rtl.window import Window
 
 
@@ -23,7 +26,8 @@ def words_of_step(c, layer, sample):
     for row, col in product(range(c.rows), range(c.cols)):
         over_y, y = divmod(bank_y + row, c.rows)
         over_x, x = divmod(bank_x + col, c.cols)
-        at = address + over_y * layer.window_y.row_step + over_x * layer.window_x.row_step
+        at = address + (over_y * layer.window_y.row_step if c.rows > 1 else 0)
+        at += over_x * layer.window_x.row_step if c.cols > 1 else 0
         inside = rows >> row & 1 and cols >> col & 1
         words[row, col] = (y, x, at % c.activation_words) if inside else None
     return words
@@ -36,7 +40,7 @@ class Bench:
         self.c, self.rng = c, rng
         self.stage = program.stages[-1]
         self.conv = isinstance(self.stage.layer, Conv)
-        self.dut = Window(c)
+        self.dut, self.tables = Window(c), LayerMemory(c)
         self.program = program
         self.base = self.tiles = self.last_issued = 0
 
@@ -112,11 +116,11 @@ class Bench:
 
     async def run(self, ctx):
         stage, c = self.stage, self.c
-        ctx.set(self.dut.layer, layer_descriptors(self.program)[-1])
-        layer = ctx.get(self.dut.layer)
         height, width, channels = stage.shape
         for half in (0, 1):
             # Twice: nothing of a layer may stay for the next.
+            await load_layer(ctx, self.tables, layer_tables(self.program)[-1])
+            layer = ctx.get(self.dut.layer)
             ctx.set(self.dut.start, 1)
             await ctx.tick()
             ctx.set(self.dut.start, 0)
@@ -138,11 +142,26 @@ class Bench:
             for _ in range(5):
                 await ctx.tick()
                 assert not ctx.get(self.dut.o_step).valid
+            ctx.set(self.tables.done, 1)
+            await ctx.tick()
+            ctx.set(self.tables.done, 0)
+
+    def simulate(self):
+        m = Module()
+        m.submodules.window, m.submodules.tables = w, t = self.dut, self.tables
+        m.d.comb += [
+            w.layer.eq(t.layer),
+            w.increment.eq(t.window),
+            w.residual.eq(t.residual),
+            t.window_read.eq(w.read),
+            t.window_row.eq(w.row),
+        ]
+        simulate(m, self.run)
 
 
 def run(c, shape, *layers):
     bench = Bench(c, compiled(shape, *layers, c=c), random.Random(str(shape)))
-    simulate(bench.dut, bench.run)
+    bench.simulate()
 
 
 GEOMETRIES = [

@@ -1,4 +1,4 @@
-"""What Yosys makes of a design: ``python yosys_report.py DESIGN.v REPORT.json``.
+"""What Yosys makes of a design: ``python yosys_report.py DESIGN.v CELLS.v REPORT.json``.
 
 A process of its own, as Yosys prints a lot and ends the process when a check fails. The report has
 ``memories``, a list of [width, depth, count] without those that nothing writes, which are tables,
@@ -43,10 +43,11 @@ def collect(modules, name, tables):
     return found
 
 
-def main(source, report):
+def main(source, cells, report):
     design = libyosys.Design()
     netlist = Path(report).with_suffix(".netlist")
-    for command in (f"read_verilog {source}", *COMMANDS, f"write_json {netlist}"):
+    reads = f"read_verilog -lib {cells}", f"read_verilog {source}"
+    for command in (*reads, *COMMANDS, f"write_json {netlist}"):
         libyosys.run_pass(command, design)
     modules = json.loads(netlist.read_text())["modules"]
     tables = []

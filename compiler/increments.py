@@ -1,0 +1,121 @@
+"""What a layer's table adds to its addresses, loop by loop: see `LayerTable` of the program.
+
+Each number leads from the last word of the loops inside to the first word of the next turn.
+"""
+
+from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.program import Operation
+
+from .layout import Layout
+from .schedule import Stage
+
+__all__ = ["residual_increments", "store_increments", "window_increments"]
+
+
+class _Axis:
+    """A tensor along one axis: addresses, and what a step of a pixel adds to them."""
+
+    def __init__(self, layout: Layout, axis: int, c: Configuration):
+        self.banks = (c.rows, c.cols)[axis]
+        self.phases = layout.phases[axis]
+        self.plane_step, self.row_step = layout.plane_steps[axis], layout.row_steps[axis]
+
+    def address(self, position: int) -> int:
+        q, phase = divmod(position, self.phases)
+        return phase * self.plane_step + q // self.banks * self.row_step
+
+    def steps(self, name: str) -> dict[str, int]:
+        """To the next plane, to the first one again, and that in the next row of banks."""
+        wrap = -(self.phases - 1) * self.plane_step
+        if self.banks == 1:
+            return {f"{name}_step": self.plane_step, f"{name}_wrap": wrap + self.row_step}
+        return {
+            f"{name}_step": self.plane_step,
+            f"{name}_wrap": wrap,
+            f"{name}_row": wrap + self.row_step,
+        }
+
+
+def _tiles(stage: Stage, c: Configuration) -> tuple[int, int]:
+    """Pixel tiles along y and x."""
+    return -(-stage.shape[0] // c.rows), -(-stage.shape[1] // c.cols)
+
+
+def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, int, int]]:
+    """Address, y and x of the window, of each row of the table."""
+    conv = stage.operation is Operation.CONV
+    layout = stage.source.layout
+    y, x = (_Axis(layout, axis, c) for axis in (0, 1))
+    (kernel_y, kernel_x), (pad_y, pad_x) = stage.kernel, stage.padding
+    tiles_y, tiles_x = _tiles(stage, c)
+    move_y, move_x = stage.stride[0] * c.rows, stage.stride[1] * c.cols
+    first_y, first_x = y.address(-pad_y), x.address(-pad_x)
+    groups = layout.groups - 1 if conv else 0
+    span_x = x.address(kernel_x - 1 - pad_x) - first_x + groups
+    span = y.address(kernel_y - 1 - pad_y) - first_y + span_x
+    far_x = (tiles_x - 1) * x.row_step
+    far = (tiles_y - 1) * y.row_step + far_x
+
+    back_y, back_x = 1 - kernel_y, 1 - kernel_x
+    back = -span - far, back_y - (tiles_y - 1) * move_y, back_x - (tiles_x - 1) * move_x
+    rows = {
+        "next": (1, 0, 0),
+        "tile_x": (x.row_step - span, back_y, move_x + back_x),
+        "tile_y": (y.row_step - far_x - span, move_y + back_y, back[2]),
+        "map": back,
+        "start": (stage.source.address + first_y + first_x, -pad_y, -pad_x),
+    }
+    if c.ich > c.och:
+        rows["map_word"] = back
+    if not conv:
+        word = "map_word" if c.ich > c.och else "map"
+        rows[word] = (back[0] + 1, *back[1:])
+    for name, address in x.steps("x").items():
+        rows[name] = address - groups, 0, 1
+    for name, address in y.steps("y").items():
+        rows[name] = address - span_x, 1, back_x
+    return rows
+
+
+def residual_increments(stage: Stage, c: Configuration) -> dict[str, int]:
+    """Address of the residual, of each row of the table."""
+    y, x = stage.residual.layout.row_steps
+    tiles_y, tiles_x = _tiles(stage, c)
+    words = c.och // c.unit
+    far_x = (tiles_x - 1) * x
+    back = -(tiles_y - 1) * y - far_x
+    rows = {
+        "next": 1,
+        "tile_x": x - words,
+        "tile_y": y - far_x - words,
+        "map": back,
+        "start": stage.residual.address,
+    }
+    if c.ich > c.och:
+        rows |= {"map": back - 1, "map_word": back}
+    return rows
+
+
+def store_increments(stage: Stage, c: Configuration) -> dict[str, int]:
+    """Address of the output, of each row of the table."""
+    load, conv = stage.operation is Operation.LOAD, stage.operation is Operation.CONV
+    layout = stage.target.layout
+    y, x = (_Axis(layout, axis, c) for axis in (0, 1))
+    last_y, last_x = (
+        (size - 1) if load else -(-size // banks) * banks - 1
+        for size, banks in zip(stage.shape[:2], (c.rows, c.cols), strict=True)
+    )
+    # Words of a pixel before the last one of a tile of output channels; of the image, of all.
+    words = layout.groups - 1 if load else c.och // c.unit - 1 if conv else 0
+    back = -y.address(last_y) - x.address(last_x)
+    rows = {"next": 1, "start": stage.target.address, "map": back + 1}
+    if c.ich > c.och:
+        rows |= {"map": back, "map_word": back + 1}
+    for name, address in x.steps("x").items():
+        rows[name] = address - words
+    for name, address in y.steps("y").items():
+        rows[name] = address - x.address(last_x) - words
+    if c.rows > 1:
+        steps = y.steps("row")
+        rows |= {name: steps[name] - words for name in ("row_step", "row_wrap")}
+    return rows

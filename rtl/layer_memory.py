@@ -1,0 +1,125 @@
+"""Layer tables between the program reader and the array's side.
+
+::
+
+    program reader ─► slot 0 ─┬─► descriptor
+                      slot 1  ├─► increments of the window, of the residual
+                      ...     └─► increments of the store
+
+A layer's table stays in its slot while the layer runs; only the descriptor is copied to registers,
+as that is needed all the time.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from .configuration import Configuration
+from .program import Increment, LayerDescriptor, LayerTable
+
+__all__ = ["SLOTS", "LayerMemory"]
+
+SLOTS = 4
+"""Layer tables in the memory: that of the layer that runs, and those of the layers after it."""
+
+
+class LayerMemory(wiring.Component):
+    """Takes layer tables, and gives one after the other.
+
+    Members
+    -------
+    words : words of tables
+    load : loads the descriptor, until ``loaded``: ``descriptor_rows`` + 1 cycles
+    loaded : the descriptor is there after this cycle
+    done : the table is no longer needed (for one cycle)
+    layer : descriptor
+    window_read, window_row : reads a row for the window
+    window, residual : what the window has read, from the next cycle on
+    store_row, store : row that the store reads in each cycle; what it has read, a cycle later
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        self.table = table = LayerTable(c)
+        row = ceil_log2(table.depth)
+        super().__init__(
+            {
+                "words": In(stream.Signature(c.program_bits)),
+                "load": In(1),
+                "loaded": Out(1),
+                "done": In(1),
+                "layer": Out(LayerDescriptor(c)),
+                "window_read": In(1),
+                "window_row": In(row),
+                "window": Out(Increment(c)),
+                "residual": Out(c.address_bits),
+                "store_row": In(row),
+                "store": Out(c.address_bits),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c, table, bits = self.c, self.table, self.c.program_bits
+        depth = SLOTS * table.depth
+        rows = table.words // table.columns
+
+        # Writing; the pointers have one bit more than the number of a slot.
+        filled, current = Signal(range(2 * SLOTS)), Signal(range(2 * SLOTS))
+        row, column = Signal(range(table.depth)), Signal(range(table.columns))
+        write = Signal()
+        slot = slice(0, ceil_log2(SLOTS))
+        m.d.comb += [
+            self.words.ready.eq((filled ^ current) != SLOTS),
+            write.eq(self.words.valid & self.words.ready),
+        ]
+        with m.If(write):
+            m.d.sync += column.eq(column + 1)
+            with m.If(column == table.columns - 1):
+                m.d.sync += [column.eq(0), row.eq(row + 1)]
+                with m.If(row == rows - 1):
+                    m.d.sync += [row.eq(0), filled.eq(filled + 1)]
+        with m.If(self.done):
+            m.d.sync += current.eq(current + 1)
+
+        # The whole row for the window, the lowest bits of it for the store. No row is read while
+        # its slot is written: no logic for that case.
+        apart = {"no_rw_check": 1}
+        m.submodules.rows = whole = memory.Memory(
+            shape=table.columns * bits, depth=depth, init=[], attrs=apart
+        )
+        m.submodules.store_rows = part = memory.Memory(
+            shape=table.store_bits, depth=depth, init=[], attrs=apart
+        )
+        here = Cat(row, filled[slot])
+        for port in (
+            whole.write_port(granularity=bits),
+            part.write_port(granularity=table.store_bits // table.store_columns),
+        ):
+            m.d.comb += [
+                port.addr.eq(here),
+                port.data.eq(self.words.payload.replicate(table.columns)),
+                port.en.eq(Mux(write, 1 << column, 0)),
+            ]
+
+        # Reading; the descriptor's rows pass through a chain of registers.
+        whole_read, part_read = whole.read_port(), part.read_port()
+        loading = Signal(range(table.descriptor_rows + 1))
+        chain = Signal(table.descriptor_rows * table.descriptor_bits, reset_less=True)
+        above = whole_read.data[c.address_bits :]
+        m.d.comb += [
+            whole_read.en.eq(self.load | self.window_read),
+            whole_read.addr.eq(Cat(Mux(self.load, loading, self.window_row), current[slot])),
+            part_read.addr.eq(Cat(self.store_row, current[slot])),
+            self.window.eq(above),
+            self.residual.eq(whole_read.data),
+            self.store.eq(part_read.data),
+            self.layer.eq(chain),
+            self.loaded.eq(self.load & (loading == table.descriptor_rows)),
+        ]
+        with m.If(self.load):
+            m.d.sync += loading.eq(Mux(self.loaded, 0, loading + 1))
+            with m.If(loading != 0):
+                m.d.sync += chain.eq(Cat(chain, above)[table.descriptor_bits :])
+        return m

@@ -1,0 +1,112 @@
+import re
+from functools import partial
+
+import numpy as np
+import pytest
+from amaranth.back import verilog
+from rtl_helpers import join, simulate
+
+from hiddenite.rtl.chain_dot_product import MOST_BITS, ChainDotProduct
+from hiddenite.rtl.dot_product import TreeDotProduct
+from hiddenite.rtl.shared_module import collect_modules
+
+BUILDS = {
+    "tree": partial(TreeDotProduct, registered=True),
+    "chain": ChainDotProduct,
+    "combinational": partial(TreeDotProduct, registered=False),
+}
+LATENCY = {
+    "tree": lambda ich: ich.bit_length() + 1,
+    "chain": lambda ich: ich + 1,
+    "combinational": lambda ich: 1,
+}
+
+
+def operands(rng, ich):
+    """Activations, masks and signs (1: negative); the extremes occur."""
+    pixel = rng.choice([0, 255, rng.integers(256)], ich)
+    density = rng.choice([0, 0.5, 1])
+    return pixel, rng.random(ich) < density, rng.random(ich) < rng.choice([0, 0.5, 1])
+
+
+def drive(build, ich, bits, steps, first, valid):
+    """Totals of a dot product after each step; what is not valid has its operands too."""
+    dut = BUILDS[build](ich, bits)
+    latency = LATENCY[build](ich)
+    assert len(dut.valid) == latency
+    late = [i if build == "chain" else 0 for i in range(ich)]
+    found = []
+
+    def at(values, cycle):
+        return values[cycle] if 0 <= cycle < len(values) else 0
+
+    async def bench(ctx):
+        for cycle in range(len(steps) + latency):
+            if cycle >= latency:
+                found.append(ctx.get(dut.total))
+            own = [at(steps, cycle - i) or ([0] * ich,) * 3 for i in late]
+            for number, (port, width) in enumerate(((dut.pixel, 8), (dut.mask, 1), (dut.sign, 1))):
+                ctx.set(port, join([own[i][number][i] for i in range(ich)], width))
+            ctx.set(dut.valid, join([at(valid, cycle - n) for n in range(latency)], 1))
+            ctx.set(dut.first, at(first, cycle - latency + 1))
+            await ctx.tick()
+
+    simulate(dut, bench)
+    return found
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("ich", [1, 2, 4, 8, 16, 32])
+def test_total_is_the_signed_sum_with_255_too_much_a_negative(ich, build):
+    rng = np.random.default_rng(ich)
+    steps = [operands(rng, ich) for _ in range(80)]
+    first = [bool(rng.random() < 0.2) for _ in steps]
+    first[0] = True
+    valid = [bool(rng.random() < 0.7) for _ in steps]
+    valid[0] = True
+    expected, total = [], 0
+    for (pixel, mask, sign), begins, adds in zip(steps, first, valid, strict=True):
+        if adds:
+            total = 0 if begins else total
+            total += int((mask * np.where(sign, -1, 1) * pixel.astype(int)).sum())
+            total += 255 * int((mask & sign).sum())
+        expected.append(total)
+    assert drive(build, ich, 20, steps, first, valid) == expected
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize(("ich", "bits"), [(1, 12), (8, 12), (32, 14)])
+def test_accumulator_takes_all_that_its_bits_allow(ich, bits, build):
+    count = ((1 << bits) - 1) // (255 * ich)
+    for pixel, sign in ((0, 1), (255, 0)):
+        steps = [([pixel] * ich, [1] * ich, [sign] * ich)] * count
+        totals = drive(build, ich, bits, steps, [1] + [0] * (count - 1), [1] * count)
+        assert totals == [255 * ich * (n + 1) for n in range(count)]
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_every_pair_of_partial_sum_and_activation(build):
+    """All carries between the inputs: one input through all values, beside others at extremes."""
+    steps, expected = [], []
+    for x in range(256):
+        for others in (0, 1, 127, 128, 254, 255):
+            for at in range(4):
+                values = [others] * 4
+                values[at] = x
+                steps.append((values, [1] * 4, [at % 2] * 4))
+                expected.append(sum(255 - v if at % 2 else v for v in values))
+    ones = [1] * len(steps)
+    assert drive(build, 4, 12, steps, ones, ones) == expected
+
+
+@pytest.mark.parametrize(("ich", "bits", "cells"), [(8, 20, [44]), (16, 22, [60, 28])])
+def test_chains_are_as_long_as_timing_allows(ich, bits, cells):
+    with collect_modules():
+        text = verilog.convert(ChainDotProduct(ich, bits))
+    found = []
+    for cell in re.findall(r"CCU2C #\(.*?\);", text, re.S):
+        if ".CIN(1'h0)" in cell:
+            found.append(0)
+        found[-1] += 1
+    assert found == cells
+    assert max(found) <= MOST_BITS // 2
