@@ -247,10 +247,11 @@ class FlashReader(wiring.Component):
                     m.next = "CHOOSE"
                 with m.Elif(field == 8):
                     # Nothing remains to be read, or there is no image.
-                    with m.If(byte_end & (part == 3)):
+                    done = byte_end & (part == 3)
+                    with m.If(done):
                         m.d.sync += [verified.eq(1), some.eq(0)]
-                        with m.If(~some):
-                            fail()
+                    with m.If(done & ~some):
+                        fail()
                 with m.Elif(data & ~imaging):
                     self._program_byte(
                         m,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -83,16 +83,16 @@ class ResultBuffer(wiring.Component):
 
         # Bytes after the host's offset, which must be no more than there are.
         after, borrow, near = Signal(8), Signal(), Signal()
-        difference = Signal(9)
+        # One chain of carries: the borrow comes in below the lowest bit.
+        difference = Signal(10)
+        minuend = Mux(self.compare_high, self.end[8:], self.end[:8])
         m.d.comb += difference.eq(
-            Mux(self.compare_high, self.end[8:], self.end[:8])
-            - self.data
-            - (borrow & self.compare_high)
+            Cat(Const(0, 1), minuend) - Cat(borrow & self.compare_high, self.data)
         )
         with m.If(self.compare_low):
-            m.d.sync += [after.eq(difference), borrow.eq(difference[8])]
+            m.d.sync += [after.eq(difference[1:]), borrow.eq(difference[9])]
         with m.If(self.compare_high):
-            m.d.sync += near.eq(difference[:8] == 0)
+            m.d.sync += near.eq(difference[1:9] == 0)
         m.d.comb += [self.known.eq(near & (after <= used)), self.filled.eq(used != 0)]
         with m.If(self.release):
             m.d.sync += used.eq(after)

@@ -1,6 +1,6 @@
 """Ring buffer of a stream that a host sends piece by piece."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -40,7 +40,7 @@ class StreamBuffer(wiring.Component):
     length : with ``commit``: bytes of the piece
     commit : take the piece, if ``fits`` (for one cycle)
     last : with ``commit``: the piece ends the stream
-    fits : ``length`` bytes have found room
+    fits : with ``commit``: ``length`` bytes have found room
     offset : bytes committed so far
     room : bytes that fit
     o : the stream
@@ -87,8 +87,9 @@ class StreamBuffer(wiring.Component):
         m.d.comb += [
             following.eq(self.offset + self.length),
             free.eq(at + ~self.offset[:bits]),
-            behind.eq(self.length < free),
-            self.fits.eq((behind | (self.length == free)) & ~closed),
+            # With ``commit`` the two may be equal.
+            behind.eq(Cat(Const(0, 1), self.length) < Cat(self.commit, free)),
+            self.fits.eq(behind & ~closed),
             write.addr.eq(following),
             write.data.eq(self.data),
             write.en.eq(self.write & behind & ~closed),
