@@ -263,8 +263,7 @@ class _Flow:
 def _synthesis_options(part: Part | None) -> str:
     if part is None:
         return ""
-    # With -dff, ABC9 finds all of a board's logic constant and leaves nothing of it (Yosys 0.70).
-    return " ".join(o for o in part.synthesis.split()[1:] if o != "-dff")
+    return " ".join(part.synthesis.split()[1:])
 
 
 def _check_usage(text: str, device: str) -> None:

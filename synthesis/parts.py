@@ -68,9 +68,9 @@ _EBR = ((256, 16), (512, 8), (1024, 4), (2048, 2))
 _DP16KD = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 
 
-# Options of synthesis, by the cells of whole engines. -dff lets ABC see registers and saves 2 % on
-# iCE40, in more than twice the time; on ECP5 it saves 1 %, but leaves wires that nothing drives at
-# unused inputs of flip-flops. -abc9, -noabc9 and -abc2 make no difference on either.
+# Options of synthesis, by the cells of whole engines. -abc9, -noabc9 and -abc2 make no difference.
+# -dff saves 1 to 2 %, but is not to be trusted: with Yosys 0.70 it found all of a board's logic
+# constant and left nothing of it.
 
 
 def _ice40(
@@ -85,7 +85,7 @@ def _ice40(
         name=name,
         family="ice40",
         blocks=blocks,
-        synthesis=f"synth_ice40 -device {device} -dff{options}",
+        synthesis=f"synth_ice40 -device {device}{options}",
         place=place,
         target_mhz=target_mhz,
     )
