@@ -61,7 +61,7 @@ class _Built:
     "images_path",
     type=click.Path(path_type=Path),
     metavar="IMAGES.npy",
-    help="Images that go with it.",
+    help="Images that go with it (default: none).",
 )
 @click.option(
     "--build",

@@ -17,8 +17,8 @@ def test_blocks_have_the_names_of_the_documentation(verilog):
     names = [block.name for block in blocks]
     assert names[0] == "engine" and len(set(names)) == len(names)
     assert set(names) >= {
-        "activation-memory", "array", "constructor", "constructor.lane-1", "layer-queue", "pool",
-        "post-processor", "program-reader", "store", "tile-buffer", "window",
+        "activation-memory", "array", "constructor", "constructor.lane-1", "pool",
+        "post-processor", "program-reader", "store", "tables", "tile-buffer", "window",
     }  # fmt: skip
     assert all(
         f"module \\{b.module} " in verilog or f"module {b.module}" in verilog for b in blocks
@@ -43,7 +43,7 @@ def test_parts_of_the_array_share_its_processing_elements():
 
 
 def test_unknown_block_is_answered_with_those_there_are(verilog):
-    assert find_block("window", verilog, TINY).module == "hiddenite.window"
+    assert find_block("window", verilog, TINY).module.startswith("hiddenite.window")
     with pytest.raises(InputError) as caught:
         find_block("windows", verilog, TINY)
     message = str(caught.value)
