@@ -150,16 +150,18 @@ def _build(parameters: LinkParameters, flash_bytes: int, simulator: str) -> Path
     else:
         tools, options = [toolchain.icarus()], ()
     tools = [*(tool.version for tool in tools), cocotb.__version__, str(builder._LIBRARIES)]
-    key = (simulator, verilog, harness, values, options, builder._MAKE_VARIABLES, tools)
+    cells = resources.files(__package__).joinpath("ecp5_cells.v").read_text()
+    sources = {"harness.v": harness, "ecp5_cells.v": cells, "design.v": verilog}
+    key = (simulator, sources, values, options, builder._MAKE_VARIABLES, tools)
     final = builder._cached("board", *key)
     if final.is_dir():
         return final
     with builder._new_entry(final) as (work, finished):
-        (work / "design.v").write_text(verilog)
-        (work / "harness.v").write_text(harness)
+        for name, text in sources.items():
+            (work / name).write_text(text)
         if simulator == "verilator":
             library = builder._cached("library", None, builder._MAKE_VARIABLES, tools)
-            builder._verilate(work, finished, options, values, library)
+            builder._verilate(work, finished, list(sources), options, values, library)
         else:
-            builder._elaborate(work, finished, values, None)
+            builder._elaborate(work, finished, list(sources), values, None)
     return final
