@@ -21,6 +21,10 @@ from .words import WordAssembler, WordSplitter
 
 __all__ = ["BoardLink", "LinkParameters"]
 
+_SMALLEST_BUFFER, _LARGEST_BUFFER = 512, 1 << 15
+_BASE_STEP = 4096
+_LARGEST_BASE = (1 << 24) - _BASE_STEP
+
 
 @dataclass(frozen=True, kw_only=True)
 class LinkParameters:
@@ -39,7 +43,8 @@ class LinkParameters:
     buffer_bytes : int
         Size of the program buffer, and of the image buffer: a power of two, 512 to 32,768.
     flash_base : int or None
-        Address of a program and images in the SPI flash; None: no flash.
+        Address of a program and images in the SPI flash, a multiple of 4,096 below 2**24; None: no
+        flash.
     program : bytes or None
         Program to bake into block RAM. It comes before one in the flash.
     standalone : bool
@@ -74,6 +79,22 @@ class LinkParameters:
                 f"link: name must be 1 to {LONGEST_NAME} characters of ASCII, not {self.name!r}"
             )
         baud_divisor(self.clock_hz, self.baud)
+        size = self.buffer_bytes
+        if size & (size - 1) or not _SMALLEST_BUFFER <= size <= _LARGEST_BUFFER:
+            raise InputError(
+                f"link: buffer_bytes must be a power of two from {_SMALLEST_BUFFER} to "
+                f"{_LARGEST_BUFFER}, not {size}"
+            )
+        base = self.flash_base
+        if base is not None and (
+            type(base) is not int or base % _BASE_STEP or not 0 <= base <= _LARGEST_BASE
+        ):
+            raise InputError(
+                f"link: flash_base must be a multiple of {_BASE_STEP} from 0 to {_LARGEST_BASE}, "
+                f"not {base!r}"
+            )
+        if self.program is not None and not self.program:
+            raise InputError("link: program must have at least 1 byte, not 0")
         if self.standalone and self.flash_base is None:
             raise InputError("link: standalone needs a flash: flash_base must not be None")
         if self.standalone and self.configuration.post_lanes != 1:

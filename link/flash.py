@@ -13,8 +13,6 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hiddenite.golden.errors import InputError
-
 from .checksum import Checksum
 from .memory_contents import HEADER_BYTES, MAGIC
 from .stream_buffer import BYTE_STREAM
@@ -22,7 +20,6 @@ from .stream_buffer import BYTE_STREAM
 __all__ = ["FlashReader"]
 
 _ADDRESS_BITS = 24
-_BASE_STEP = 4096
 _MAGIC = int.from_bytes(MAGIC, "little")
 _WAKE_UP, _READ = 0xAB, 0x03
 _BYTE_CYCLES, _BIT_CYCLES = 24, 16
@@ -55,11 +52,6 @@ class FlashReader(wiring.Component):
     """
 
     def __init__(self, base: int, clock_hz: int):
-        if base % _BASE_STEP or not 0 <= base < 1 << _ADDRESS_BITS:
-            raise InputError(
-                f"flash base must be a multiple of {_BASE_STEP} from 0 to "
-                f"{(1 << _ADDRESS_BITS) - _BASE_STEP}, not {base}"
-            )
         self.base = base
         self.wait = min((1 << _ADDRESS_BITS) - 1, max(1, int(clock_hz * _WAKE_UP_SECONDS)))
         super().__init__(

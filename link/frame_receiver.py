@@ -33,7 +33,7 @@ class FrameReceiver(wiring.Component):
     def __init__(self, divisor: int):
         self.divisor = divisor
         super().__init__(
-            {"rx": In(1), "data": Out(8), "valid": Out(1), "end": Out(1), "right": Out(1)}
+            {"rx": In(1, init=1), "data": Out(8), "valid": Out(1), "end": Out(1), "right": Out(1)}
         )
 
     def elaborate(self, platform):

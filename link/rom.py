@@ -4,8 +4,6 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hiddenite.golden.errors import InputError
-
 from .stream_buffer import BYTE_STREAM
 
 __all__ = ["ProgramROM"]
@@ -17,21 +15,15 @@ class ProgramROM(wiring.Component):
     Parameters
     ----------
     program : bytes
+        At least one.
 
     Members
     -------
     own : it is wanted
     o : its bytes
-
-    Raises
-    ------
-    InputError
-        If ``program`` is empty.
     """
 
     def __init__(self, program: bytes):
-        if not program:
-            raise InputError("program to bake must have at least 1 byte, not 0")
         self.program = program
         super().__init__({"own": In(1), "o": Out(BYTE_STREAM)})
 

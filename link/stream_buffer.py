@@ -5,10 +5,6 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hiddenite.golden.errors import InputError
-
-from .protocol import LONGEST_PIECE
-
 __all__ = ["BYTE_STREAM", "LENGTH_BITS", "StreamBuffer"]
 
 BYTE_STREAM = stream.Signature(data.StructLayout({"data": 8, "last": 1}))
@@ -16,8 +12,6 @@ BYTE_STREAM = stream.Signature(data.StructLayout({"data": 8, "last": 1}))
 
 LENGTH_BITS = 9
 """Bits of the length of a piece and of its CRC."""
-
-LARGEST = 1 << 15
 
 
 class StreamBuffer(wiring.Component):
@@ -44,19 +38,9 @@ class StreamBuffer(wiring.Component):
     offset : bytes committed so far
     room : bytes that fit
     o : the stream
-
-    Raises
-    ------
-    InputError
-        If ``size`` breaks a rule.
     """
 
     def __init__(self, size: int = 512):
-        if size & (size - 1) or not 2 * LONGEST_PIECE <= size <= LARGEST:
-            raise InputError(
-                f"buffer must be a power of two from {2 * LONGEST_PIECE} to {LARGEST} bytes, "
-                f"not {size}"
-            )
         self.size = size
         super().__init__(
             {

@@ -61,7 +61,7 @@ class UARTReceiver(wiring.Component):
         self.divisor = divisor
         super().__init__(
             {
-                "rx": In(1),
+                "rx": In(1, init=1),
                 "data": Out(8),
                 "valid": Out(1),
                 "error": Out(1),

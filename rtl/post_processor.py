@@ -77,6 +77,7 @@ class PostLane(wiring.Component):
         value, shifted = register(signed(value_bits)), register(signed(value_bits))
         rounded = Signal(signed(value_bits))
         fits, over, under = Signal(), Signal(), Signal()
+        low_byte = Signal(8)
         m.d.comb += [
             rounded.eq((shifted + 1) >> 1),
             fits.eq(
@@ -89,6 +90,7 @@ class PostLane(wiring.Component):
             # A value that does not fit is not so near to 0 that rounding changes its sign.
             over.eq(~fits & ~shifted[-1]),
             under.eq(~fits & shifted[-1]),
+            low_byte.eq(rounded[:8] | over.replicate(8)),
         ]
         with m.If(self.advance):
             m.d.sync += [
@@ -99,7 +101,7 @@ class PostLane(wiring.Component):
                 addend.eq(residual * self.residual_scale),
                 value.eq(product + addend),
                 shifted.eq(value >> self.shift),
-                self.output[:8].eq(rounded[:8] | over.replicate(8)),
+                self.output[:8].eq(low_byte),
                 self.output[8:31].eq(rounded[8:31] | over.replicate(23)),
                 self.output[31].eq(rounded[-1]),
             ]

@@ -1,5 +1,6 @@
 """What tests of single blocks share: configurations, simulation, streams, descriptors."""
 
+import re
 import zlib
 
 import numpy as np
@@ -254,3 +255,14 @@ def random_masks(rng, c, count=8):
     masks = [rng.random(s) < d for s, d in zip(CONV_SHAPES, densities, strict=True)]
     fits = [m for m in masks if m.shape[1] * m.shape[2] * -(-m.shape[3] // c.ich) <= c.tile_words]
     return [fits[i] for i in rng.permutation(len(fits))[:count]]
+
+
+def with_lower_limit(verilog):
+    """An engine's Verilog that never gives 255."""
+    broken, count = re.subn(
+        r"assign low_byte = (.*);",
+        r"wire [7:0] right = \1;\n  assign low_byte = right - (right == 8'd255);",
+        verilog,
+    )
+    assert count == 1
+    return broken

@@ -223,6 +223,15 @@ def test_rom(digits):
         ({"name": ""}, "link: name must be 1 to 32 characters of ASCII, not ''"),
         ({"clock_hz": 0}, "link: clock_hz must be 1 to 4294967295, not 0"),
         ({"baud": "fast"}, "link: baud must be an integer, not 'fast'"),
+        (
+            {"buffer_bytes": 256},
+            "link: buffer_bytes must be a power of two from 512 to 32768, not 256",
+        ),
+        (
+            {"flash_base": 4097},
+            "link: flash_base must be a multiple of 4096 from 0 to 16773120, not 4097",
+        ),
+        ({"program": b""}, "link: program must have at least 1 byte, not 0"),
         ({"standalone": True}, "link: standalone needs a flash: flash_base must not be None"),
         (
             {"standalone": True, "flash_base": 0, "configuration": PRESETS["tiny"]},

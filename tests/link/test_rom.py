@@ -3,7 +3,6 @@ import random
 import pytest
 from rtl_helpers import receive, simulate
 
-from hiddenite.golden.errors import InputError
 from hiddenite.link.rom import ProgramROM
 
 
@@ -21,8 +20,3 @@ def test_over_and_over(size):
         assert [p.last for p in got] == 3 * ([0] * (size - 1) + [1])
 
     simulate(dut, bench)
-
-
-def test_no_program():
-    with pytest.raises(InputError, match="program to bake must have at least 1 byte, not 0"):
-        ProgramROM(b"")

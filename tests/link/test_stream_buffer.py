@@ -3,7 +3,6 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from hiddenite.golden.errors import InputError
 from hiddenite.link.stream_buffer import StreamBuffer
 
 
@@ -89,14 +88,6 @@ def test_closed_until_empty():
         assert ctx.get(dut.room) in (511, 510)
 
     _run(dut, bench)
-
-
-@pytest.mark.parametrize("size", [0, 256, 1000, 65536])
-def test_wrong_size(size):
-    message = f"buffer must be a power of two from 512 to 32768 bytes, not {size}"
-    with pytest.raises(InputError) as caught:
-        StreamBuffer(size)
-    assert str(caught.value) == message
 
 
 def _run(dut, bench, background=None):
