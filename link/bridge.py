@@ -111,6 +111,7 @@ class Bridge(wiring.Component):
                 buffer.commit.eq(getattr(requests, f"{name}_commit")),
                 buffer.length.eq(requests.length),
                 buffer.last.eq(requests.last),
+                buffer.begin.eq(requests.begin),
                 getattr(requests, f"{name}_offset").eq(buffer.offset),
                 getattr(answers, f"{name}_offset").eq(buffer.offset),
                 getattr(answers, f"{name}_room").eq(buffer.room),

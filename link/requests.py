@@ -37,7 +37,7 @@ class RequestReader(wiring.Component):
     unknown_sources : the session asks for more sources than there can be
     session : the current one
     opened : a new session begins (for one cycle)
-    program_write, image_write, length, program_commit, image_commit, last : see `StreamBuffer`
+    program_write, image_write, length, program_commit, image_commit, last, begin : see `StreamBuffer`
     offset_low, offset_high, result_known, release, hold : see `ResultBuffer`
     answer, answered : an answer to be given (for one cycle)
     """
@@ -63,6 +63,7 @@ class RequestReader(wiring.Component):
                 "program_commit": Out(1),
                 "image_commit": Out(1),
                 "last": Out(1),
+                "begin": Out(1),
                 "offset_low": Out(1),
                 "offset_high": Out(1),
                 "result_known": In(1),
@@ -128,6 +129,7 @@ class RequestReader(wiring.Component):
         ]
         with m.If(self.end):
             m.d.sync += length[2:].eq(length[2:] - CHECKSUM_BYTES // 4)
+        m.d.comb += self.begin.eq(ended)
         with m.If(ended):
             m.d.sync += [position.eq(0), length.eq(0), holding.eq(0)]
 

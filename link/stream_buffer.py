@@ -1,9 +1,11 @@
 """Ring buffer of a stream that a host sends piece by piece."""
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
+
+from .protocol import CHECKSUM_BYTES
 
 __all__ = ["BYTE_STREAM", "LENGTH_BITS", "StreamBuffer"]
 
@@ -30,11 +32,12 @@ class StreamBuffer(wiring.Component):
 
     Members
     -------
-    data, write : a byte of a piece, number ``length``; left out if there is no room for it
+    begin : a new piece is going to begin (for one cycle)
+    data, write : a byte of a piece or its CRC, number ``length``; left out if there is no room
     length : with ``commit``: bytes of the piece
     commit : take the piece, if ``fits`` (for one cycle)
     last : with ``commit``: the piece ends the stream
-    fits : with ``commit``: ``length`` bytes have found room
+    fits : all bytes but the CRC's have found room
     offset : bytes committed so far
     room : bytes that fit
     o : the stream
@@ -44,6 +47,7 @@ class StreamBuffer(wiring.Component):
         self.size = size
         super().__init__(
             {
+                "begin": In(1),
                 "data": In(8),
                 "write": In(1),
                 "length": In(LENGTH_BITS),
@@ -67,19 +71,25 @@ class StreamBuffer(wiring.Component):
         closed, following = Signal(), Signal(16)
         at = Signal(bits)
         # One byte stays free, so that a full ring does not look empty.
-        free, behind = Signal(bits), Signal()
+        free = Signal(bits)
+        # Room may come while a piece does: what comes after a byte that was left out is left out
+        # too, and the CRC's bytes may be.
+        finds_room, left_out = Signal(), Signal(range(CHECKSUM_BYTES + 2))
         m.d.comb += [
             following.eq(self.offset + self.length),
             free.eq(at + ~self.offset[:bits]),
-            # With ``commit`` the two may be equal.
-            behind.eq(Cat(Const(0, 1), self.length) < Cat(self.commit, free)),
-            self.fits.eq(behind & ~closed),
+            finds_room.eq((self.length < free) & ~closed & (left_out == 0)),
+            self.fits.eq(left_out <= CHECKSUM_BYTES),
             write.addr.eq(following),
             write.data.eq(self.data),
-            write.en.eq(self.write & behind & ~closed),
+            write.en.eq(self.write & finds_room),
         ]
         with m.If(~closed):
             m.d.comb += self.room.eq(free)
+        with m.If(self.begin):
+            m.d.sync += left_out.eq(0)
+        with m.Elif(self.write & ~finds_room & self.fits):
+            m.d.sync += left_out.eq(left_out + 1)
         with m.If(self.commit & self.fits):
             m.d.sync += [self.offset.eq(following), closed.eq(self.last)]
 

@@ -18,8 +18,10 @@ async def offer(ctx, dut, piece, *, last=False, commit=True):
     ctx.set(dut.length, len(piece))
     ctx.set(dut.last, last)
     ctx.set(dut.commit, commit)
+    ctx.set(dut.begin, 1)
     _, _, fits = await ctx.tick().sample(dut.fits)
     ctx.set(dut.commit, 0)
+    ctx.set(dut.begin, 0)
     ctx.set(dut.length, 0)
     return commit and fits
 
