@@ -37,7 +37,8 @@ class RequestReader(wiring.Component):
     unknown_sources : the session asks for more sources than there can be
     session : the current one
     opened : a new session begins (for one cycle)
-    program_write, image_write, length, program_commit, image_commit, last, begin : see `StreamBuffer`
+    program_write, image_write, length, program_commit, image_commit, last, begin : see
+        `StreamBuffer`
     offset_low, offset_high, result_known, release, hold : see `ResultBuffer`
     answer, answered : an answer to be given (for one cycle)
     """

@@ -272,7 +272,6 @@ PRESETS: dict[str, Configuration] = {
         program_bits=16,
         activation_words=2048,
         tile_words=1024,
-        array="chain",
         largest_map=256,
         largest_kernel=32,
         largest_stride=4,
