@@ -38,8 +38,8 @@ module harness #(
     reg taken_run;
     initial taken_run = 1'b0;
     always begin
-        // Not `wait`: a simulator with nothing left to do ends.
-        while (run == taken_run) #1;
+        // Not `wait`: a simulator with nothing left to do ends. Until Python sets it, `run` is unknown.
+        while ((run ^ taken_run) !== 1'b1) #1;
         taken_run = run;
         received_count = 0;
         while (cycle != until_cycle && received_count < until_bytes) begin

@@ -4,6 +4,7 @@ import os
 from multiprocessing.connection import Client
 
 import cocotb
+from cocotb.triggers import Timer
 
 SOCKET_VARIABLE = "HIDDENITE_BOARD_SOCKET"
 
@@ -18,6 +19,8 @@ async def serve(dut):
     """
     go = run = 0
     dut.go.value = dut.run.value = dut.count.value = dut.gap.value = 0
+    # Until then, `stopped` changes from unknown to its initial value.
+    await Timer(1, "ns")
     stopped = dut.stopped.value_change
     with Client(os.environ[SOCKET_VARIABLE], "AF_UNIX") as requests:
         while True:
