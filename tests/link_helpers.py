@@ -94,10 +94,12 @@ class Host:
         With ``write(bytes)`` and ``read(size, seconds)``.
     seconds : float
         How long to wait for an answer.
+    longest : int
+        Bytes of a piece, at most; the worse the line, the shorter.
     """
 
-    def __init__(self, port, seconds=4e-3):
-        self.port, self.seconds, self.decoder = port, seconds, Decoder()
+    def __init__(self, port, seconds=4e-3, longest=LONGEST_PIECE):
+        self.port, self.seconds, self.longest, self.decoder = port, seconds, longest, Decoder()
         self.session, self.repeated = 0, 0
         self.program_begin = self.image_begin = self.result_offset = 0
 
@@ -140,7 +142,7 @@ class Host:
                 sent = (getattr(status, f"{name}_offset") - begin) % OFFSET_MODULUS
                 room = getattr(status, f"{name}_room")
                 if data is not None and sent < len(data) and room and piece is None:
-                    part = data[sent : sent + min(room, LONGEST_PIECE)]
+                    part = data[sent : sent + min(room, self.longest)]
                     last = sent + len(part) == len(data)
                     piece = kind + last, OFFSET.pack((begin + sent) % OFFSET_MODULUS) + part
             if piece is None:
