@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.layer_memory import SLOTS
+from hiddenite.rtl.post_processor import pool_period
 from hiddenite.rtl.program import (
     ChannelRecord,
     ConstructionDescriptor,
@@ -99,20 +100,19 @@ class _ArraySide:
     def begin(self, stage: Stage) -> None:
         """Prepare for the tiles of a layer."""
         c = self.c
-        conv = stage.operation is Operation.CONV
-        groups = stage.source.layout.groups if conv else 1
-        self.steps = stage.kernel[0] * stage.kernel[1] * groups
+        self.steps = stage.kernel[0] * stage.kernel[1] * stage.groups
         self.words = c.och // c.unit if stage.residual is not None else 0
         height, width, _ = stage.shape
         self.pixel_tiles = -(-height // c.rows) * -(-width // c.cols)
-        # Cycles of the array, or of the pool.
-        self.levels = c.array_latency if conv else 1
-        self.beats = c.banks * (c.och if conv else c.unit) // c.post_lanes
+        self.levels = c.array_latency
+        self.beats = c.banks * stage.share(c) // c.post_lanes
         early = 4 + (0 if self.words else self.levels)
         if stage.target is None:
             early = 0
         # From a pixel tile's last step until the next one may be issued.
         self.post = 4 + self.levels + max(0, self.beats - early) + self.words
+        if stage.pools and stage.target is not None:
+            self.post = max(pool_period(c), self.beats)
         self.one_port = c.activation_ports == 1 and stage.target is not None
         self.inside = height * width / (self.pixel_tiles * c.banks)
         self.last = self.time - self.post
@@ -182,33 +182,33 @@ def estimate(program: Program) -> Estimate:
     masks = iter(zip(program.mask_words, program.construction_cycles, strict=True))
     layers, before = [], 0
     for number, stage in enumerate(program.stages):
-        conv = stage.operation is Operation.CONV
-        reader += 1 + (construction if conv else 0)
+        load = stage.operation is Operation.LOAD
+        reader += 1 + (0 if load else construction)
         if number >= SLOTS:
             reader = max(reader, array.ends[number - SLOTS])
         reader += table + crc
         array.load_table(reader - 1)
         waits = dict.fromkeys(("array", "constructor", "program", "post-processor", "image"), 0)
         mask_words = 0
-        if stage.operation is Operation.LOAD:
+        if load:
             start = array.time
             array.load(stage)
             waits["image"] = array.time - start
         else:
             array.begin(stage)
-            channels = stage.shape[2]
-            tiles = -(-channels // (c.och if conv else c.unit))
-            for tile in range(tiles):
+            channels, share = stage.shape[2], stage.share(c)
+            size = stage.kernel[0] * stage.kernel[1] * stage.groups if not stage.pools else 1
+            for tile in range(stage.tiles(c)):
                 ready = array.time
-                if conv:
+                own = min(share, channels - tile * share)
+                # A pool has one tile for all of them.
+                if tile == 0 or not stage.pools:
                     words, cycles = next(masks)
                     mask_words += words
-                    size = stage.kernel[0] * stage.kernel[1] * stage.source.layout.groups
                     reader += 1
                     while len(live) == 2 or sum(w for _, w in live) + size > c.tile_words:
                         reader = max(reader, live.pop(0)[0] + 1)
                     begin = reader
-                    own = min(c.och, channels - tile * c.och)
                     reader += 1 + own * record + 1
                     cycles = max(cycles, words)
                     reader += cycles + 1 + crc
@@ -220,14 +220,14 @@ def estimate(program: Program) -> Estimate:
                     )
                     waits[kind] += max(0, ready - array.time)
                 run = max(array.time, ready)
-                release = array.tile(ready, channels - tile * (c.och if conv else c.unit))
+                release = array.tile(ready, channels - tile * share)
                 kind = (
                     "array"
                     if array.steps + array.words >= array.post
                     else "post-processor"
                 )
                 waits[kind] += array.time - run
-                if conv:
+                if tile == stage.tiles(c) - 1 or not stage.pools:
                     live.append((release, size))
             array.end()
         end = array.time

@@ -29,7 +29,8 @@ class Program:
     memory_words : int
         Words used in each activation bank.
     mask_words : list of int
-        Words that carry masks, for each tile of output channels of each conv in turn.
+        Words that carry masks, for each tile that is constructed: those of output channels of each
+        conv in turn, and one of each pool or copy.
     construction_cycles : list of int
         Cycles that the constructor takes for each of these tiles when the words do not stall.
     weights : int
@@ -79,8 +80,7 @@ class Program:
         """
         c = self.configuration
         height, width, channels = self.result_shape
-        conv = self.stages[-1].operation == self.stages[-1].operation.CONV
-        tile = c.och if conv else c.unit
+        tile = self.stages[-1].share(c)
         sizes = (
             -(-channels // tile),
             -(-height // c.rows),

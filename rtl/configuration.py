@@ -11,7 +11,7 @@ from hiddenite.golden.errors import InputError
 
 __all__ = ["PRESETS", "Configuration"]
 
-PROGRAM_FORMAT = 2
+PROGRAM_FORMAT = 3
 """Version of the program's packets; part of every fingerprint."""
 
 
@@ -48,12 +48,10 @@ class Configuration:
         power of two, 16 to 2**16. Two tiles that fit together are double-buffered.
     accumulator_bits : int
         Width of an accumulator, 12 to 32: up to ``(2**accumulator_bits - 1) // 255`` weights kept
-        in one output channel.
+        in one output channel, or taps of average pooling.
     bias_bits : int
         Width of a signed bias and of its sum with an accumulator, 16 to 34. 34 are enough for
         every bias of 32 bits; each one less makes the post-processor smaller.
-    pool_bits : int
-        Width of the sums of average pooling, 8 to ``accumulator_bits``.
     array : str
         How sums are built. ``"tree"``: a registered adder tree (any FPGA); ``"chain"``: carry cells
         of the ECP5, which take mask and sign for nothing; ``"combinational"``: a tree without
@@ -88,7 +86,6 @@ class Configuration:
     tile_words: int
     accumulator_bits: int = 20
     bias_bits: int = 34
-    pool_bits: int = 16
     array: str = "tree"
     largest_map: int = 1024
     largest_kernel: int = 256
@@ -119,7 +116,6 @@ class Configuration:
         self._range("activation_ports", 1, 2)
         self._range("accumulator_bits", 12, 32)
         self._range("bias_bits", 16, 34)
-        self._range("pool_bits", 8, self.accumulator_bits, " (accumulator_bits)")
         self._range("timeout_cycles", 0, (1 << 32) - 1)
         if self.array not in ("tree", "chain", "combinational"):
             raise InputError(
@@ -127,10 +123,10 @@ class Configuration:
                 f"not {self.array!r}"
             )
 
-    def _range(self, name: str, low: int, high: int, note: str = "") -> None:
+    def _range(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)
         if not low <= value <= high:
-            raise InputError(f"configuration: {name} must be {low} to {high}{note}, not {value}")
+            raise InputError(f"configuration: {name} must be {low} to {high}, not {value}")
 
     def _power_of_two(self, name: str, low: int, high: int, note: str = "") -> None:
         value = getattr(self, name)
@@ -260,7 +256,6 @@ PRESETS: dict[str, Configuration] = {
         largest_channels=2048,
         accumulator_bits=18,
         bias_bits=20,
-        pool_bits=14,
     ),
     "ecp5-25f": Configuration(
         ich=8,

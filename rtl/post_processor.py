@@ -10,7 +10,7 @@
 The hold takes a whole pixel tile at once, so that the array goes on with the next one at once.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -20,10 +20,20 @@ from .memory import shared_memory
 from .program import ChannelRecord, LayerDescriptor, Operation, words_of
 from .shared_module import SharedModule
 
-__all__ = ["PostLane", "PostProcessor"]
+__all__ = ["PostLane", "PostProcessor", "pool_period"]
 
 LATENCY = 5
 """Cycles from the hold to an output."""
+
+
+
+def pool_period(c: Configuration) -> int:
+    """Cycles from a pixel tile of a pool to the next one, at least.
+
+    Where they are fewer than a sum takes to its outputs, several sums are on their way; the hold
+    gives one's last output before the next one comes.
+    """
+    return min(max(2, c.banks * c.unit // c.post_lanes), 4 + c.array_latency)
 
 
 class PostLane(wiring.Component):
@@ -31,29 +41,26 @@ class PostLane(wiring.Component):
 
     Parameters
     ----------
-    accumulator_bits, bias_bits, pool_bits : int
+    accumulator_bits, bias_bits : int
         See `hiddenite.rtl.configuration`.
 
     Members
     -------
     total, bias, scale : of the channel; the sum of total and bias fits in ``bias_bits``
-    conv : if not, total, bias and scale count for nothing
-    residual, residual_scale : what is added, and its scale: a residual of 8 bits, or the total of
-        a pool
+    residual, residual_scale : what is added, and its scale
     shift, signed : of the layer; shift is one less than the network's
     output : unsigned 8 bits, or 32 bits signed
     """
 
-    def __init__(self, accumulator_bits: int, bias_bits: int, pool_bits: int):
-        self.bias_bits, self.pool_bits = bias_bits, pool_bits
+    def __init__(self, accumulator_bits: int, bias_bits: int):
+        self.bias_bits = bias_bits
         super().__init__(
             {
                 "advance": In(1),
                 "total": In(accumulator_bits),
                 "bias": In(signed(bias_bits)),
                 "scale": In(signed(16)),
-                "conv": In(1),
-                "residual": In(pool_bits),
+                "residual": In(8),
                 "residual_scale": In(24),
                 "shift": In(5),
                 "signed": In(1),
@@ -67,11 +74,10 @@ class PostLane(wiring.Component):
         def register(shape):
             return Signal(shape, reset_less=True)
 
-        # The scale of a residual has 24 bits, that of a pool 15.
-        addend_bits = max(8 + 24, self.pool_bits + 15)
+        addend_bits = 8 + 24
         value_bits = ((1 << self.bias_bits + 14) + (1 << addend_bits)).bit_length() + 1
         # The bias makes up for what the PEs count too much: the sum is the true one again.
-        total, residual = register(signed(self.bias_bits)), register(self.pool_bits)
+        total, residual = register(signed(self.bias_bits)), register(8)
         scale = register(signed(16))
         product, addend = register(signed(self.bias_bits + 16)), register(addend_bits)
         value, shifted = register(signed(value_bits)), register(signed(value_bits))
@@ -105,8 +111,6 @@ class PostLane(wiring.Component):
                 self.output[8:31].eq(rounded[8:31] | over.replicate(23)),
                 self.output[31].eq(rounded[-1]),
             ]
-            with m.If(~self.conv):
-                m.d.sync += product.eq(0)
             with m.If(under):
                 m.d.sync += self.output[:8].eq(0)
             with m.If(under | ~self.signed):
@@ -122,13 +126,14 @@ class PostProcessor(wiring.Component):
     Members
     -------
     layer : descriptor, stable while the layer runs
-    capture_array, array : takes the array's totals in this cycle
-    capture_pool, pool : likewise the pool's
+    capture, totals : takes the array's totals in this cycle; of a pool, the first ``min(ich, och)``
+        channels of each pixel
     tile_last, half : of the tile that is captured, see `hiddenite.rtl.window.Step`
     last_issued : the window has issued the last step of a pixel tile
-    slot_free : it may
-    load_residual, word, part, pixels : takes a word of the residual of the pixel tile
-        that is captured next
+    pool_next : `pool_period` less a cycle after the last step of a pool's pixel tile
+    slot_free : the window may issue it
+    load_residual, word, pixels : takes a word of the residual of the pixel tile that is captured
+        next; its part of the tile's channels comes first
     record_write, record_channel, record_half, record : writes a word of a channel record; which of
         its words it is, one bit each
     released : the tile's channel records and weights are no longer needed
@@ -141,17 +146,15 @@ class PostProcessor(wiring.Component):
         super().__init__(
             {
                 "layer": In(LayerDescriptor(c)),
-                "capture_array": In(1),
-                "array": In(c.banks * c.och * c.accumulator_bits),
-                "capture_pool": In(1),
-                "pool": In(c.banks * c.unit * c.pool_bits),
+                "capture": In(1),
+                "totals": In(c.banks * c.och * c.accumulator_bits),
                 "tile_last": In(1),
                 "half": In(1),
                 "last_issued": In(1),
+                "pool_next": In(1),
                 "slot_free": Out(1),
                 "load_residual": In(1),
                 "word": In(ceil_log2(c.och // c.unit)),
-                "part": In(ceil_log2(c.ich // c.unit)),
                 "pixels": In(c.banks * c.ich * 8),
                 "record_write": In(words_of(ChannelRecord(c), c.program_bits)),
                 "record_channel": In(ceil_log2(c.och)),
@@ -180,11 +183,10 @@ class PostProcessor(wiring.Component):
 
         # A sum that is on its way needs the hold when it arrives, not before; an output that may
         # have to wait for the result stream makes that time unknown.
-        arrives = Mux(layer.residual, 4, Mux(conv, 4 + c.array_latency, 5))
+        arrives = Mux(layer.residual, 4, 4 + c.array_latency)
         early = Mux(layer.to_result, 0, arrives)
         m.d.comb += self.slot_free.eq(~pending & (left <= early))
-        capture = self.capture_array | self.capture_pool
-        with m.If(capture):
+        with m.If(Mux(conv | layer.to_result, self.capture, self.pool_next)):
             m.d.sync += pending.eq(0)
         with m.If(self.last_issued):
             m.d.sync += pending.eq(1)
@@ -192,7 +194,7 @@ class PostProcessor(wiring.Component):
         pop = Signal()
         m.d.comb += [
             pop.eq(self.advance & (left != 0)),
-            self.released.eq(pop & (left == 1) & tile_last & conv),
+            self.released.eq(pop & (left == 1) & tile_last),
         ]
         with m.If(pop):
             m.d.sync += [
@@ -203,20 +205,19 @@ class PostProcessor(wiring.Component):
             ]
             if c.och // lanes == 1:
                 m.d.sync += beat.eq(0)
-        with m.If(self.capture_array):
-            m.d.sync += [hold.eq(self.array), left.eq(array_beats)]
-        with m.If(self.capture_pool):
+        captured = self.totals
+        if c.banks > 1 and c.och > c.unit:
+            pixels = [captured.word_select(i, c.och * bits) for i in range(c.banks)]
+            pooled = Cat(pixel[: c.unit * bits] for pixel in pixels)
+            captured = Mux(conv, captured, Cat(pooled, captured[len(pooled) :]))
+        with m.If(self.capture):
             m.d.sync += [
-                Cat(hold.word_select(i, bits) for i in range(c.banks * c.unit)).eq(
-                    Cat(
-                        _widen(self.pool.word_select(i, c.pool_bits), bits)
-                        for i in range(c.banks * c.unit)
-                    )
-                ),
-                left.eq(pool_beats),
+                hold.eq(captured),
+                left.eq(Mux(conv, array_beats, pool_beats)),
+                tile_last.eq(self.tile_last),
+                half.eq(self.half),
+                beat.eq(0),
             ]
-        with m.If(capture):
-            m.d.sync += [tile_last.eq(self.tile_last), half.eq(self.half), beat.eq(0)]
 
         # A word of the residual holds a unit, or several, of the tile's channels.
         for pixel in range(c.banks):
@@ -224,19 +225,21 @@ class PostProcessor(wiring.Component):
             for index in range(c.och // c.unit):
                 target = residuals.word_select(pixel * (c.och // c.unit) + index, 8 * c.unit)
                 with m.If(self.load_residual & (self.word == index)):
-                    if c.ich > c.unit:
-                        m.d.sync += target.eq(word.word_select(self.part, 8 * c.unit))
-                    else:
-                        m.d.sync += target.eq(word)
+                    m.d.sync += target.eq(word[: 8 * c.unit])
 
         # Channel records: one memory for each lane, two halves in turn. The one that belongs to the
         # first of the hold is read while that gets there.
         depth = max(2, 2 * c.och // lanes)
         following, read_half = Signal.like(beat), Signal()
         m.d.comb += [
-            following.eq(Mux(capture, 0, beat + pop)),
-            read_half.eq(Mux(capture, self.half, half)),
+            following.eq(Mux(self.capture, 0, beat + pop)),
+            read_half.eq(Mux(self.capture, self.half, half)),
         ]
+        entry = following[: ceil_log2(c.och // lanes)]
+        if c.banks > 1 and c.och > c.unit:
+            # A pool has the same few channels at each pixel.
+            own = (1 << ceil_log2(c.unit // lanes)) - 1
+            entry = Mux(conv, entry, entry & own)
         layout = ChannelRecord(c)
         record_bits = words_of(layout, c.program_bits) * c.program_bits
         valid = [Signal(name=f"valid_{i}") for i in range(LATENCY)]
@@ -247,35 +250,29 @@ class PostProcessor(wiring.Component):
             m.submodules[f"records_{number}"] = memory
             records = memory.ports
             own = self.record_channel[: ceil_log2(lanes)] == number if lanes > 1 else 1
-            entry = self.record_channel[ceil_log2(lanes) :]
+            written = self.record_channel[ceil_log2(lanes) :]
             record = Signal(layout, name=f"record_{number}")
             total = hold.word_select(number, bits)
             residual = residuals.word_select(number, 8)
             m.submodules[f"lane_{number}"] = shared = SharedModule(
-                "post_lane", PostLane, bits, c.bias_bits, c.pool_bits
+                "post_lane", PostLane, bits, c.bias_bits
             )
             lane = shared.ports
             m.d.comb += [
                 records.write.eq(Mux(own, self.record_write, 0)),
-                records.write_address.eq(Cat(entry, self.record_half)),
+                records.write_address.eq(Cat(written, self.record_half)),
                 records.write_data.eq(self.record.replicate(record_bits // c.program_bits)),
-                records.read_address.eq(Cat(following[: ceil_log2(c.och // lanes)], read_half)),
+                records.read_address.eq(Cat(entry, read_half)),
                 record.eq(records.read_data),
                 lane.advance.eq(self.advance),
                 lane.total.eq(total),
                 lane.bias.eq(record.bias),
                 lane.scale.eq(record.scale),
-                lane.conv.eq(conv),
-                lane.residual.eq(Mux(conv, Mux(layer.residual, residual, 0), total)),
-                lane.residual_scale.eq(layer.scale),
+                lane.residual.eq(residual),
+                lane.residual_scale.eq(layer.residual_scale),
                 lane.shift.eq(layer.shift),
                 lane.signed.eq(layer.signed),
                 self.outputs.word_select(number, 32).eq(lane.output),
             ]
         m.d.comb += self.valid.eq(valid[-1])
         return m
-
-
-def _widen(value, bits: int):
-    """The value with zeros above."""
-    return Cat(value, Const(0, bits - len(value)))

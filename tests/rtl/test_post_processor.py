@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rtl_helpers import CONFIGURATIONS, join, simulate, split
 
-from hiddenite.rtl.post_processor import PostLane, PostProcessor
+from hiddenite.rtl.post_processor import PostLane, PostProcessor, pool_period
 from hiddenite.rtl.program import ChannelRecord, Operation, words_of
 
 LANE_LATENCY = 5
@@ -45,10 +45,9 @@ def test_lane_computes_the_network_s_arithmetic():
         )
         for _ in range(300)
     ]
-    dut = PostLane(32, 34, 16)
+    dut = PostLane(32, 34)
 
     async def bench(ctx):
-        ctx.set(dut.conv, 1)
         for case in cases:
             # The layer's values are those of all outputs on their way.
             for port, value in zip(
@@ -66,11 +65,10 @@ def test_lane_computes_the_network_s_arithmetic():
 
 def test_lane_takes_an_output_whenever_it_advances():
     rng = random.Random(2)
-    dut = PostLane(20, 34, 16)
+    dut = PostLane(20, 34)
     values = [rng.getrandbits(20) for _ in range(200)]
 
     async def bench(ctx):
-        ctx.set(dut.conv, 1)
         ctx.set(dut.scale, 77)
         ctx.set(dut.bias, -500_000)
         ctx.set(dut.shift, 15)
@@ -94,10 +92,9 @@ def test_lane_of_fewer_bits(bias_bits):
     """All sums that fit in the bias are right, those at its ends too, and near every clip."""
     rng = random.Random(bias_bits)
     low, high = -(1 << bias_bits - 1), (1 << bias_bits - 1) - 1
-    dut = PostLane(18, bias_bits, 12)
+    dut = PostLane(18, bias_bits)
 
     async def bench(ctx):
-        ctx.set(dut.conv, 1)
         ctx.set(dut.advance, 1)
         for number in range(600):
             signed, shift = rng.randrange(2), rng.randrange(1, 25)
@@ -125,38 +122,17 @@ def test_lane_of_fewer_bits(bias_bits):
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize("pool_bits", [8, 14, 20])
-def test_lane_scales_a_pool(pool_bits):
-    """Only the pool's total counts, whatever the hold and the records have."""
-    rng = random.Random(pool_bits)
-    dut = PostLane(20, 24, pool_bits)
-
-    async def bench(ctx):
-        ctx.set(dut.advance, 1)
-        for _ in range(100):
-            total = rng.choice([rng.getrandbits(pool_bits), (1 << pool_bits) - 1])
-            scale, shift = rng.randrange(1, 1 << 15), rng.randrange(1, 25)
-            ctx.set(dut.total, rng.getrandbits(20))
-            ctx.set(dut.bias, rng.getrandbits(23))
-            ctx.set(dut.scale, rng.getrandbits(15))
-            ctx.set(dut.residual, total)
-            ctx.set(dut.residual_scale, scale)
-            ctx.set(dut.shift, shift - 1)
-            await ctx.tick().repeat(LANE_LATENCY)
-            assert ctx.get(dut.output) == output_of(total, 0, scale, 0, 0, shift, 0)
-
-    simulate(dut, bench)
-
-
 class Bench:
-    """Gives the post-processor pixel tiles as window, array and pool do, and takes its outputs."""
+    """Gives the post-processor pixel tiles as window and array do, and takes its outputs."""
 
     def __init__(self, c, seed):
         self.c, self.rng = c, random.Random(seed)
         self.dut = PostProcessor(c)
         self.expected, self.found, self.releases = [], [], 0
         self.to_result = self.finished = False
-        self.half = 0
+        self.half = self.cycle = 0
+        # Sums on their way, each with the cycle in which it arrives; when a pool may go on.
+        self.coming, self.pool_nexts = [], []
 
     def begin_layer(self, ctx, operation, residual, to_result):
         rng = self.rng
@@ -167,8 +143,8 @@ class Bench:
             "to_result": to_result,
             "signed": self.conv and to_result,
             "residual": residual,
-            "shift": 8 if self.conv else self.c.pool_bits - 1,
-            "scale": rng.randrange(1, 256),
+            "shift": 8,
+            "residual_scale": rng.randrange(1, 256) if residual else 0,
         }
         ctx.set(self.dut.layer, self.fields)
 
@@ -192,49 +168,78 @@ class Bench:
         await ctx.tick()
         ctx.set(getattr(self.dut, strobe), 0)
 
-    async def tile_of_channels(self, ctx, half, pixel_tiles):
-        c, rng, fields = self.c, self.rng, self.fields
-        channels, bits = (c.och, c.accumulator_bits) if self.conv else (c.unit, c.pool_bits)
+    async def write_records(self, ctx, half):
+        """Write the channel records of a tile that is constructed."""
+        c, rng = self.c, self.rng
         middle = 1 << c.accumulator_bits - 1
-        bias, scale = [0] * channels, [fields["scale"]] * channels
-        if self.conv:
-            bias = [rng.randrange(-1024, 1024) - middle for _ in range(channels)]
-            scale = [rng.randrange(-64, 64) for _ in range(channels)]
-            for channel, values in enumerate(zip(bias, scale, strict=True)):
-                layout = ChannelRecord(c)
-                record = layout.const(dict(zip(("bias", "scale"), values, strict=True)))
-                count = words_of(layout, c.program_bits)
-                for at, word in enumerate(split(record.as_value().value, c.program_bits, count)):
-                    place = {"record_channel": channel, "record_half": half, "record": word}
-                    await self.pulse(ctx, "record_write", 1 << at, **place)
+        channels = c.och if self.conv else c.unit
+        self.bias = [rng.randrange(-1024, 1024) - middle for _ in range(channels)]
+        self.scale = [rng.randrange(-64, 64) for _ in range(channels)]
+        for channel, values in enumerate(zip(self.bias, self.scale, strict=True)):
+            layout = ChannelRecord(c)
+            record = layout.const(dict(zip(("bias", "scale"), values, strict=True)))
+            count = words_of(layout, c.program_bits)
+            for at, word in enumerate(split(record.as_value().value, c.program_bits, count)):
+                place = {"record_channel": channel, "record_half": half, "record": word}
+                await self.pulse(ctx, "record_write", 1 << at, **place)
+
+    def random_totals(self):
+        """Totals of a pixel tile, and what must become of those that count without a residual."""
+        c, rng = self.c, self.rng
+        middle = 1 << c.accumulator_bits - 1
+        totals = [middle + rng.randrange(-1024, 1024) for _ in range(c.banks * c.och)]
+        share = c.och if self.conv else c.unit
+        return totals, [t for i, t in enumerate(totals) if i % c.och < share]
+
+    def expect(self, counting, residual):
+        channels, fields = len(self.bias), self.fields
+        self.expected += [
+            output_of(
+                total,
+                self.bias[i % channels],
+                self.scale[i % channels],
+                residual[i] if self.residual else 0,
+                fields["residual_scale"],
+                fields["shift"] + 1,
+                fields["signed"],
+            )
+            for i, total in enumerate(counting)
+        ]
+
+    async def tile_of_channels(self, ctx, half, pixel_tiles, last):
+        """Give a tile's pixel tiles; ``last`` where nothing needs the constructed tile after it."""
+        c, dut = self.c, self.dut
         for number in range(pixel_tiles):
-            residual = [0] * c.banks * c.och
-            if self.residual:
-                residual = await self.load_residual(ctx)
-            await ctx.tick().until(self.dut.slot_free)
-            # From the issue of the last step: its register, the memory's two, the adders or the
-            # pool's one.
+            residual = await self.load_residual(ctx) if self.residual else None
+            await ctx.tick().until(dut.slot_free)
+            totals, counting = self.random_totals()
+            self.expect(counting, residual)
+            captured = {
+                "totals": join(totals, c.accumulator_bits),
+                "tile_last": last and number == pixel_tiles - 1,
+                "half": half,
+            }
+            # From the issue of the last step: its register, the memory's two, the adders.
+            now = self.cycle + 1
+            self.coming.append((now + 3 + c.array_latency, captured))
+            self.pool_nexts.append(now + pool_period(c) - 1)
             await self.pulse(ctx, "last_issued")
-            await ctx.tick().repeat(2 + (c.array_latency if self.conv else 1))
-            totals = [rng.getrandbits(bits) for _ in range(c.banks * channels)]
-            if self.conv:
-                totals = [middle + rng.randrange(-1024, 1024) for _ in totals]
-            self.expected += [
-                output_of(
-                    total,
-                    bias[i % channels],
-                    scale[i % channels],
-                    residual[i] if self.residual else 0,
-                    fields["scale"],
-                    fields["shift"] + 1,
-                    fields["signed"],
-                )
-                for i, total in enumerate(totals)
-            ]
-            kind = "array" if self.conv else "pool"
-            last = number == pixel_tiles - 1
-            captured = {kind: join(totals, bits), "tile_last": last, "half": half}
-            await self.pulse(ctx, f"capture_{kind}", **captured)
+        while self.coming:
+            await ctx.tick()
+
+    async def arrive(self, ctx):
+        """Sums arrive a fixed time after their last step, several on their way or not."""
+        dut = self.dut
+        while not self.finished:
+            ctx.set(dut.pool_next, self.cycle in self.pool_nexts)
+            if self.coming and self.coming[0][0] == self.cycle:
+                _, captured = self.coming.pop(0)
+                for name, value in captured.items():
+                    ctx.set(getattr(dut, name), value)
+                ctx.set(dut.capture, 1)
+            await ctx.tick()
+            ctx.set(dut.capture, 0)
+            self.cycle += 1
 
     async def load_residual(self, ctx):
         """Load a pixel tile's residual; return it, channel fastest."""
@@ -243,11 +248,9 @@ class Bench:
         for word in range(c.och // c.unit):
             await ctx.tick().until(dut.slot_free)
             await ctx.tick().repeat(2)
-            part = rng.randrange(c.ich // c.unit)
             pixels = np.array([[rng.randrange(256) for _ in range(c.ich)] for _ in range(c.banks)])
-            own = pixels[:, part * c.unit : (part + 1) * c.unit]
-            residual[:, word * c.unit : (word + 1) * c.unit] = own
-            values = {"word": word, "part": part, "pixels": join(pixels.reshape(-1), 8)}
+            residual[:, word * c.unit : (word + 1) * c.unit] = pixels[:, : c.unit]
+            values = {"word": word, "pixels": join(pixels.reshape(-1), 8)}
             await self.pulse(ctx, "load_residual", **values)
         return residual.reshape(-1).tolist()
 
@@ -255,14 +258,18 @@ class Bench:
         for layer in LAYERS:
             self.begin_layer(ctx, *layer)
             releases = self.releases
-            for _ in range(3):
-                await self.tile_of_channels(ctx, self.half, pixel_tiles=3)
-                self.half ^= self.conv
+            for number in range(3):
+                # A pool has one tile for all of its channels.
+                if number == 0 or self.conv:
+                    await self.write_records(ctx, self.half)
+                last = number == 2 or self.conv
+                await self.tile_of_channels(ctx, self.half, pixel_tiles=3, last=last)
+                self.half ^= last
             # The descriptor stays until all outputs are taken.
             while len(self.found) < len(self.expected):
                 await ctx.tick()
             assert self.found == self.expected
-            assert self.releases - releases == (3 if self.conv else 0)
+            assert self.releases - releases == (3 if self.conv else 1)
         self.finished = True
 
 
@@ -287,7 +294,7 @@ FEW_POOLED = dataclasses.replace(CONFIGURATIONS["more_och"], cols=1)
 def test_outputs_of_many_layers(c):
     """All outputs in order: channel fastest, then column, then row, then pixel tile."""
     bench = Bench(c, 1)
-    simulate(bench.dut, bench.give, bench.take)
+    simulate(bench.dut, bench.give, bench.take, bench.arrive)
     assert bench.found == bench.expected
     between = sum(0 < output < 255 for output in bench.expected)
     assert between > len(bench.expected) // 4

@@ -21,7 +21,6 @@ SMALL = Configuration(
     activation_words=64,
     tile_words=32,
     accumulator_bits=14,
-    pool_bits=8,
     timeout_cycles=0,
 )
 # Its activation memory takes the SPRAM of an iCE40.
