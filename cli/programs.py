@@ -16,6 +16,7 @@ from hiddenite.compiler.estimate import Estimate, estimate
 from hiddenite.compiler.program import Program
 from hiddenite.golden.network import Network
 from hiddenite.rtl.configuration import PROGRAM_FORMAT
+from hiddenite.rtl.program import Operation
 
 __all__ = ["compile_command", "estimate_command"]
 
@@ -130,6 +131,7 @@ def _program_facts(network: Network, program: Program) -> dict[str, object]:
     lanes = c.post_lanes
     height, width, channels = program.input_shape
     pixel_beats = -(-channels // lanes)
+    conv = program.stages[-1].operation is Operation.CONV
     order = program.result_order()
     return {
         "format_version": PROGRAM_FORMAT,
@@ -163,7 +165,7 @@ def _program_facts(network: Network, program: Program) -> dict[str, object]:
             "lanes": lanes,
             "lane_bits": 32,
             "beats": len(order),
-            "tile_channels": program.stages[-1].share(c),
+            "tile_channels": c.och if conv else c.unit,
             "tile_rows": c.rows,
             "tile_columns": c.cols,
             "order": "for each tile of channels, each tile of rows, each tile of columns, each row"

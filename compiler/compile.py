@@ -7,9 +7,11 @@ from amaranth.lib import data
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, Conv, Network
+from hiddenite.golden.weights import channel_key, signs
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program import (
     MAGIC,
+    ChannelRecord,
     ConstructionDescriptor,
     Increment,
     LayerDescriptor,
@@ -23,7 +25,6 @@ from .increments import residual_increments, store_increments, window_increments
 from .mask_stream import MaskStream
 from .program import Program
 from .schedule import Stage, schedule
-from .weights import weights_of
 
 __all__ = ["compile_network"]
 
@@ -40,29 +41,29 @@ def compile_network(network: Network, c: Configuration) -> Program:
     stages, plan = schedule(network, c)
     writer = _Writer(c)
     masks = MaskStream(c)
-    constructed, entropy, count = [], 0.0, 0
+    convs, codes, entropy, weights = [], [], 0.0, 0
     for stage in stages:
         _check(stage, c)
-        if stage.operation is not Operation.LOAD:
-            weights = weights_of(stage, network.seed, c)
-            constructed.append((weights, *masks.add(weights.mask)))
         if stage.operation is Operation.CONV:
-            count += stage.layer.mask.size
+            codes.append(masks.add(stage.layer.mask))
+            convs.append(stage)
+            weights += stage.layer.mask.size
             entropy += _entropy(stage.layer.mask)
     tile_words = masks.words()
 
     writer.packet(_words(MAGIC | c.fingerprint << 32, 64, c.program_bits))
     remaining = iter(tile_words)
-    coming = iter(constructed)
+    coded = iter(codes)
     for stage in stages:
         table = _layer_table(stage, c)
-        if stage.operation is Operation.LOAD:
+        if stage.operation is not Operation.CONV:
             writer.packet([Opcode.LAYER], table)
             continue
-        weights, code, tiles = next(coming)
-        construction = _construction_descriptor(weights.mask, c, code.parameter)
-        writer.packet([Opcode.CONV], _words(weights.key, 32, c.program_bits), construction, table)
-        records = weights.records(c)
+        code, tiles = next(coded)
+        key = int(channel_key(network.seed, stage.layer.index, 0))
+        construction = _construction_descriptor(stage, c, code.parameter)
+        writer.packet([Opcode.CONV], _words(key, 32, c.program_bits), construction, table)
+        records = _channel_records(network.seed, stage, c)
         for tile in range(tiles):
             own = records[tile * c.och : (tile + 1) * c.och].reshape(-1)
             opcode = Opcode.LAST_TILE if tile == tiles - 1 else Opcode.TILE
@@ -80,7 +81,7 @@ def compile_network(network: Network, c: Configuration) -> Program:
         memory_words=plan.used,
         mask_words=[len(words) for words in tile_words],
         construction_cycles=masks.cycles(),
-        weights=count,
+        weights=weights,
         mask_entropy=entropy,
     )
 
@@ -146,12 +147,34 @@ def _check(stage: Stage, c: Configuration) -> None:
                 f"{limit}: raise {field}"
             )
     if isinstance(layer, Conv):
-        need = stage.kernel[0] * stage.kernel[1] * stage.groups
+        need = stage.kernel[0] * stage.kernel[1] * stage.source.layout.groups
         if need > c.tile_words:
             raise InputError(
                 f"{where}: tile buffer: needs {need} words for each output channel, "
                 f"has {c.tile_words}: raise tile_words"
             )
+        kept = layer.mask.reshape(len(layer.mask), -1).sum(1)
+        bits = (255 * int(kept.max())).bit_length()
+        if bits > c.accumulator_bits:
+            raise InputError(
+                f"{where}: accumulator: {kept.max()} weights kept in output channel "
+                f"{kept.argmax()} need {bits} bits, has {c.accumulator_bits}: "
+                "raise accumulator_bits"
+            )
+    if isinstance(layer, AvgPool):
+        inside = [min(k, s) for k, s in zip(stage.kernel, stage.source.layout.shape, strict=False)]
+        bits = (255 * inside[0] * inside[1]).bit_length()
+        # The post-processor takes a sum for a signed number.
+        for what, need, field in (
+            ("accumulator", bits, "accumulator_bits"),
+            ("bias", bits + 1, "bias_bits"),
+        ):
+            limit = getattr(c, field)
+            if need > limit:
+                raise InputError(
+                    f"{where}: {what}: the sum of {inside[0]}x{inside[1]} needs {need} bits, "
+                    f"has {limit}: raise {field}"
+                )
 
 
 def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
@@ -160,14 +183,15 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
     layer, load = stage.layer, stage.operation is Operation.LOAD
     # The image comes pixel by pixel.
     banks = (1, 1) if load else (c.rows, c.cols)
-    last = (channels - 1) % stage.share(c)
+    share = c.unit if stage.operation in (Operation.MAX_POOL, Operation.AVG_POOL) else c.och
+    last = (channels - 1) % share
     fields = {
         "operation": stage.operation,
         "to_result": stage.target is None,
-        "tiles_last": stage.tiles(c) - 1,
+        "tiles_last": -(-channels // share) - 1,
         "beats_last": last // c.post_lanes,
         "lanes_last": last % c.post_lanes,
-        "tile_words": 1,
+        "scale": 2,
     }
     for axis, name in enumerate("yx"):
         size = stage.shape[axis]
@@ -179,15 +203,16 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
         if not load:
             fields[f"window_{name}"] = _window_axis(stage, axis, c)
     if isinstance(layer, AvgPool):
-        fields["shift"] = layer.shift - 1
+        fields |= {"scale": layer.scale, "shift": layer.shift - 1}
     if isinstance(layer, Conv):
+        groups = stage.source.layout.groups
         fields |= {
             "signed": layer.output == "int32",
             "residual": stage.residual is not None,
-            "groups_last": stage.groups - 1,
-            "tile_words": stage.kernel[0] * stage.kernel[1] * stage.groups,
+            "groups_last": groups - 1,
+            "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
             "shift": layer.shift - 1,
-            "residual_scale": layer.residual_scale if stage.residual is not None else 0,
+            "scale": layer.residual_scale if stage.residual is not None else 0,
         }
     return fields
 
@@ -233,17 +258,50 @@ def _layer_table(stage: Stage, c: Configuration) -> np.ndarray:
     return np.concatenate([_words(row, size, c.program_bits) for row in rows])
 
 
-def _construction_descriptor(mask: np.ndarray, c: Configuration, parameter: int) -> np.ndarray:
-    """`ConstructionDescriptor` of a layer with this mask, as words."""
-    outputs, height, width, channels = mask.shape
-    groups = -(-channels // c.ich)
+def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> np.ndarray:
+    """`ConstructionDescriptor` of a conv, as words."""
+    channels = stage.source.layout.shape[2]
+    groups = stage.source.layout.groups
     fields = {
         "parameter": parameter,
-        "rows_last": height - 1,
-        "segments_last": width - 1,
+        "rows_last": stage.kernel[0] - 1,
+        "segments_last": stage.kernel[1] - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,
-        "tile_words": height * width * groups,
-        "channels_last": (outputs - 1) % c.och,
+        "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
+        "channels_last": (stage.shape[2] - 1) % c.och,
     }
     return _pack(ConstructionDescriptor(c), fields, c.program_bits)
+
+
+def _channel_records(seed: int, stage: Stage, c: Configuration) -> np.ndarray:
+    """`ChannelRecord` of each output channel, channels x words.
+
+    The PEs count 255 too much for each kept negative weight (see `hiddenite.rtl.dot_product`).
+    """
+    layer = stage.layer
+    negative = layer.mask & (signs(seed, layer.index, layer.mask.shape) < 0)
+    bias = layer.bias.astype(np.int64) - 255 * negative.reshape(len(negative), -1).sum(1)
+    _check_sums(stage, bias, c)
+    layout = ChannelRecord(c)
+    offset = layout["scale"].offset
+    value = (bias & ((1 << offset) - 1)) | (layer.scale.astype(np.int64) & 0xFFFF) << offset
+    count = words_of(layout, c.program_bits)
+    assert layout.size <= 63
+    shifts = np.arange(count) * c.program_bits
+    word = value[:, None] >> shifts if c.program_bits < 64 else value[:, None]
+    return (word & ((1 << min(c.program_bits, 63)) - 1)).astype(np.uint64)
+
+
+def _check_sums(stage: Stage, bias: np.ndarray, c: Configuration) -> None:
+    """Refuse biases that the post-processor cannot add."""
+    kept = stage.layer.mask.reshape(len(bias), -1).sum(1)
+    # A number of n bits, or the complement of a negative one, needs a bit more with its sign.
+    extreme = np.maximum(bias + 255 * kept, ~bias)
+    channel = int(extreme.argmax())
+    bits = int(extreme[channel]).bit_length() + 1
+    if bits > c.bias_bits:
+        raise InputError(
+            f"layer {stage.name!r}: bias: {int(stage.layer.bias[channel])} of output channel "
+            f"{channel} and its weights need {bits} bits, has {c.bias_bits}: raise bias_bits"
+        )

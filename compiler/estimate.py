@@ -100,18 +100,20 @@ class _ArraySide:
     def begin(self, stage: Stage) -> None:
         """Prepare for the tiles of a layer."""
         c = self.c
-        self.steps = stage.kernel[0] * stage.kernel[1] * stage.groups
+        conv = stage.operation is Operation.CONV
+        groups = stage.source.layout.groups if conv else 1
+        self.steps = stage.kernel[0] * stage.kernel[1] * groups
         self.words = c.och // c.unit if stage.residual is not None else 0
         height, width, _ = stage.shape
         self.pixel_tiles = -(-height // c.rows) * -(-width // c.cols)
         self.levels = c.array_latency
-        self.beats = c.banks * stage.share(c) // c.post_lanes
+        self.beats = c.banks * (c.och if conv else c.unit) // c.post_lanes
         early = 4 + (0 if self.words else self.levels)
         if stage.target is None:
             early = 0
         # From a pixel tile's last step until the next one may be issued.
         self.post = 4 + self.levels + max(0, self.beats - early) + self.words
-        if stage.pools and stage.target is not None:
+        if not conv and stage.target is not None:
             self.post = max(pool_period(c), self.beats)
         self.one_port = c.activation_ports == 1 and stage.target is not None
         self.inside = height * width / (self.pixel_tiles * c.banks)
@@ -182,33 +184,33 @@ def estimate(program: Program) -> Estimate:
     masks = iter(zip(program.mask_words, program.construction_cycles, strict=True))
     layers, before = [], 0
     for number, stage in enumerate(program.stages):
-        load = stage.operation is Operation.LOAD
-        reader += 1 + (0 if load else construction)
+        conv = stage.operation is Operation.CONV
+        reader += 1 + (construction if conv else 0)
         if number >= SLOTS:
             reader = max(reader, array.ends[number - SLOTS])
         reader += table + crc
         array.load_table(reader - 1)
         waits = dict.fromkeys(("array", "constructor", "program", "post-processor", "image"), 0)
         mask_words = 0
-        if load:
+        if stage.operation is Operation.LOAD:
             start = array.time
             array.load(stage)
             waits["image"] = array.time - start
         else:
             array.begin(stage)
-            channels, share = stage.shape[2], stage.share(c)
-            size = stage.kernel[0] * stage.kernel[1] * stage.groups if not stage.pools else 1
-            for tile in range(stage.tiles(c)):
+            channels = stage.shape[2]
+            tiles = -(-channels // (c.och if conv else c.unit))
+            for tile in range(tiles):
                 ready = array.time
-                own = min(share, channels - tile * share)
-                # A pool has one tile for all of them.
-                if tile == 0 or not stage.pools:
+                if conv:
                     words, cycles = next(masks)
                     mask_words += words
+                    size = stage.kernel[0] * stage.kernel[1] * stage.source.layout.groups
                     reader += 1
                     while len(live) == 2 or sum(w for _, w in live) + size > c.tile_words:
                         reader = max(reader, live.pop(0)[0] + 1)
                     begin = reader
+                    own = min(c.och, channels - tile * c.och)
                     reader += 1 + own * record + 1
                     cycles = max(cycles, words)
                     reader += cycles + 1 + crc
@@ -220,14 +222,14 @@ def estimate(program: Program) -> Estimate:
                     )
                     waits[kind] += max(0, ready - array.time)
                 run = max(array.time, ready)
-                release = array.tile(ready, channels - tile * share)
+                release = array.tile(ready, channels - tile * (c.och if conv else c.unit))
                 kind = (
                     "array"
                     if array.steps + array.words >= array.post
                     else "post-processor"
                 )
                 waits[kind] += array.time - run
-                if tile == stage.tiles(c) - 1 or not stage.pools:
+                if conv:
                     live.append((release, size))
             array.end()
         end = array.time

@@ -43,13 +43,14 @@ def _tiles(stage: Stage, c: Configuration) -> tuple[int, int]:
 
 def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, int, int]]:
     """Address, y and x of the window, of each row of the table."""
+    conv = stage.operation is Operation.CONV
     layout = stage.source.layout
     y, x = (_Axis(layout, axis, c) for axis in (0, 1))
     (kernel_y, kernel_x), (pad_y, pad_x) = stage.kernel, stage.padding
     tiles_y, tiles_x = _tiles(stage, c)
     move_y, move_x = stage.stride[0] * c.rows, stage.stride[1] * c.cols
     first_y, first_x = y.address(-pad_y), x.address(-pad_x)
-    groups = stage.groups - 1
+    groups = layout.groups - 1 if conv else 0
     span_x = x.address(kernel_x - 1 - pad_x) - first_x + groups
     span = y.address(kernel_y - 1 - pad_y) - first_y + span_x
     far_x = (tiles_x - 1) * x.row_step
@@ -66,7 +67,7 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
     }
     if c.ich > c.och:
         rows["map_word"] = back
-    if stage.pools:
+    if not conv:
         word = "map_word" if c.ich > c.och else "map"
         rows[word] = (back[0] + 1, *back[1:])
     for name, address in x.steps("x").items():
@@ -97,7 +98,7 @@ def residual_increments(stage: Stage, c: Configuration) -> dict[str, int]:
 
 def store_increments(stage: Stage, c: Configuration) -> dict[str, int]:
     """Address of the output, of each row of the table."""
-    load = stage.operation is Operation.LOAD
+    load, conv = stage.operation is Operation.LOAD, stage.operation is Operation.CONV
     layout = stage.target.layout
     y, x = (_Axis(layout, axis, c) for axis in (0, 1))
     last_y, last_x = (
@@ -105,7 +106,7 @@ def store_increments(stage: Stage, c: Configuration) -> dict[str, int]:
         for size, banks in zip(stage.shape[:2], (c.rows, c.cols), strict=True)
     )
     # Words of a pixel before the last one of a tile of output channels; of the image, of all.
-    words = layout.groups - 1 if load else stage.share(c) // c.unit - 1
+    words = layout.groups - 1 if load else c.och // c.unit - 1 if conv else 0
     back = -y.address(last_y) - x.address(last_x)
     rows = {"next": 1, "start": stage.target.address, "map": back + 1}
     if c.ich > c.och:

@@ -29,8 +29,7 @@ class Program:
     memory_words : int
         Words used in each activation bank.
     mask_words : list of int
-        Words that carry masks, for each tile that is constructed: those of output channels of each
-        conv in turn, and one of each pool or copy.
+        Words that carry masks, for each tile of output channels of each conv in turn.
     construction_cycles : list of int
         Cycles that the constructor takes for each of these tiles when the words do not stall.
     weights : int
@@ -80,7 +79,8 @@ class Program:
         """
         c = self.configuration
         height, width, channels = self.result_shape
-        tile = self.stages[-1].share(c)
+        conv = self.stages[-1].operation == self.stages[-1].operation.CONV
+        tile = c.och if conv else c.unit
         sizes = (
             -(-channels // tile),
             -(-height // c.rows),

@@ -49,24 +49,6 @@ class Stage:
     target: Placed | None = None
     shape: tuple[int, int, int]
 
-    @property
-    def pools(self) -> bool:
-        """Whether each output channel is of one input channel: pools and copies."""
-        return self.operation in (Operation.MAX_POOL, Operation.AVG_POOL)
-
-    @property
-    def groups(self) -> int:
-        """Words of an input pixel that an output is of."""
-        return 1 if self.pools else self.source.layout.groups
-
-    def share(self, c: Configuration) -> int:
-        """Output channels of a tile."""
-        return c.unit if self.pools else c.och
-
-    def tiles(self, c: Configuration) -> int:
-        """Tiles of output channels."""
-        return -(-self.shape[2] // self.share(c))
-
 
 def _stride(layer: Layer, shape: tuple[int, int, int]) -> tuple[int, int]:
     """The layer's stride, 1 along an axis where the window does not move."""

@@ -38,8 +38,7 @@ class ActivationMemory(wiring.Component):
     part : the word's ``min(ich, och)`` bytes that become its first ones
     load : ``pixels`` take what is read; otherwise they stay
     first : the first ``min(ich, och)`` bytes of ``pixels`` begin a new maximum
-    maximum : these bytes take what is read only where that is larger; changes only while nothing is
-        read
+    maximum : these bytes take what is read only where that is larger; stable while words are read
     pixels : rows * cols words, row by row; outside the map a word counts as zero
     write : writes in this cycle
     write_bank_y, write_bank_x, write_address, write_data : a word and where it goes
@@ -133,13 +132,16 @@ class ActivationMemory(wiring.Component):
                     byte = pixel.word_select(channel, 8)
                     # The complement, so that the carry of a sum says that the byte is larger.
                     kept = Signal(8, reset_less=True, name=f"kept_{row}_{col}_{channel}")
-                    larger = Signal(9, name=f"larger_{row}_{col}_{channel}")
-                    enable = load
+                    taken, enable = ~byte, load
                     if channel < c.unit:
-                        m.d.comb += larger.eq(byte + kept)
-                        enable = replace | (load & inside & larger[8])
+                        total = Signal(9, name=f"total_{row}_{col}_{channel}")
+                        m.d.comb += total.eq(byte + kept)
+                        enable = replace | (load & inside & total[8])
+                        # An iCE40 has a bit of the sum and its register in one cell only if the
+                        # register takes the sum. Here it never does: without load it stays.
+                        taken = Mux(load, taken, total)
                     with m.If(enable):
-                        m.d.sync += kept.eq(Mux(load, ~byte, larger))
+                        m.d.sync += kept.eq(taken)
                         with m.If(~inside):
                             m.d.sync += kept.eq(~0)
                     index = (row * c.cols + col) * c.ich + channel

@@ -11,7 +11,7 @@ from hiddenite.golden.errors import InputError
 
 __all__ = ["PRESETS", "Configuration"]
 
-PROGRAM_FORMAT = 3
+PROGRAM_FORMAT = 2
 """Version of the program's packets; part of every fingerprint."""
 
 

@@ -46,6 +46,7 @@ class PostLane(wiring.Component):
 
     Members
     -------
+    conv : the bias counts
     total, bias, scale : of the channel; the sum of total and bias fits in ``bias_bits``
     residual, residual_scale : what is added, and its scale
     shift, signed : of the layer; shift is one less than the network's
@@ -57,6 +58,7 @@ class PostLane(wiring.Component):
         super().__init__(
             {
                 "advance": In(1),
+                "conv": In(1),
                 "total": In(accumulator_bits),
                 "bias": In(signed(bias_bits)),
                 "scale": In(signed(16)),
@@ -100,7 +102,7 @@ class PostLane(wiring.Component):
         ]
         with m.If(self.advance):
             m.d.sync += [
-                total.eq(self.total + self.bias),
+                total.eq(Mux(self.conv, self.total + self.bias, self.total)),
                 scale.eq(self.scale),
                 residual.eq(self.residual),
                 product.eq(total * scale),
@@ -176,7 +178,8 @@ class PostProcessor(wiring.Component):
         pool_beats = c.banks * c.unit // lanes
 
         hold = Signal(c.banks * c.och * bits, reset_less=True)
-        residuals = Signal(c.banks * c.och * 8, reset_less=True)
+        # All zero after each layer, since a conv shifts out all that it loads: a pool has none.
+        residuals = Signal(c.banks * c.och * 8)
         left = Signal(range(array_beats + 1))
         beat = Signal(range(max(2, c.och // lanes)))
         tile_last, half, pending = Signal(), Signal(), Signal()
@@ -194,7 +197,7 @@ class PostProcessor(wiring.Component):
         pop = Signal()
         m.d.comb += [
             pop.eq(self.advance & (left != 0)),
-            self.released.eq(pop & (left == 1) & tile_last),
+            self.released.eq(pop & (left == 1) & tile_last & conv),
         ]
         with m.If(pop):
             m.d.sync += [
@@ -235,11 +238,6 @@ class PostProcessor(wiring.Component):
             following.eq(Mux(self.capture, 0, beat + pop)),
             read_half.eq(Mux(self.capture, self.half, half)),
         ]
-        entry = following[: ceil_log2(c.och // lanes)]
-        if c.banks > 1 and c.och > c.unit:
-            # A pool has the same few channels at each pixel.
-            own = (1 << ceil_log2(c.unit // lanes)) - 1
-            entry = Mux(conv, entry, entry & own)
         layout = ChannelRecord(c)
         record_bits = words_of(layout, c.program_bits) * c.program_bits
         valid = [Signal(name=f"valid_{i}") for i in range(LATENCY)]
@@ -250,7 +248,7 @@ class PostProcessor(wiring.Component):
             m.submodules[f"records_{number}"] = memory
             records = memory.ports
             own = self.record_channel[: ceil_log2(lanes)] == number if lanes > 1 else 1
-            written = self.record_channel[ceil_log2(lanes) :]
+            entry = self.record_channel[ceil_log2(lanes) :]
             record = Signal(layout, name=f"record_{number}")
             total = hold.word_select(number, bits)
             residual = residuals.word_select(number, 8)
@@ -260,16 +258,17 @@ class PostProcessor(wiring.Component):
             lane = shared.ports
             m.d.comb += [
                 records.write.eq(Mux(own, self.record_write, 0)),
-                records.write_address.eq(Cat(written, self.record_half)),
+                records.write_address.eq(Cat(entry, self.record_half)),
                 records.write_data.eq(self.record.replicate(record_bits // c.program_bits)),
-                records.read_address.eq(Cat(entry, read_half)),
+                records.read_address.eq(Cat(following[: ceil_log2(c.och // lanes)], read_half)),
                 record.eq(records.read_data),
                 lane.advance.eq(self.advance),
                 lane.total.eq(total),
+                lane.conv.eq(conv),
                 lane.bias.eq(record.bias),
-                lane.scale.eq(record.scale),
+                lane.scale.eq(Mux(conv, record.scale, layer.scale[:16].as_signed())),
                 lane.residual.eq(residual),
-                lane.residual_scale.eq(layer.residual_scale),
+                lane.residual_scale.eq(layer.scale),
                 lane.shift.eq(layer.shift),
                 lane.signed.eq(layer.signed),
                 self.outputs.word_select(number, 32).eq(lane.output),

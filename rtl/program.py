@@ -3,8 +3,8 @@
 A program is a sequence of packets of ``program_bits`` wide words, least significant byte first::
 
     header      magic, fingerprint of the configuration                               CRC-32
-    image       opcode LAYER, layer table                                             CRC-32
-    layer       opcode CONV, key, construction descriptor, layer table                CRC-32
+    layer       opcode LAYER, layer table                                             CRC-32
+    conv layer  opcode CONV, key, construction descriptor, layer table                CRC-32
       tile      opcode TILE, one channel record per output channel of the tile, mask  CRC-32
       ...       (the last tile's opcode is LAST_TILE)
     end         opcode END                                                            CRC-32
@@ -14,12 +14,6 @@ The CRC-32 (that of zlib) covers every byte of its packet and of all packets bef
 their CRCs: none can be missing. Nothing that a packet brings is used before its CRC has been found
 right, so that a damaged program never gives a wrong result. The key (32 bits) is that of output
 channel 0 (see the weight signs' specification).
-
-A pool is a 1x1 conv of each channel with itself at every tap of its window, for the first
-``min(ich, och)`` channels of an activation word, and then for the next ones: its only tile has so
-many output channels, or as many as the layer has if these are fewer, and output channel o keeps
-the weight of input channel o. That tile is used for all of the layer. Average pooling adds up all
-taps; for maximum pooling the array gets the largest activation alone.
 
 The mask words of a tile go to the constructor's lanes in turns; a lane that has what it needs is
 left out (see `hiddenite.rtl.mask_expander`).
@@ -109,10 +103,11 @@ class LayerDescriptor(data.StructLayout):
     -------
     operation : `Operation`
     to_result, signed, residual : to the result stream; int32 instead of uint8; adds a residual
-    shift : shift - 1
-    residual_scale : scale of the residual; 0 without one
-    groups_last : words of ``ich`` input channels per pixel - 1 (0 for a pool)
-    tile_words : weight words per output channel, KH * KW * groups (1 for a pool)
+    shift : shift - 1 (0 for maximum pooling)
+    scale : scale of the residual, or of a pool (2 for maximum pooling, which makes up for the
+        shift)
+    groups_last : words of ``ich`` input channels per pixel - 1
+    tile_words : weight words per output channel, KH * KW * groups
     tiles_last : tiles of output channels - 1
     beats_last : beats of ``post_lanes`` channels per pixel of the last of them - 1
     lanes_last : channels in the last of these beats - 1
@@ -153,7 +148,7 @@ class LayerDescriptor(data.StructLayout):
                 "signed": 1,
                 "residual": 1,
                 "shift": 5,
-                "residual_scale": 24,
+                "scale": 24,
                 "groups_last": c.group_bits,
                 "tile_words": ceil_log2(c.tile_words) + 1,
                 "tiles_last": c.channel_tile_bits,

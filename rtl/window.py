@@ -45,11 +45,11 @@ class Step(data.StructLayout):
     -------
     valid, residual : a step of the array; a read of a residual word
     first, last : of a pixel tile
-    tile_last : the last step that the tile in the tile buffer is needed for
+    tile_last : the last step of a tile of output channels
     half : half of the channel records that the tile uses
     word : which of the residual's words
     part : which part of the word the output channels are (``och < ich`` only), of a residual and of
-        a pool
+        a pool; 0 for a conv's step
     """
 
     def __init__(self, c: Configuration):
@@ -78,8 +78,8 @@ class Window(wiring.Component):
     read, row, increment, residual : row of the layer's table, to be read in this cycle; what was
         read last, see `hiddenite.rtl.layer_memory.LayerMemory`
     start : begins a layer (for one cycle)
-    tile_ready : a constructed tile is there
-    tile_taken : the tile's last step is issued: a pool has one tile, which it needs to its end
+    tile_ready : a constructed tile is there; needed for convs only
+    tile_taken : the tile's last step is issued
     slot_free : the post-processor will have room when the pixel tile's sum is there
     hold : no step may be issued in this cycle
     last_issued : the last step of a pixel tile is issued
@@ -207,17 +207,16 @@ class Window(wiring.Component):
             go.eq(busy & ~waiting & ~self.hold & (self.slot_free | ~(step.last | step.residual))),
             advance.eq(go | begun),
             self.last_issued.eq(go & step.last),
-            self.tile_taken.eq(ends & (conv | layer_last)),
+            self.tile_taken.eq(ends & conv),
         ]
         weight = Signal(ceil_log2(c.tile_words))
-        with m.If((go & conv & step.valid) | self.tile_taken):
+        with m.If(go & conv & step.valid):
             again = step.last & ~step.tile_last
             m.d.sync += weight.eq(weight + Mux(again, 1 - layer.tile_words, 1))
-        with m.If(self.tile_ready):
+        with m.If(self.tile_ready | ~conv):
             m.d.sync += waiting.eq(0)
-        m.d.sync += half.eq(half ^ self.tile_taken)
         with m.If(ends):
-            m.d.sync += waiting.eq(1)
+            m.d.sync += [waiting.eq(1), half.eq(half ^ conv)]
             with m.If(layer_last):
                 m.d.sync += busy.eq(0)
         m.d.sync += begun.eq(self.start)
@@ -233,7 +232,6 @@ class Window(wiring.Component):
         m.d.sync += [
             self.o_step.eq(step),
             self.o_step.half.eq(half),
-            self.o_step.tile_last.eq(self.tile_taken),
             self.o_step.valid.eq(go & step.valid),
             self.o_step.residual.eq(go & step.residual),
             self.o_weight.eq(weight),

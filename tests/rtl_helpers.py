@@ -148,13 +148,10 @@ def packets(program):
 
     take(64 // c.program_bits)
     for stage in program.stages:
-        if stage.operation == Operation.LOAD:
-            take(1 + layer)
-            continue
-        take(1 + max(1, 32 // c.program_bits) + construction + layer)
-        for first in range(0, 1 if stage.pools else stage.shape[2], c.och):
-            own = min(stage.share(c), stage.shape[2] - first)
-            take(1 + own * record + next(mask_words))
+        conv = stage.operation == Operation.CONV
+        take(1 + conv * (max(1, 32 // c.program_bits) + construction) + layer)
+        for first in range(0, stage.shape[2] if conv else 0, c.och):
+            take(1 + min(c.och, stage.shape[2] - first) * record + next(mask_words))
     take(1)
     assert at == len(words)
     return out

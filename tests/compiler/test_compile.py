@@ -149,11 +149,11 @@ def average(kernel, **fields):
             "raise accumulator_bits",
         ),
         (
-            # A tap of the padding counts like any other.
+            # Taps of the padding add nothing.
             {"accumulator_bits": 12},
-            (1, 2, 1),
-            average((5, 5), padding=(2, 2)),
-            "layer 'mean': accumulator: the sum of 5x5 needs 13 bits, has 12: "
+            (1, 17, 1),
+            average((5, 17), padding=(2, 8)),
+            "layer 'mean': accumulator: the sum of 1x17 needs 13 bits, has 12: "
             "raise accumulator_bits",
         ),
         (
@@ -213,6 +213,7 @@ def test_a_network_that_is_too_large_is_refused(changes, shape, layer, message):
         ({"tile_words": 16}, (2, 4, 5), fully_kept(5, (2, 4))),
         ({"accumulator_bits": 12}, (1, 1, 16), fully_kept(16)),
         ({"accumulator_bits": 12}, (4, 4, 1), average((4, 4))),
+        ({"accumulator_bits": 12}, (1, 2, 1), average((9, 9), padding=(4, 4))),
         ({"bias_bits": 16}, (16, 8, 1), average((16, 8))),
         ({"activation_words": 16}, (8, 8, 4), MaxPool(name="p", input="image", kernel=8)),
         ({"largest_map": 32}, (32, 32, 1), MaxPool(name="p", input="image", kernel=1)),

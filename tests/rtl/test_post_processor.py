@@ -10,6 +10,7 @@ from hiddenite.rtl.post_processor import PostLane, PostProcessor, pool_period
 from hiddenite.rtl.program import ChannelRecord, Operation, words_of
 
 LANE_LATENCY = 5
+POOL_BITS = 14
 INT32 = -(1 << 31), (1 << 31) - 1
 
 
@@ -48,6 +49,7 @@ def test_lane_computes_the_network_s_arithmetic():
     dut = PostLane(32, 34)
 
     async def bench(ctx):
+        ctx.set(dut.conv, 1)
         for case in cases:
             # The layer's values are those of all outputs on their way.
             for port, value in zip(
@@ -69,6 +71,7 @@ def test_lane_takes_an_output_whenever_it_advances():
     values = [rng.getrandbits(20) for _ in range(200)]
 
     async def bench(ctx):
+        ctx.set(dut.conv, 1)
         ctx.set(dut.scale, 77)
         ctx.set(dut.bias, -500_000)
         ctx.set(dut.shift, 15)
@@ -95,6 +98,7 @@ def test_lane_of_fewer_bits(bias_bits):
     dut = PostLane(18, bias_bits)
 
     async def bench(ctx):
+        ctx.set(dut.conv, 1)
         ctx.set(dut.advance, 1)
         for number in range(600):
             signed, shift = rng.randrange(2), rng.randrange(1, 25)
@@ -122,6 +126,27 @@ def test_lane_of_fewer_bits(bias_bits):
     simulate(dut, bench)
 
 
+def test_lane_of_a_pool():
+    """The bias does not count."""
+    rng = random.Random(3)
+    dut = PostLane(20, 24)
+
+    async def bench(ctx):
+        ctx.set(dut.advance, 1)
+        for _ in range(100):
+            total = rng.choice([rng.getrandbits(20), (1 << 20) - 1])
+            scale, shift = rng.randrange(1, 1 << 15), rng.randrange(1, 25)
+            ctx.set(dut.total, total)
+            ctx.set(dut.bias, rng.getrandbits(23))
+            ctx.set(dut.scale, scale)
+            ctx.set(dut.residual_scale, scale)
+            ctx.set(dut.shift, shift - 1)
+            await ctx.tick().repeat(LANE_LATENCY)
+            assert ctx.get(dut.output) == output_of(total, 0, scale, 0, 0, shift, 0)
+
+    simulate(dut, bench)
+
+
 class Bench:
     """Gives the post-processor pixel tiles as window and array do, and takes its outputs."""
 
@@ -143,8 +168,8 @@ class Bench:
             "to_result": to_result,
             "signed": self.conv and to_result,
             "residual": residual,
-            "shift": 8,
-            "residual_scale": rng.randrange(1, 256) if residual else 0,
+            "shift": 8 if self.conv else POOL_BITS - 1,
+            "scale": rng.randrange(1, 256) if residual or not self.conv else 0,
         }
         ctx.set(self.dut.layer, self.fields)
 
@@ -169,12 +194,11 @@ class Bench:
         ctx.set(getattr(self.dut, strobe), 0)
 
     async def write_records(self, ctx, half):
-        """Write the channel records of a tile that is constructed."""
+        """Write the channel records of a conv's tile."""
         c, rng = self.c, self.rng
         middle = 1 << c.accumulator_bits - 1
-        channels = c.och if self.conv else c.unit
-        self.bias = [rng.randrange(-1024, 1024) - middle for _ in range(channels)]
-        self.scale = [rng.randrange(-64, 64) for _ in range(channels)]
+        self.bias = [rng.randrange(-1024, 1024) - middle for _ in range(c.och)]
+        self.scale = [rng.randrange(-64, 64) for _ in range(c.och)]
         for channel, values in enumerate(zip(self.bias, self.scale, strict=True)):
             layout = ChannelRecord(c)
             record = layout.const(dict(zip(("bias", "scale"), values, strict=True)))
@@ -184,31 +208,31 @@ class Bench:
                 await self.pulse(ctx, "record_write", 1 << at, **place)
 
     def random_totals(self):
-        """Totals of a pixel tile, and what must become of those that count without a residual."""
+        """Totals of a pixel tile; of a pool, channels count of which there is a PE's input."""
         c, rng = self.c, self.rng
+        count = c.banks * c.och
+        if not self.conv:
+            totals = [rng.getrandbits(POOL_BITS) for _ in range(count)]
+            return totals, [t for i, t in enumerate(totals) if i % c.och < c.unit]
         middle = 1 << c.accumulator_bits - 1
-        totals = [middle + rng.randrange(-1024, 1024) for _ in range(c.banks * c.och)]
-        share = c.och if self.conv else c.unit
-        return totals, [t for i, t in enumerate(totals) if i % c.och < share]
+        totals = [middle + rng.randrange(-1024, 1024) for _ in range(count)]
+        return totals, totals
 
-    def expect(self, counting, residual):
-        channels, fields = len(self.bias), self.fields
-        self.expected += [
-            output_of(
-                total,
-                self.bias[i % channels],
-                self.scale[i % channels],
-                residual[i] if self.residual else 0,
-                fields["residual_scale"],
-                fields["shift"] + 1,
-                fields["signed"],
-            )
-            for i, total in enumerate(counting)
-        ]
+    def expect(self, totals, residual):
+        fields = self.fields
+        for i, total in enumerate(totals):
+            bias, scale, added = 0, fields["scale"], 0
+            if self.conv:
+                bias, scale = self.bias[i % self.c.och], self.scale[i % self.c.och]
+            if self.residual:
+                added = residual[i]
+            how = fields["scale"], fields["shift"] + 1, fields["signed"]
+            self.expected.append(output_of(total, bias, scale, added, *how))
 
-    async def tile_of_channels(self, ctx, half, pixel_tiles, last):
-        """Give a tile's pixel tiles; ``last`` where nothing needs the constructed tile after it."""
+    async def tile_of_channels(self, ctx, half, pixel_tiles):
         c, dut = self.c, self.dut
+        if self.conv:
+            await self.write_records(ctx, half)
         for number in range(pixel_tiles):
             residual = await self.load_residual(ctx) if self.residual else None
             await ctx.tick().until(dut.slot_free)
@@ -216,7 +240,7 @@ class Bench:
             self.expect(counting, residual)
             captured = {
                 "totals": join(totals, c.accumulator_bits),
-                "tile_last": last and number == pixel_tiles - 1,
+                "tile_last": number == pixel_tiles - 1,
                 "half": half,
             }
             # From the issue of the last step: its register, the memory's two, the adders.
@@ -258,18 +282,14 @@ class Bench:
         for layer in LAYERS:
             self.begin_layer(ctx, *layer)
             releases = self.releases
-            for number in range(3):
-                # A pool has one tile for all of its channels.
-                if number == 0 or self.conv:
-                    await self.write_records(ctx, self.half)
-                last = number == 2 or self.conv
-                await self.tile_of_channels(ctx, self.half, pixel_tiles=3, last=last)
-                self.half ^= last
+            for _ in range(3):
+                await self.tile_of_channels(ctx, self.half, pixel_tiles=3)
+                self.half ^= self.conv
             # The descriptor stays until all outputs are taken.
             while len(self.found) < len(self.expected):
                 await ctx.tick()
             assert self.found == self.expected
-            assert self.releases - releases == (3 if self.conv else 1)
+            assert self.releases - releases == (3 if self.conv else 0)
         self.finished = True
 
 

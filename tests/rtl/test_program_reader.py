@@ -129,13 +129,6 @@ class Bench:
         assert self.tile_commits == before + len(program.mask_words)
 
 
-def expected_pool(channels, c, half):
-    """What the post-processor needs of a pool of 1x1: twice each channel, or less for 255 - x."""
-    channels = min(channels, c.unit)
-    kept = np.diagonal(signs(SEED, 0, (channels, 1, 1, channels))[:, 0, 0]).tolist()
-    return [(half % 2, o, 255 * min(sign, 0), 2 * sign) for o, sign in enumerate(kept)]
-
-
 def expected_records(conv, c, half):
     """What the post-processor needs of each channel: the bias makes up for negative weights."""
     negative = (conv.mask & (signs(SEED, conv.index, conv.mask.shape) < 0)).sum((1, 2, 3))
@@ -175,9 +168,9 @@ def test_a_program_twice(name, stalls):
     layers = [p[-layer_size:] for p in packets(program)[1:-1] if p[0] not in TILES]
     assert bench.layers == [word for words in layers * 2 for word in words]
     once = len(bench.records) // 2
-    starts = 1, 1 - (-2 // c.och)
+    starts = 0, -(-2 // c.och)
     for first_half, records in ((0, bench.records[:once]), (tiles, bench.records[once:])):
-        assert records == expected_pool(3, c, first_half) + [
+        assert records == [
             record
             for conv, start in zip((first, second), starts, strict=True)
             for record in expected_records(conv, c, first_half + start)
@@ -203,10 +196,9 @@ WRONG_PACKETS = {
     "opcode 6": (lambda p, c: with_opcode(p, 2, 6), ErrorCode.OPCODE, 2),
     "opcode and more": (lambda p, c: with_opcode(p, 1, 128 | Opcode.LAYER), ErrorCode.OPCODE, 1),
     "tile without a conv": (lambda p, c: with_opcode(p, 2, Opcode.TILE), ErrorCode.OPCODE, 2),
-    "pool without a tile": (lambda p, c: with_opcode(p, 3, Opcode.LAYER), ErrorCode.OPCODE, 3),
-    "layer before the tiles": (lambda p, c: with_opcode(p, 5, Opcode.LAYER), ErrorCode.OPCODE, 5),
-    "end before the tiles": (lambda p, c: [*p[:5], [Opcode.END]], ErrorCode.OPCODE, 5),
-    "conv before the tiles": (lambda p, c: [*p[:5], *p[4:]], ErrorCode.OPCODE, 5),
+    "layer before the tiles": (lambda p, c: with_opcode(p, 4, Opcode.LAYER), ErrorCode.OPCODE, 4),
+    "end before the tiles": (lambda p, c: [*p[:4], [Opcode.END]], ErrorCode.OPCODE, 4),
+    "conv before the tiles": (lambda p, c: [*p[:4], *p[3:]], ErrorCode.OPCODE, 4),
     "no end": (lambda p, c: p[:-1], ErrorCode.TRUNCATED, None),
     "something behind the end": (lambda p, c: [*p, p[-1]], ErrorCode.TRAILING, None),
 }  # fmt: skip

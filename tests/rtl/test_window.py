@@ -64,7 +64,7 @@ class Bench:
         while True:
             ctx.set(dut.hold, self.rng.random() < 0.2)
             ctx.set(dut.slot_free, self.rng.random() < 0.6)
-            ctx.set(dut.tile_ready, self.rng.random() < 0.3)
+            ctx.set(dut.tile_ready, self.conv and self.rng.random() < 0.3)
             holds, free = ctx.get(dut.hold), ctx.get(dut.slot_free)
             self.last_issued += ctx.get(dut.last_issued)
             self.tiles += ctx.get(dut.tile_taken)
@@ -78,9 +78,9 @@ class Bench:
 
     async def pixel_tile(self, ctx, layer, tile, oy, ox):
         stage, c = self.stage, self.c
-        o_weight = self.dut.o_weight
+        groups = stage.source.layout.groups
         steps = list(
-            product(range(stage.kernel[0]), range(stage.kernel[1]), range(stage.groups))
+            product(range(stage.kernel[0]), range(stage.kernel[1]), range(groups))
             if self.conv
             else product(*map(range, stage.kernel), [tile * c.unit // c.ich])
         )
@@ -97,8 +97,8 @@ class Bench:
             assert (step.first, step.last) == (number == 0, last)
             words, expected = words_of_step(c, layer, sample), self.expected_words(oy, ox, *taps)
             assert {lane: words[lane] for lane in expected} == expected
-            own = number if self.conv else 0
-            assert ctx.get(o_weight) == (self.base + own) % c.tile_words
+            if self.conv:
+                assert ctx.get(self.dut.o_weight) == (self.base + number) % c.tile_words
             if c.ich > c.unit:
                 assert step.part == (0 if self.conv else tile * c.unit % c.ich // c.unit)
         return step
@@ -116,7 +116,7 @@ class Bench:
 
     async def run(self, ctx):
         stage, c = self.stage, self.c
-        height, width, _ = stage.shape
+        height, width, channels = stage.shape
         for half in (0, 1):
             # Twice: nothing of a layer may stay for the next.
             await load_layer(ctx, self.tables, layer_tables(self.program)[-1])
@@ -124,24 +124,19 @@ class Bench:
             ctx.set(self.dut.start, 1)
             await ctx.tick()
             ctx.set(self.dut.start, 0)
-            tiles = range(stage.tiles(c))
-            # Tiles that are constructed.
-            constructed = len(tiles) if self.conv else 1
+            tiles = range(-(-channels // (c.och if self.conv else c.unit)))
             self.tiles = self.last_issued = 0
             for tile in tiles:
                 corners = list(product(range(0, height, c.rows), range(0, width, c.cols)))
                 for oy, ox in corners:
                     step = await self.pixel_tile(ctx, layer, tile, oy, ox)
-                    needed = not self.conv and tile != tiles[-1]
-                    assert step.tile_last == ((oy, ox) == corners[-1] and not needed)
-                    own = tile if self.conv else 0
-                    assert step.half == (half * constructed + own) % 2
+                    assert step.tile_last == ((oy, ox) == corners[-1])
+                    if self.conv:
+                        assert step.half == (half * len(tiles) + tile) % 2
                 if self.conv:
                     self.base += layer.tile_words
-            if not self.conv:
-                self.base += 1
             assert self.last_issued == len(tiles) * len(corners)
-            assert self.tiles == constructed
+            assert self.tiles == (len(tiles) if self.conv else 0)
             ctx.set(self.dut.hold, 0)
             ctx.set(self.dut.slot_free, 1)
             for _ in range(5):
