@@ -10,6 +10,7 @@ from hiddenite.golden.network import AvgPool, Conv, Network
 from hiddenite.golden.weights import channel_key, signs
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program import (
+    FAR_SHIFT,
     MAGIC,
     ChannelRecord,
     ConstructionDescriptor,
@@ -203,7 +204,7 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
         if not load:
             fields[f"window_{name}"] = _window_axis(stage, axis, c)
     if isinstance(layer, AvgPool):
-        fields |= {"scale": layer.scale, "shift": layer.shift - 1}
+        fields |= {"scale": layer.scale, **_shift(layer.shift)}
     if isinstance(layer, Conv):
         groups = stage.source.layout.groups
         fields |= {
@@ -211,10 +212,16 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
             "residual": stage.residual is not None,
             "groups_last": groups - 1,
             "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
-            "shift": layer.shift - 1,
+            **_shift(layer.shift),
             "scale": layer.residual_scale if stage.residual is not None else 0,
         }
     return fields
+
+
+def _shift(shift: int) -> dict:
+    """Fields of a `LayerDescriptor` for a network's shift."""
+    far = shift > FAR_SHIFT
+    return {"shift": shift - 1 - far * FAR_SHIFT, "far": far}
 
 
 def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:

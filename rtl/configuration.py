@@ -11,7 +11,7 @@ from hiddenite.golden.errors import InputError
 
 __all__ = ["PRESETS", "Configuration"]
 
-PROGRAM_FORMAT = 2
+PROGRAM_FORMAT = 3
 """Version of the program's packets; part of every fingerprint."""
 
 
@@ -56,6 +56,9 @@ class Configuration:
         How sums are built. ``"tree"``: a registered adder tree (any FPGA); ``"chain"``: carry cells
         of the ECP5, which take mask and sign for nothing; ``"combinational"``: a tree without
         registers (ASIC).
+    shifter : str
+        How outputs are shifted. ``"multiplexers"`` (anywhere); ``"multipliers"``: three or four
+        more DSP blocks for each of ``post_lanes``, instead of 150 LUTs or more.
     largest_map : int
         Largest height and width of a tensor, a power of two, 16 to 4096.
     largest_kernel : int
@@ -87,6 +90,7 @@ class Configuration:
     accumulator_bits: int = 20
     bias_bits: int = 34
     array: str = "tree"
+    shifter: str = "multiplexers"
     largest_map: int = 1024
     largest_kernel: int = 256
     largest_stride: int = 8
@@ -121,6 +125,11 @@ class Configuration:
             raise InputError(
                 "configuration: array must be 'tree', 'chain' or 'combinational', "
                 f"not {self.array!r}"
+            )
+        if self.shifter not in ("multiplexers", "multipliers"):
+            raise InputError(
+                "configuration: shifter must be 'multiplexers' or 'multipliers', "
+                f"not {self.shifter!r}"
             )
 
     def _range(self, name: str, low: int, high: int) -> None:
@@ -190,9 +199,10 @@ class Configuration:
     def fingerprint(self) -> int:
         """32 bits that a program carries, so that no other engine runs it.
 
-        Leaves out what does not change the program: ports, the array's build and the time-out.
+        Leaves out what does not change the program: ports, the builds of array and shifter, and
+        the time-out.
         """
-        same = {"activation_ports", "array", "timeout_cycles"}
+        same = {"activation_ports", "array", "shifter", "timeout_cycles"}
         text = ",".join(f"{k}={v}" for k, v in asdict(self).items() if k not in same)
         return zlib.crc32(f"hiddenite,{PROGRAM_FORMAT},{text}".encode())
 
@@ -256,6 +266,7 @@ PRESETS: dict[str, Configuration] = {
         largest_channels=2048,
         accumulator_bits=18,
         bias_bits=20,
+        shifter="multipliers",
     ),
     "ecp5-25f": Configuration(
         ich=8,

@@ -17,13 +17,16 @@ from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
 from .memory import shared_memory
-from .program import ChannelRecord, LayerDescriptor, Operation, words_of
+from .program import FAR_SHIFT, ChannelRecord, LayerDescriptor, Operation, words_of
 from .shared_module import SharedModule
 
 __all__ = ["PostLane", "PostProcessor", "pool_period"]
 
 LATENCY = 5
 """Cycles from the hold to an output."""
+
+WORD = 15
+"""Bits of an unsigned factor of a DSP block that multiplies signed numbers of 16 bits."""
 
 
 
@@ -42,6 +45,7 @@ class PostLane(wiring.Component):
     Parameters
     ----------
     accumulator_bits, bias_bits : int
+    shifter : str
         See `hiddenite.rtl.configuration`.
 
     Members
@@ -49,12 +53,12 @@ class PostLane(wiring.Component):
     conv : the bias counts
     total, bias, scale : of the channel; the sum of total and bias fits in ``bias_bits``
     residual, residual_scale : what is added, and its scale
-    shift, signed : of the layer; shift is one less than the network's
+    shift, far, signed : of the layer
     output : unsigned 8 bits, or 32 bits signed
     """
 
-    def __init__(self, accumulator_bits: int, bias_bits: int):
-        self.bias_bits = bias_bits
+    def __init__(self, accumulator_bits: int, bias_bits: int, shifter: str):
+        self.bias_bits, self.shifter = bias_bits, shifter
         super().__init__(
             {
                 "advance": In(1),
@@ -64,7 +68,8 @@ class PostLane(wiring.Component):
                 "scale": In(signed(16)),
                 "residual": In(8),
                 "residual_scale": In(24),
-                "shift": In(5),
+                "shift": In(4),
+                "far": In(1),
                 "signed": In(1),
                 "output": Out(signed(32)),
             }
@@ -76,18 +81,33 @@ class PostLane(wiring.Component):
         def register(shape):
             return Signal(shape, reset_less=True)
 
-        addend_bits = 8 + 24
-        value_bits = ((1 << self.bias_bits + 14) + (1 << addend_bits)).bit_length() + 1
+        # Products in two parts, each of which a DSP block takes, with the addition behind it: of 16
+        # bits (iCE40), or if that is not enough of 18.
+        split = max(WORD, self.bias_bits - 17)
+        value_bits = ((1 << self.bias_bits + 14) + (1 << 8 + 24)).bit_length() + 1
         # The bias makes up for what the PEs count too much: the sum is the true one again.
-        total, residual = register(signed(self.bias_bits)), register(8)
-        scale = register(signed(16))
-        product, addend = register(signed(self.bias_bits + 16)), register(addend_bits)
-        value, shifted = register(signed(value_bits)), register(signed(value_bits))
+        total, scale = register(signed(self.bias_bits)), register(signed(16))
+        added_low, added_high = register(8 + split), register(8 + 24 - split)
+        low, high = register(signed(split + 17)), register(signed(value_bits - split))
+        total_value = Signal(signed(value_bits))
+        value = register(signed(value_bits))
+        m.d.comb += total_value.eq(low + (high << split))
+        with m.If(self.advance):
+            m.d.sync += [
+                total.eq(Mux(self.conv, self.total + self.bias, self.total)),
+                scale.eq(self.scale),
+                added_low.eq(self.residual * self.residual_scale[:split]),
+                added_high.eq(self.residual * self.residual_scale[split:]),
+                low.eq(total[:split] * scale + added_low),
+                high.eq(total[split:].as_signed() * scale + added_high),
+                value.eq(Mux(self.far, total_value >> FAR_SHIFT, total_value)),
+            ]
+        shifted = self._multiplied if self.shifter == "multipliers" else self._selected
         rounded = Signal(signed(value_bits))
+        m.d.comb += rounded.eq(shifted(m, value))
+
         fits, over, under = Signal(), Signal(), Signal()
-        low_byte = Signal(8)
         m.d.comb += [
-            rounded.eq((shifted + 1) >> 1),
             fits.eq(
                 Mux(
                     self.signed,
@@ -95,21 +115,12 @@ class PostLane(wiring.Component):
                     ~rounded[8:].any(),
                 )
             ),
-            # A value that does not fit is not so near to 0 that rounding changes its sign.
-            over.eq(~fits & ~shifted[-1]),
-            under.eq(~fits & shifted[-1]),
-            low_byte.eq(rounded[:8] | over.replicate(8)),
+            over.eq(~fits & ~rounded[-1]),
+            under.eq(~fits & rounded[-1]),
         ]
         with m.If(self.advance):
             m.d.sync += [
-                total.eq(Mux(self.conv, self.total + self.bias, self.total)),
-                scale.eq(self.scale),
-                residual.eq(self.residual),
-                product.eq(total * scale),
-                addend.eq(residual * self.residual_scale),
-                value.eq(product + addend),
-                shifted.eq(value >> self.shift),
-                self.output[:8].eq(low_byte),
+                self.output[:8].eq(rounded[:8] | over.replicate(8)),
                 self.output[8:31].eq(rounded[8:31] | over.replicate(23)),
                 self.output[31].eq(rounded[-1]),
             ]
@@ -120,6 +131,34 @@ class PostLane(wiring.Component):
             with m.If(~self.signed):
                 m.d.sync += self.output[31].eq(0)
         return m
+
+    def _selected(self, m: Module, value):
+        """The value shifted right by ``shift`` + 1 and rounded, a cycle later: multiplexers."""
+        shifted = Signal.like(value, reset_less=True)
+        with m.If(self.advance):
+            m.d.sync += shifted.eq(value >> self.shift)
+        return (shifted + 1) >> 1
+
+    def _multiplied(self, m: Module, value):
+        """Likewise: times a power of two, word by word, without the lowest word of the product."""
+        power = Signal(WORD)
+        m.d.comb += power.eq(Cat(self.shift == WORD - 1 - place for place in range(WORD)))
+        # What a word's product has above its own bits is added to the next one's, and what rounds
+        # to the first one's.
+        first, carried = Signal(2 * WORD), Signal(WORD, reset_less=True)
+        rest = value[WORD:].as_signed()
+        words = Signal.like(rest, reset_less=True)
+        m.d.comb += first.eq(value[:WORD] * power + (1 << WORD - 1))
+        with m.If(self.advance):
+            m.d.sync += [carried.eq(first >> WORD), words.eq(rest)]
+        out, above = [], carried
+        for place in range(0, len(words) - WORD, WORD):
+            product = Signal(2 * WORD, name=f"product_{place}")
+            m.d.comb += product.eq(words[place : place + WORD] * power + above)
+            above = product[WORD:]
+            out.append(product[:WORD])
+        highest = words[len(out) * WORD :].as_signed()
+        return Cat(*out, (highest * power + above)[: len(highest) + WORD]).as_signed()
 
 
 class PostProcessor(wiring.Component):
@@ -253,7 +292,7 @@ class PostProcessor(wiring.Component):
             total = hold.word_select(number, bits)
             residual = residuals.word_select(number, 8)
             m.submodules[f"lane_{number}"] = shared = SharedModule(
-                "post_lane", PostLane, bits, c.bias_bits
+                "post_lane", PostLane, bits, c.bias_bits, c.shifter
             )
             lane = shared.ports
             m.d.comb += [
@@ -270,6 +309,7 @@ class PostProcessor(wiring.Component):
                 lane.residual.eq(residual),
                 lane.residual_scale.eq(layer.scale),
                 lane.shift.eq(layer.shift),
+                lane.far.eq(layer.far),
                 lane.signed.eq(layer.signed),
                 self.outputs.word_select(number, 32).eq(lane.output),
             ]

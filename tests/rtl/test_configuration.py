@@ -59,6 +59,7 @@ RULES = [
         "array must be 'tree', 'chain' or 'combinational', not 'systolic'",
     ),
     ("array", 1, "array must be a string, not 1"),
+    ("shifter", "barrel", "shifter must be 'multiplexers' or 'multipliers', not 'barrel'"),
     ("ich", 8.0, "ich must be an integer, not 8.0"),
     ("rows", True, "rows must be an integer, not True"),
     ("tile_words", "32", "tile_words must be an integer, not '32'"),
@@ -115,6 +116,7 @@ def test_fingerprint_is_that_of_what_programs_depend_on():
         {},
         {"activation_ports": 1},
         {"array": "combinational"},
+        {"shifter": "multipliers"},
         {"timeout_cycles": 9},
     ):
         assert Configuration(**SIZES, **same).fingerprint == base.fingerprint

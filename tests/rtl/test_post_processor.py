@@ -7,7 +7,7 @@ import pytest
 from rtl_helpers import CONFIGURATIONS, join, simulate, split
 
 from hiddenite.rtl.post_processor import PostLane, PostProcessor, pool_period
-from hiddenite.rtl.program import ChannelRecord, Operation, words_of
+from hiddenite.rtl.program import FAR_SHIFT, ChannelRecord, Operation, words_of
 
 LANE_LATENCY = 5
 POOL_BITS = 14
@@ -22,6 +22,16 @@ def output_of(acc, bias, scale, residual, residual_scale, shift, signed):
     return min(max(rounded, low), high)
 
 
+SHIFTERS = pytest.mark.parametrize("shifter", ["multiplexers", "multipliers"])
+
+
+def set_shift(ctx, dut, shift):
+    """Ask a lane for a network's shift."""
+    far = shift > FAR_SHIFT
+    ctx.set(dut.shift, shift - 1 - far * FAR_SHIFT)
+    ctx.set(dut.far, far)
+
+
 EXTREMES = [
     # accumulator, bias, scale, residual, residual scale, shift, int32
     *product([0, (1 << 32) - 1], INT32, [-32768, 32767], [0, 255], [2**24 - 1], [1, 24], [0, 1]),
@@ -32,7 +42,8 @@ EXTREMES = [
 ]
 
 
-def test_lane_computes_the_network_s_arithmetic():
+@SHIFTERS
+def test_lane_computes_the_network_s_arithmetic(shifter):
     rng = random.Random(1)
     cases = EXTREMES + [
         (
@@ -46,7 +57,7 @@ def test_lane_computes_the_network_s_arithmetic():
         )
         for _ in range(300)
     ]
-    dut = PostLane(32, 34)
+    dut = PostLane(32, 34, shifter)
 
     async def bench(ctx):
         ctx.set(dut.conv, 1)
@@ -57,7 +68,10 @@ def test_lane_computes_the_network_s_arithmetic():
                 case,
                 strict=True,
             ):
-                ctx.set(getattr(dut, port), value - 1 if port == "shift" else value)
+                if port == "shift":
+                    set_shift(ctx, dut, value)
+                else:
+                    ctx.set(getattr(dut, port), value)
             ctx.set(dut.advance, 1)
             await ctx.tick().repeat(LANE_LATENCY)
             assert ctx.get(dut.output) == output_of(*case), case
@@ -65,16 +79,17 @@ def test_lane_computes_the_network_s_arithmetic():
     simulate(dut, bench)
 
 
-def test_lane_takes_an_output_whenever_it_advances():
+@SHIFTERS
+def test_lane_takes_an_output_whenever_it_advances(shifter):
     rng = random.Random(2)
-    dut = PostLane(20, 34)
+    dut = PostLane(20, 34, shifter)
     values = [rng.getrandbits(20) for _ in range(200)]
 
     async def bench(ctx):
         ctx.set(dut.conv, 1)
         ctx.set(dut.scale, 77)
         ctx.set(dut.bias, -500_000)
-        ctx.set(dut.shift, 15)
+        set_shift(ctx, dut, 16)
         ctx.set(dut.signed, 1)
         given = []
         while len(given) < len(values):
@@ -90,12 +105,13 @@ def test_lane_takes_an_output_whenever_it_advances():
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize("bias_bits", [16, 20, 27])
-def test_lane_of_fewer_bits(bias_bits):
+@SHIFTERS
+@pytest.mark.parametrize("bias_bits", [16, 20, 27, 33])
+def test_lane_of_fewer_bits(bias_bits, shifter):
     """All sums that fit in the bias are right, those at its ends too, and near every clip."""
     rng = random.Random(bias_bits)
     low, high = -(1 << bias_bits - 1), (1 << bias_bits - 1) - 1
-    dut = PostLane(18, bias_bits)
+    dut = PostLane(18, bias_bits, shifter)
 
     async def bench(ctx):
         ctx.set(dut.conv, 1)
@@ -117,7 +133,7 @@ def test_lane_of_fewer_bits(bias_bits):
             ctx.set(dut.scale, scale)
             ctx.set(dut.residual, residual)
             ctx.set(dut.residual_scale, residual_scale)
-            ctx.set(dut.shift, shift - 1)
+            set_shift(ctx, dut, shift)
             ctx.set(dut.signed, signed)
             await ctx.tick().repeat(LANE_LATENCY)
             expected = output_of(acc, total - acc, scale, residual, residual_scale, shift, signed)
@@ -126,10 +142,11 @@ def test_lane_of_fewer_bits(bias_bits):
     simulate(dut, bench)
 
 
-def test_lane_of_a_pool():
+@SHIFTERS
+def test_lane_of_a_pool(shifter):
     """The bias does not count."""
     rng = random.Random(3)
-    dut = PostLane(20, 24)
+    dut = PostLane(20, 24, shifter)
 
     async def bench(ctx):
         ctx.set(dut.advance, 1)
@@ -140,7 +157,7 @@ def test_lane_of_a_pool():
             ctx.set(dut.bias, rng.getrandbits(23))
             ctx.set(dut.scale, scale)
             ctx.set(dut.residual_scale, scale)
-            ctx.set(dut.shift, shift - 1)
+            set_shift(ctx, dut, shift)
             await ctx.tick().repeat(LANE_LATENCY)
             assert ctx.get(dut.output) == output_of(total, 0, scale, 0, 0, shift, 0)
 
@@ -169,6 +186,7 @@ class Bench:
             "signed": self.conv and to_result,
             "residual": residual,
             "shift": 8 if self.conv else POOL_BITS - 1,
+            "far": False,
             "scale": rng.randrange(1, 256) if residual or not self.conv else 0,
         }
         ctx.set(self.dut.layer, self.fields)
