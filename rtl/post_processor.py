@@ -107,6 +107,7 @@ class PostLane(wiring.Component):
         m.d.comb += rounded.eq(shifted(m, value))
 
         fits, over, under = Signal(), Signal(), Signal()
+        low_byte = Signal(8)
         m.d.comb += [
             fits.eq(
                 Mux(
@@ -117,10 +118,11 @@ class PostLane(wiring.Component):
             ),
             over.eq(~fits & ~rounded[-1]),
             under.eq(~fits & rounded[-1]),
+            low_byte.eq(rounded[:8] | over.replicate(8)),
         ]
         with m.If(self.advance):
             m.d.sync += [
-                self.output[:8].eq(rounded[:8] | over.replicate(8)),
+                self.output[:8].eq(low_byte),
                 self.output[8:31].eq(rounded[8:31] | over.replicate(23)),
                 self.output[31].eq(rounded[-1]),
             ]
