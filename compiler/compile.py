@@ -10,6 +10,7 @@ from hiddenite.golden.network import AvgPool, Conv, Network
 from hiddenite.golden.weights import channel_key, signs
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program import (
+    FAR_SHIFT,
     MAGIC,
     ChannelRecord,
     ConstructionDescriptor,
@@ -164,11 +165,17 @@ def _check(stage: Stage, c: Configuration) -> None:
     if isinstance(layer, AvgPool):
         inside = [min(k, s) for k, s in zip(stage.kernel, stage.source.layout.shape, strict=False)]
         bits = (255 * inside[0] * inside[1]).bit_length()
-        if bits > c.pool_bits:
-            raise InputError(
-                f"{where}: pool: the sum of {inside[0]}x{inside[1]} needs {bits} bits, "
-                f"has {c.pool_bits}: raise pool_bits"
-            )
+        # The post-processor takes a sum for a signed number.
+        for what, need, field in (
+            ("accumulator", bits, "accumulator_bits"),
+            ("bias", bits + 1, "bias_bits"),
+        ):
+            limit = getattr(c, field)
+            if need > limit:
+                raise InputError(
+                    f"{where}: {what}: the sum of {inside[0]}x{inside[1]} needs {need} bits, "
+                    f"has {limit}: raise {field}"
+                )
 
 
 def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
@@ -197,7 +204,7 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
         if not load:
             fields[f"window_{name}"] = _window_axis(stage, axis, c)
     if isinstance(layer, AvgPool):
-        fields |= {"scale": layer.scale, "shift": layer.shift - 1}
+        fields |= {"scale": layer.scale, **_shift(layer.shift)}
     if isinstance(layer, Conv):
         groups = stage.source.layout.groups
         fields |= {
@@ -205,10 +212,16 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
             "residual": stage.residual is not None,
             "groups_last": groups - 1,
             "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
-            "shift": layer.shift - 1,
+            **_shift(layer.shift),
             "scale": layer.residual_scale if stage.residual is not None else 0,
         }
     return fields
+
+
+def _shift(shift: int) -> dict:
+    """Fields of a `LayerDescriptor` for a network's shift."""
+    far = shift > FAR_SHIFT
+    return {"shift": shift - 1 - far * FAR_SHIFT, "far": far}
 
 
 def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.layer_memory import SLOTS
+from hiddenite.rtl.post_processor import pool_period
 from hiddenite.rtl.program import (
     ChannelRecord,
     ConstructionDescriptor,
@@ -105,14 +106,15 @@ class _ArraySide:
         self.words = c.och // c.unit if stage.residual is not None else 0
         height, width, _ = stage.shape
         self.pixel_tiles = -(-height // c.rows) * -(-width // c.cols)
-        # Cycles of the array, or of the pool.
-        self.levels = c.array_latency if conv else 1
+        self.levels = c.array_latency
         self.beats = c.banks * (c.och if conv else c.unit) // c.post_lanes
         early = 4 + (0 if self.words else self.levels)
         if stage.target is None:
             early = 0
         # From a pixel tile's last step until the next one may be issued.
         self.post = 4 + self.levels + max(0, self.beats - early) + self.words
+        if not conv and stage.target is not None:
+            self.post = max(pool_period(c), self.beats)
         self.one_port = c.activation_ports == 1 and stage.target is not None
         self.inside = height * width / (self.pixel_tiles * c.banks)
         self.last = self.time - self.post

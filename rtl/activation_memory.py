@@ -3,15 +3,18 @@
 ::
 
     address ─► bank 0 ─┐
-               bank 1 ─┤ aligner ─► zero outside the map ─► rows x cols pixels
+               bank 1 ─┤ aligner ─► zero outside the map ─► maximum ─► rows x cols pixels
                ...     ┘
 
 A window of rows x cols neighbouring pixels (neighbouring within a plane, see
 `hiddenite.rtl.program.LayerDescriptor`) touches each bank exactly once, wherever it lies: the banks
 before the window's own bank hold its pixels one row of banks further on.
+
+The pixels' registers also do maximum pooling: there they take only what is larger than what they
+have.
 """
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -23,7 +26,7 @@ __all__ = ["ActivationMemory"]
 
 
 class ActivationMemory(wiring.Component):
-    """Banks and aligner. Latency from ``address`` to ``pixels``: 2 cycles.
+    """Banks, aligner and running maximum. Latency from ``address`` to ``pixels``: 2 cycles.
 
     With one port, a write and a read in the same cycle exclude each other: the read gives nothing.
 
@@ -32,7 +35,11 @@ class ActivationMemory(wiring.Component):
     address, bank_y, bank_x : word of the window's first pixel and the bank it is in
     row_step_y, row_step_x : address from a row of banks to the next
     rows, cols : which rows and columns of the window are inside the map
-    pixels : rows * cols words, row by row; zero outside the map
+    part : the word's ``min(ich, och)`` bytes that become its first ones
+    load : ``pixels`` take what is read; otherwise they stay
+    first : the first ``min(ich, och)`` bytes of ``pixels`` begin a new maximum
+    maximum : these bytes take what is read only where that is larger; stable while words are read
+    pixels : rows * cols words, row by row; outside the map a word counts as zero
     write : writes in this cycle
     write_bank_y, write_bank_x, write_address, write_data : a word and where it goes
     write_parts : which units of ``min(ich, och)`` bytes of the word are written
@@ -50,6 +57,10 @@ class ActivationMemory(wiring.Component):
                 "row_step_x": In(c.address_bits),
                 "rows": In(c.rows),
                 "cols": In(c.cols),
+                "part": In(ceil_log2(c.ich // c.unit)),
+                "load": In(1),
+                "first": In(1),
+                "maximum": In(1),
                 "pixels": Out(c.banks * word),
                 "write": In(1),
                 "write_bank_y": In(ceil_log2(c.rows)),
@@ -86,14 +97,21 @@ class ActivationMemory(wiring.Component):
             ]
             words.append(bank.read_data)
 
+        # What belongs to the words, when they are read.
         bank_y, bank_x = Signal.like(self.bank_y), Signal.like(self.bank_x)
-        rows, cols = Signal(c.rows), Signal(c.cols)
+        rows, cols, part = Signal(c.rows), Signal(c.cols), Signal.like(self.part)
+        load, first = Signal(), Signal()
         m.d.sync += [
             bank_y.eq(self.bank_y),
             bank_x.eq(self.bank_x),
             rows.eq(self.rows),
             cols.eq(self.cols),
+            part.eq(self.part),
+            load.eq(self.load),
+            first.eq(self.first),
         ]
+        replace = Signal()
+        m.d.comb += replace.eq(load & (first | ~self.maximum))
         # Rotate along one axis, then along the other.
         turned = [
             [
@@ -105,9 +123,29 @@ class ActivationMemory(wiring.Component):
         for row in range(c.rows):
             for col in range(c.cols):
                 pixel = _rotate(m, [turned[i][col] for i in range(c.rows)], bank_y, row)
-                lane = Signal(word, reset_less=True, name=f"pixel_{row}_{col}")
-                m.d.sync += lane.eq(Mux(rows[row] & cols[col], pixel, 0))
-                m.d.comb += self.pixels.word_select(row * c.cols + col, word).eq(lane)
+                if c.ich > c.unit:
+                    parts = [pixel.word_select(i, 8 * c.unit) for i in range(c.ich // c.unit)]
+                    pixel = Cat(Array(parts)[part], pixel[8 * c.unit :])
+                inside = Signal(name=f"inside_{row}_{col}")
+                m.d.comb += inside.eq(rows[row] & cols[col])
+                for channel in range(c.ich):
+                    byte = pixel.word_select(channel, 8)
+                    # The complement, so that the carry of a sum says that the byte is larger.
+                    kept = Signal(8, reset_less=True, name=f"kept_{row}_{col}_{channel}")
+                    taken, enable = ~byte, load
+                    if channel < c.unit:
+                        total = Signal(9, name=f"total_{row}_{col}_{channel}")
+                        m.d.comb += total.eq(byte + kept)
+                        enable = replace | (load & inside & total[8])
+                        # An iCE40 has a bit of the sum and its register in one cell only if the
+                        # register takes the sum. Here it never does: without load it stays.
+                        taken = Mux(load, taken, total)
+                    with m.If(enable):
+                        m.d.sync += kept.eq(taken)
+                        with m.If(~inside):
+                            m.d.sync += kept.eq(~0)
+                    index = (row * c.cols + col) * c.ich + channel
+                    m.d.comb += self.pixels.word_select(index, 8).eq(~kept)
         return m
 
 

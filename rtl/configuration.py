@@ -11,7 +11,7 @@ from hiddenite.golden.errors import InputError
 
 __all__ = ["PRESETS", "Configuration"]
 
-PROGRAM_FORMAT = 2
+PROGRAM_FORMAT = 3
 """Version of the program's packets; part of every fingerprint."""
 
 
@@ -48,16 +48,17 @@ class Configuration:
         power of two, 16 to 2**16. Two tiles that fit together are double-buffered.
     accumulator_bits : int
         Width of an accumulator, 12 to 32: up to ``(2**accumulator_bits - 1) // 255`` weights kept
-        in one output channel.
+        in one output channel, or taps of average pooling.
     bias_bits : int
         Width of a signed bias and of its sum with an accumulator, 16 to 34. 34 are enough for
         every bias of 32 bits; each one less makes the post-processor smaller.
-    pool_bits : int
-        Width of the sums of average pooling, 8 to ``accumulator_bits``.
     array : str
         How sums are built. ``"tree"``: a registered adder tree (any FPGA); ``"chain"``: carry cells
         of the ECP5, which take mask and sign for nothing; ``"combinational"``: a tree without
         registers (ASIC).
+    shifter : str
+        How outputs are shifted. ``"multiplexers"`` (anywhere); ``"multipliers"``: three or four
+        more DSP blocks for each of ``post_lanes``, instead of 150 LUTs or more.
     largest_map : int
         Largest height and width of a tensor, a power of two, 16 to 4096.
     largest_kernel : int
@@ -88,8 +89,8 @@ class Configuration:
     tile_words: int
     accumulator_bits: int = 20
     bias_bits: int = 34
-    pool_bits: int = 16
     array: str = "tree"
+    shifter: str = "multiplexers"
     largest_map: int = 1024
     largest_kernel: int = 256
     largest_stride: int = 8
@@ -119,18 +120,22 @@ class Configuration:
         self._range("activation_ports", 1, 2)
         self._range("accumulator_bits", 12, 32)
         self._range("bias_bits", 16, 34)
-        self._range("pool_bits", 8, self.accumulator_bits, " (accumulator_bits)")
         self._range("timeout_cycles", 0, (1 << 32) - 1)
         if self.array not in ("tree", "chain", "combinational"):
             raise InputError(
                 "configuration: array must be 'tree', 'chain' or 'combinational', "
                 f"not {self.array!r}"
             )
+        if self.shifter not in ("multiplexers", "multipliers"):
+            raise InputError(
+                "configuration: shifter must be 'multiplexers' or 'multipliers', "
+                f"not {self.shifter!r}"
+            )
 
-    def _range(self, name: str, low: int, high: int, note: str = "") -> None:
+    def _range(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)
         if not low <= value <= high:
-            raise InputError(f"configuration: {name} must be {low} to {high}{note}, not {value}")
+            raise InputError(f"configuration: {name} must be {low} to {high}, not {value}")
 
     def _power_of_two(self, name: str, low: int, high: int, note: str = "") -> None:
         value = getattr(self, name)
@@ -194,9 +199,10 @@ class Configuration:
     def fingerprint(self) -> int:
         """32 bits that a program carries, so that no other engine runs it.
 
-        Leaves out what does not change the program: ports, the array's build and the time-out.
+        Leaves out what does not change the program: ports, the builds of array and shifter, and
+        the time-out.
         """
-        same = {"activation_ports", "array", "timeout_cycles"}
+        same = {"activation_ports", "array", "shifter", "timeout_cycles"}
         text = ",".join(f"{k}={v}" for k, v in asdict(self).items() if k not in same)
         return zlib.crc32(f"hiddenite,{PROGRAM_FORMAT},{text}".encode())
 
@@ -260,7 +266,7 @@ PRESETS: dict[str, Configuration] = {
         largest_channels=2048,
         accumulator_bits=18,
         bias_bits=20,
-        pool_bits=14,
+        shifter="multipliers",
     ),
     "ecp5-25f": Configuration(
         ich=8,

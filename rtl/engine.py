@@ -4,9 +4,9 @@
 
     program ─► program reader ─► constructor ─► tile buffer ─┐
                     │   └─► layer memory                     ▼
-                    └─► channel records ──────────┐      PE array ─┐
-                                                  ▼         ▲      ▼
-    image ─► store ─► activation memory ─► aligner ┴───► pool ─► post-processor ─► store ─► result
+    image ─► store ─┼─► activation memory ─► maximum ─► PE array
+                    │                           │           ▼
+                    └─► channel records ────────┴─► post-processor ─► store ─► result
 """
 
 import enum
@@ -21,8 +21,7 @@ from .configuration import Configuration
 from .constructor import Constructor
 from .layer_memory import SLOTS, LayerMemory
 from .pe_array import PEArray
-from .pool import Pool
-from .post_processor import PostProcessor
+from .post_processor import PostProcessor, pool_period
 from .program import ChannelRecord, ErrorCode, LayerTable, Operation, words_of
 from .program_reader import ProgramReader
 from .store import Store
@@ -119,7 +118,6 @@ class Engine(wiring.Component):
         m.submodules.window = window = Window(c)
         m.submodules.activations = activations = ActivationMemory(c)
         m.submodules.array = array = PEArray(c)
-        m.submodules.pool = pool = Pool(c)
         m.submodules.post = post = PostProcessor(c)
         m.submodules.store = store = Store(c)
 
@@ -204,7 +202,8 @@ class Engine(wiring.Component):
             tiles.eq(tiles + reader.tile_commit - window.tile_taken),
         ]
 
-        # Array side.
+        # Array side. Of a maximum the array needs only the last step.
+        maximum = layer.operation == Operation.MAX_POOL
         m.d.comb += [
             *(block.layer.eq(layer) for block in (window, post, store)),
             window.tile_ready.eq(tiles != 0),
@@ -217,7 +216,12 @@ class Engine(wiring.Component):
             activations.row_step_x.eq(layer.window_x.row_step if c.cols > 1 else 0),
             activations.rows.eq(window.o_rows),
             activations.cols.eq(window.o_cols),
+            activations.part.eq(window.o_step.part),
+            activations.load.eq(window.o_step.valid | window.o_step.residual),
+            activations.first.eq(window.o_step.first),
+            activations.maximum.eq(maximum),
             tile_buffer.address.eq(window.o_weight),
+            tile_buffer.identity.eq(layer.operation != Operation.CONV),
             activations.write.eq(store.write),
             activations.write_bank_y.eq(store.write_bank_y),
             activations.write_bank_x.eq(store.write_bank_x),
@@ -232,30 +236,22 @@ class Engine(wiring.Component):
             m.d.sync += step.eq(steps[-1])
             steps.append(step)
         step, summed = steps[2], steps[-1]
-        conv = layer.operation == Operation.CONV
+        next_pool = steps[pool_period(c) - 2]
         m.d.comb += [
             array.pixels.eq(activations.pixels),
             array.masks.eq(tile_buffer.masks),
             array.signs.eq(tile_buffer.signs),
-            array.valid.eq(step.valid & conv),
-            array.first.eq(step.first),
+            array.valid.eq(step.valid & (step.last | ~maximum)),
+            array.first.eq(step.first | maximum),
             array.last.eq(step.last),
-            pool.pixels.eq(activations.pixels),
-            pool.part.eq(step.part),
-            pool.average.eq(layer.operation == Operation.AVG_POOL),
-            pool.valid.eq(step.valid & ~conv),
-            pool.first.eq(step.first),
-            pool.last.eq(step.last),
-            post.capture_array.eq(array.done),
-            post.array.eq(array.totals),
-            post.capture_pool.eq(pool.done),
-            post.pool.eq(pool.totals),
+            post.capture.eq(array.done),
+            post.totals.eq(array.totals),
             post.tile_last.eq(summed.tile_last),
             post.half.eq(summed.half),
             post.last_issued.eq(window.last_issued),
+            post.pool_next.eq(next_pool.valid & next_pool.last),
             post.load_residual.eq(step.residual),
             post.word.eq(step.word),
-            post.part.eq(step.part),
             post.pixels.eq(activations.pixels),
             constructor.release.eq(post.released),
             store.stop.eq(stop),

@@ -28,6 +28,7 @@ from amaranth.utils import ceil_log2
 from .configuration import Configuration
 
 __all__ = [
+    "FAR_SHIFT",
     "MAGIC",
     "ChannelRecord",
     "ConstructionDescriptor",
@@ -41,6 +42,9 @@ __all__ = [
 ]
 
 MAGIC = int.from_bytes(b"HDNT", "little")
+
+FAR_SHIFT = 9
+"""What ``far`` of a layer adds to its shift: the two make every shift from 1 to 24."""
 
 
 class Opcode(enum.IntEnum):
@@ -103,7 +107,8 @@ class LayerDescriptor(data.StructLayout):
     -------
     operation : `Operation`
     to_result, signed, residual : to the result stream; int32 instead of uint8; adds a residual
-    shift : shift - 1 (0 for maximum pooling)
+    shift, far : the network's shift (1 for maximum pooling) is shift + 1, shift being 14 at most,
+        and `FAR_SHIFT` more with far
     scale : scale of the residual, or of a pool (2 for maximum pooling, which makes up for the
         shift)
     groups_last : words of ``ich`` input channels per pixel - 1
@@ -147,7 +152,8 @@ class LayerDescriptor(data.StructLayout):
                 "to_result": 1,
                 "signed": 1,
                 "residual": 1,
-                "shift": 5,
+                "shift": 4,
+                "far": 1,
                 "scale": 24,
                 "groups_last": c.group_bits,
                 "tile_words": ceil_log2(c.tile_words) + 1,

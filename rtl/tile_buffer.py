@@ -2,9 +2,12 @@
 
 A word is ich masks (low half) and ich signs. The memory is a ring: a tile takes as many words as it
 has, and the next one is written behind it while the first is read.
+
+A pool has no weights: it takes the identity, in which output channel o has the weight +1 for input
+channel o alone. Before PEs of LUTs this costs nothing: mask, sign and activation leave an input.
 """
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -43,6 +46,7 @@ class TileBuffer(wiring.Component):
     -------
     writes : one port for each constructor lane
     address : word that is read of all slices
+    identity : gives the identity, whatever is read; stable while steps are on their way
     masks, signs : ich bits for each output channel
     """
 
@@ -52,6 +56,7 @@ class TileBuffer(wiring.Component):
             {
                 "writes": In(TileWrite(c)).array(c.constructor_lanes),
                 "address": In(ceil_log2(c.tile_words)),
+                "identity": In(1),
                 "masks": Out(c.och * c.ich),
                 "signs": Out(c.och * c.ich),
             }
@@ -71,10 +76,12 @@ class TileBuffer(wiring.Component):
             port = self.writes[lane]
             m.submodules[f"slice_{channel}"] = shared = shared_memory(2 * c.ich, c.tile_words)
             words = shared.ports
-            weights = words.read_data
+            own = 1 << channel if channel < c.ich else 0
+            weights = Mux(self.identity, own, words.read_data)
             if c.array != "tree":
-                weights = Signal(2 * c.ich, name=f"weights_{channel}", reset_less=True)
-                m.d.sync += weights.eq(words.read_data)
+                register = Signal(2 * c.ich, name=f"weights_{channel}", reset_less=True)
+                m.d.sync += register.eq(weights)
+                weights = register
             m.d.comb += [
                 words.write.eq(port.enable & (port.slice == index)),
                 words.write_address.eq(port.address),

@@ -43,12 +43,13 @@ class Step(data.StructLayout):
 
     Members
     -------
-    valid, residual : a step of the array or the pool; a read of a residual word
+    valid, residual : a step of the array; a read of a residual word
     first, last : of a pixel tile
     tile_last : the last step of a tile of output channels
     half : half of the channel records that the tile uses
     word : which of the residual's words
-    part : which part of the word the output channels are (``och < ich`` only)
+    part : which part of the word the output channels are (``och < ich`` only), of a residual and of
+        a pool; 0 for a conv's step
     """
 
     def __init__(self, c: Configuration):
@@ -186,7 +187,7 @@ class Window(wiring.Component):
                 step.last.eq(last & ~read_residual),
                 step.tile_last.eq(pixels_last),
                 step.word.eq(word),
-                step.part.eq(tile),
+                step.part.eq(Mux(conv & ~read_residual, 0, tile)),
                 layer_last.eq(tile_last),
                 position_y.eq(position_y + self.increment.y),
                 position_x.eq(position_x + self.increment.x),

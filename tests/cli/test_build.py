@@ -18,7 +18,6 @@ och = 1
 activation_words = 64
 tile_words = 32
 accumulator_bits = 16
-pool_bits = 12
 timeout_cycles = 0
 """
 

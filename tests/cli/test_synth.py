@@ -84,7 +84,7 @@ def test_report(run, here, tools, quick, target):
 
 
 def test_without_seeds_nothing_is_placed(run, tools, quick):
-    ran = run("synth", "pool", "--target", "hx8k", "--config", "tiny", "--json")
+    ran = run("synth", "store", "--target", "hx8k", "--config", "tiny", "--json")
     facts = json.loads(ran.out)
     assert ran.status == 0 and facts["place_and_route"] is None
     assert facts["processing_elements"] is None
@@ -96,7 +96,7 @@ def test_failed_seed_has_a_line(run, tools, quick, monkeypatch):
         return [Routed(seed=s, fmax_mhz=None, seconds=1.0, error="Unable to\nplace") for s in seeds]
 
     monkeypatch.setattr(report, "place_and_route", place)
-    ran = run("synth", "pool", "--target", "hx8k", "--config", "tiny", "--seeds", "2")
+    ran = run("synth", "store", "--target", "hx8k", "--config", "tiny", "--seeds", "2")
     assert ran.status == 1 and "Fmax" not in ran.out
     assert ran.err == ("hiddenite: seed 1: Unable to place\nhiddenite: seed 2: Unable to place\n")
 
@@ -119,7 +119,7 @@ def test_refused(refused, here, tools, quick, arguments, message):
     assert list(here.iterdir()) == []
 
 
-@pytest.mark.parametrize(("packed", "what"), [(1, "pool"), (2, "pool in its harness")])
+@pytest.mark.parametrize(("packed", "what"), [(1, "store"), (2, "store in its harness")])
 def test_block_that_does_not_fit(refused, tools, quick, monkeypatch, packed, what):
     calls = []
 
@@ -128,7 +128,7 @@ def test_block_that_does_not_fit(refused, tools, quick, monkeypatch, packed, wha
         return {"dsp": Usage(0, 8), "logic_cells": Usage(5280 + (len(calls) == packed), 5280)}
 
     monkeypatch.setattr(report, "pack", pack)
-    line = refused("synth", "pool", "--target", "hx8k", "--config", "tiny", "--seeds", "1")
+    line = refused("synth", "store", "--target", "hx8k", "--config", "tiny", "--seeds", "1")
     assert line == (f"{what} does not fit iCE40 HX8K: 5,281 logic cells needed, 5,280 available")
 
 

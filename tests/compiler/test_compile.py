@@ -135,23 +135,32 @@ def average(kernel, **fields):
             "raise tile_words",
         ),
         (
-            {"accumulator_bits": 12, "pool_bits": 12},
+            {"accumulator_bits": 12},
             (1, 1, 17),
             half_empty(),
             "layer 'conv': accumulator: 17 weights kept in output channel 1 need 13 bits, has 12: "
             "raise accumulator_bits",
         ),
         (
-            {"pool_bits": 10},
-            (4, 4, 1),
-            average((2, 3)),
-            "layer 'mean': pool: the sum of 2x3 needs 11 bits, has 10: raise pool_bits",
+            {"accumulator_bits": 12},
+            (4, 5, 1),
+            average((4, 5)),
+            "layer 'mean': accumulator: the sum of 4x5 needs 13 bits, has 12: "
+            "raise accumulator_bits",
         ),
         (
-            {"pool_bits": 8},
-            (1, 2, 1),
-            average((3, 3), padding=(1, 1)),
-            "layer 'mean': pool: the sum of 1x2 needs 9 bits, has 8: raise pool_bits",
+            # Taps of the padding add nothing.
+            {"accumulator_bits": 12},
+            (1, 17, 1),
+            average((5, 17), padding=(2, 8)),
+            "layer 'mean': accumulator: the sum of 1x17 needs 13 bits, has 12: "
+            "raise accumulator_bits",
+        ),
+        (
+            {"bias_bits": 16},
+            (13, 13, 1),
+            average((13, 13)),
+            "layer 'mean': bias: the sum of 13x13 needs 17 bits, has 16: raise bias_bits",
         ),
         (
             {"largest_map": 32},
@@ -202,8 +211,10 @@ def test_a_network_that_is_too_large_is_refused(changes, shape, layer, message):
     ("changes", "shape", "layer"),
     [
         ({"tile_words": 16}, (2, 4, 5), fully_kept(5, (2, 4))),
-        ({"accumulator_bits": 12, "pool_bits": 12}, (1, 1, 16), fully_kept(16)),
-        ({"pool_bits": 10}, (2, 2, 1), average((2, 2))),
+        ({"accumulator_bits": 12}, (1, 1, 16), fully_kept(16)),
+        ({"accumulator_bits": 12}, (4, 4, 1), average((4, 4))),
+        ({"accumulator_bits": 12}, (1, 2, 1), average((9, 9), padding=(4, 4))),
+        ({"bias_bits": 16}, (16, 8, 1), average((16, 8))),
         ({"activation_words": 16}, (8, 8, 4), MaxPool(name="p", input="image", kernel=8)),
         ({"largest_map": 32}, (32, 32, 1), MaxPool(name="p", input="image", kernel=1)),
         ({"largest_kernel": 4}, (4, 4, 1), MaxPool(name="p", input="image", kernel=4)),

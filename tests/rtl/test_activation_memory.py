@@ -16,10 +16,10 @@ class Bench:
         self.dut = ActivationMemory(c)
         self.bytes = {}
 
-    def set_write(self, ctx, row, col, address, part):
+    def set_write(self, ctx, row, col, address, part, choice=range(256)):
         """Write random bytes in this cycle; the parts that are not written get others."""
         c, dut, rng = self.c, self.dut, self.rng
-        data = [rng.randrange(256) for _ in range(c.ich)]
+        data = [rng.choice(choice) for _ in range(c.ich)]
         word = self.bytes.setdefault((row, col, address), [None] * c.ich)
         own = slice(part * c.unit, (part + 1) * c.unit)
         word[own] = data[own]
@@ -30,7 +30,7 @@ class Bench:
         ctx.set(dut.write_data, join(data, 8))
         ctx.set(dut.write_parts, 1 << part)
 
-    async def fill(self, ctx, addresses):
+    async def fill(self, ctx, addresses, choice=range(256)):
         c = self.c
         places = [
             (row, col, address, part)
@@ -41,11 +41,11 @@ class Bench:
         ]
         self.rng.shuffle(places)
         for place in places:
-            self.set_write(ctx, *place)
+            self.set_write(ctx, *place, choice)
             await ctx.tick()
         ctx.set(self.dut.write, 0)
 
-    def set_window(self, ctx, address, bank, steps, rows, cols):
+    def set_window(self, ctx, address, bank, steps, rows, cols, part=0):
         """Ask for a window; return the pixels that must come."""
         c, dut = self.c, self.dut
         for port, value in zip(
@@ -56,20 +56,26 @@ class Bench:
             ctx.set(port, value)
         ctx.set(dut.rows, join(rows, 1))
         ctx.set(dut.cols, join(cols, 1))
+        ctx.set(dut.part, part)
+        ctx.set(dut.load, 1)
         pixels = []
         for row in range(c.rows):
             for col in range(c.cols):
                 over_y, bank_y = divmod(bank[0] + row, c.rows)
                 over_x, bank_x = divmod(bank[1] + col, c.cols)
                 at = address + over_y * steps[0] + over_x * steps[1]
-                word = self.bytes[bank_y, bank_x, at % c.activation_words]
+                word = list(self.bytes[bank_y, bank_x, at % c.activation_words])
+                word[: c.unit] = word[part * c.unit : (part + 1) * c.unit]
                 pixels += word if rows[row] and cols[col] else [0] * c.ich
         return list(pixels)
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_windows_at_every_offset(name):
-    """Any window has its pixels in order, those outside the map are zero, a window a cycle."""
+    """Any window has its pixels in order, those outside the map are zero, a window a cycle.
+
+    The part that is asked for comes first.
+    """
     c = CONFIGURATIONS[name]
     bench = Bench(c, name)
     rng, depth = bench.rng, 24
@@ -83,7 +89,8 @@ def test_windows_at_every_offset(name):
             rows = [rng.random() < 0.8 for _ in range(c.rows)]
             cols = [rng.random() < 0.8 for _ in range(c.cols)]
             address = rng.randrange(depth - sum(steps))
-            due.append(bench.set_window(ctx, address, bank, steps, rows, cols))
+            part = rng.randrange(c.ich // c.unit)
+            due.append(bench.set_window(ctx, address, bank, steps, rows, cols, part))
             await ctx.tick()
             if len(due) >= LATENCY:
                 assert split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due[-LATENCY]
@@ -134,3 +141,51 @@ def test_reads_beside_writes(name):
                 assert split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due[-LATENCY]
 
     simulate(bench.dut, run)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_maximum_of_windows(name):
+    """The first unit of each pixel is the largest since the first window; nothing else counts.
+
+    Between the windows come cycles that load nothing, whatever is read in them.
+    """
+    c = CONFIGURATIONS[name]
+    bench = Bench(c, name)
+    rng, dut, depth = bench.rng, bench.dut, 16
+
+    def random_window(ctx):
+        bank = rng.randrange(c.rows), rng.randrange(c.cols)
+        rows = [rng.random() < 0.8 for _ in range(c.rows)]
+        cols = [rng.random() < 0.8 for _ in range(c.cols)]
+        part = rng.randrange(c.ich // c.unit)
+        return bench.set_window(ctx, rng.randrange(depth - 2), bank, (1, 1), rows, cols, part)
+
+    async def run(ctx):
+        await bench.fill(ctx, depth, (0, 1, 127, 128, 129, 254, 255))
+        ctx.set(dut.maximum, 1)
+        for _ in range(25):
+            largest = None
+            for number in range(rng.randrange(1, 7)):
+                ctx.set(dut.first, number == 0)
+                pixels = random_window(ctx)
+                await ctx.tick()
+                largest = [max(pair) for pair in zip(largest or pixels, pixels, strict=True)]
+                while rng.random() < 0.4:
+                    random_window(ctx)
+                    ctx.set(dut.first, rng.randrange(2))
+                    ctx.set(dut.load, 0)
+                    await ctx.tick()
+            ctx.set(dut.load, 0)
+            await ctx.tick().repeat(LATENCY)
+            found = split(ctx.get(dut.pixels), 8, c.banks * c.ich)
+            for pixel in range(c.banks):
+                own = slice(pixel * c.ich, pixel * c.ich + c.unit)
+                assert found[own] == largest[own]
+        # And afterwards every window counts again.
+        ctx.set(dut.maximum, 0)
+        for _ in range(5):
+            due = random_window(ctx)
+            await ctx.tick().repeat(LATENCY)
+            assert split(ctx.get(dut.pixels), 8, c.banks * c.ich) == due
+
+    simulate(dut, run)

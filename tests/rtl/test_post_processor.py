@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from rtl_helpers import CONFIGURATIONS, join, simulate, split
 
-from hiddenite.rtl.post_processor import PostLane, PostProcessor
-from hiddenite.rtl.program import ChannelRecord, Operation, words_of
+from hiddenite.rtl.post_processor import PostLane, PostProcessor, pool_period
+from hiddenite.rtl.program import FAR_SHIFT, ChannelRecord, Operation, words_of
 
 LANE_LATENCY = 5
+POOL_BITS = 14
 INT32 = -(1 << 31), (1 << 31) - 1
 
 
@@ -19,6 +20,16 @@ def output_of(acc, bias, scale, residual, residual_scale, shift, signed):
     rounded = (value + (1 << shift - 1)) >> shift
     low, high = INT32 if signed else (0, 255)
     return min(max(rounded, low), high)
+
+
+SHIFTERS = pytest.mark.parametrize("shifter", ["multiplexers", "multipliers"])
+
+
+def set_shift(ctx, dut, shift):
+    """Ask a lane for a network's shift."""
+    far = shift > FAR_SHIFT
+    ctx.set(dut.shift, shift - 1 - far * FAR_SHIFT)
+    ctx.set(dut.far, far)
 
 
 EXTREMES = [
@@ -31,7 +42,8 @@ EXTREMES = [
 ]
 
 
-def test_lane_computes_the_network_s_arithmetic():
+@SHIFTERS
+def test_lane_computes_the_network_s_arithmetic(shifter):
     rng = random.Random(1)
     cases = EXTREMES + [
         (
@@ -45,7 +57,7 @@ def test_lane_computes_the_network_s_arithmetic():
         )
         for _ in range(300)
     ]
-    dut = PostLane(32, 34, 16)
+    dut = PostLane(32, 34, shifter)
 
     async def bench(ctx):
         ctx.set(dut.conv, 1)
@@ -56,7 +68,10 @@ def test_lane_computes_the_network_s_arithmetic():
                 case,
                 strict=True,
             ):
-                ctx.set(getattr(dut, port), value - 1 if port == "shift" else value)
+                if port == "shift":
+                    set_shift(ctx, dut, value)
+                else:
+                    ctx.set(getattr(dut, port), value)
             ctx.set(dut.advance, 1)
             await ctx.tick().repeat(LANE_LATENCY)
             assert ctx.get(dut.output) == output_of(*case), case
@@ -64,16 +79,17 @@ def test_lane_computes_the_network_s_arithmetic():
     simulate(dut, bench)
 
 
-def test_lane_takes_an_output_whenever_it_advances():
+@SHIFTERS
+def test_lane_takes_an_output_whenever_it_advances(shifter):
     rng = random.Random(2)
-    dut = PostLane(20, 34, 16)
+    dut = PostLane(20, 34, shifter)
     values = [rng.getrandbits(20) for _ in range(200)]
 
     async def bench(ctx):
         ctx.set(dut.conv, 1)
         ctx.set(dut.scale, 77)
         ctx.set(dut.bias, -500_000)
-        ctx.set(dut.shift, 15)
+        set_shift(ctx, dut, 16)
         ctx.set(dut.signed, 1)
         given = []
         while len(given) < len(values):
@@ -89,12 +105,13 @@ def test_lane_takes_an_output_whenever_it_advances():
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize("bias_bits", [16, 20, 27])
-def test_lane_of_fewer_bits(bias_bits):
+@SHIFTERS
+@pytest.mark.parametrize("bias_bits", [16, 20, 27, 33])
+def test_lane_of_fewer_bits(bias_bits, shifter):
     """All sums that fit in the bias are right, those at its ends too, and near every clip."""
     rng = random.Random(bias_bits)
     low, high = -(1 << bias_bits - 1), (1 << bias_bits - 1) - 1
-    dut = PostLane(18, bias_bits, 12)
+    dut = PostLane(18, bias_bits, shifter)
 
     async def bench(ctx):
         ctx.set(dut.conv, 1)
@@ -116,7 +133,7 @@ def test_lane_of_fewer_bits(bias_bits):
             ctx.set(dut.scale, scale)
             ctx.set(dut.residual, residual)
             ctx.set(dut.residual_scale, residual_scale)
-            ctx.set(dut.shift, shift - 1)
+            set_shift(ctx, dut, shift)
             ctx.set(dut.signed, signed)
             await ctx.tick().repeat(LANE_LATENCY)
             expected = output_of(acc, total - acc, scale, residual, residual_scale, shift, signed)
@@ -125,23 +142,22 @@ def test_lane_of_fewer_bits(bias_bits):
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize("pool_bits", [8, 14, 20])
-def test_lane_scales_a_pool(pool_bits):
-    """Only the pool's total counts, whatever the hold and the records have."""
-    rng = random.Random(pool_bits)
-    dut = PostLane(20, 24, pool_bits)
+@SHIFTERS
+def test_lane_of_a_pool(shifter):
+    """The bias does not count."""
+    rng = random.Random(3)
+    dut = PostLane(20, 24, shifter)
 
     async def bench(ctx):
         ctx.set(dut.advance, 1)
         for _ in range(100):
-            total = rng.choice([rng.getrandbits(pool_bits), (1 << pool_bits) - 1])
+            total = rng.choice([rng.getrandbits(20), (1 << 20) - 1])
             scale, shift = rng.randrange(1, 1 << 15), rng.randrange(1, 25)
-            ctx.set(dut.total, rng.getrandbits(20))
+            ctx.set(dut.total, total)
             ctx.set(dut.bias, rng.getrandbits(23))
-            ctx.set(dut.scale, rng.getrandbits(15))
-            ctx.set(dut.residual, total)
+            ctx.set(dut.scale, scale)
             ctx.set(dut.residual_scale, scale)
-            ctx.set(dut.shift, shift - 1)
+            set_shift(ctx, dut, shift)
             await ctx.tick().repeat(LANE_LATENCY)
             assert ctx.get(dut.output) == output_of(total, 0, scale, 0, 0, shift, 0)
 
@@ -149,14 +165,16 @@ def test_lane_scales_a_pool(pool_bits):
 
 
 class Bench:
-    """Gives the post-processor pixel tiles as window, array and pool do, and takes its outputs."""
+    """Gives the post-processor pixel tiles as window and array do, and takes its outputs."""
 
     def __init__(self, c, seed):
         self.c, self.rng = c, random.Random(seed)
         self.dut = PostProcessor(c)
         self.expected, self.found, self.releases = [], [], 0
         self.to_result = self.finished = False
-        self.half = 0
+        self.half = self.cycle = 0
+        # Sums on their way, each with the cycle in which it arrives; when a pool may go on.
+        self.coming, self.pool_nexts = [], []
 
     def begin_layer(self, ctx, operation, residual, to_result):
         rng = self.rng
@@ -167,8 +185,9 @@ class Bench:
             "to_result": to_result,
             "signed": self.conv and to_result,
             "residual": residual,
-            "shift": 8 if self.conv else self.c.pool_bits - 1,
-            "scale": rng.randrange(1, 256),
+            "shift": 8 if self.conv else POOL_BITS - 1,
+            "far": False,
+            "scale": rng.randrange(1, 256) if residual or not self.conv else 0,
         }
         ctx.set(self.dut.layer, self.fields)
 
@@ -192,49 +211,77 @@ class Bench:
         await ctx.tick()
         ctx.set(getattr(self.dut, strobe), 0)
 
-    async def tile_of_channels(self, ctx, half, pixel_tiles):
-        c, rng, fields = self.c, self.rng, self.fields
-        channels, bits = (c.och, c.accumulator_bits) if self.conv else (c.unit, c.pool_bits)
+    async def write_records(self, ctx, half):
+        """Write the channel records of a conv's tile."""
+        c, rng = self.c, self.rng
         middle = 1 << c.accumulator_bits - 1
-        bias, scale = [0] * channels, [fields["scale"]] * channels
-        if self.conv:
-            bias = [rng.randrange(-1024, 1024) - middle for _ in range(channels)]
-            scale = [rng.randrange(-64, 64) for _ in range(channels)]
-            for channel, values in enumerate(zip(bias, scale, strict=True)):
-                layout = ChannelRecord(c)
-                record = layout.const(dict(zip(("bias", "scale"), values, strict=True)))
-                count = words_of(layout, c.program_bits)
-                for at, word in enumerate(split(record.as_value().value, c.program_bits, count)):
-                    place = {"record_channel": channel, "record_half": half, "record": word}
-                    await self.pulse(ctx, "record_write", 1 << at, **place)
-        for number in range(pixel_tiles):
-            residual = [0] * c.banks * c.och
-            if self.residual:
-                residual = await self.load_residual(ctx)
-            await ctx.tick().until(self.dut.slot_free)
-            # From the issue of the last step: its register, the memory's two, the adders or the
-            # pool's one.
-            await self.pulse(ctx, "last_issued")
-            await ctx.tick().repeat(2 + (c.array_latency if self.conv else 1))
-            totals = [rng.getrandbits(bits) for _ in range(c.banks * channels)]
+        self.bias = [rng.randrange(-1024, 1024) - middle for _ in range(c.och)]
+        self.scale = [rng.randrange(-64, 64) for _ in range(c.och)]
+        for channel, values in enumerate(zip(self.bias, self.scale, strict=True)):
+            layout = ChannelRecord(c)
+            record = layout.const(dict(zip(("bias", "scale"), values, strict=True)))
+            count = words_of(layout, c.program_bits)
+            for at, word in enumerate(split(record.as_value().value, c.program_bits, count)):
+                place = {"record_channel": channel, "record_half": half, "record": word}
+                await self.pulse(ctx, "record_write", 1 << at, **place)
+
+    def random_totals(self):
+        """Totals of a pixel tile; of a pool, channels count of which there is a PE's input."""
+        c, rng = self.c, self.rng
+        count = c.banks * c.och
+        if not self.conv:
+            totals = [rng.getrandbits(POOL_BITS) for _ in range(count)]
+            return totals, [t for i, t in enumerate(totals) if i % c.och < c.unit]
+        middle = 1 << c.accumulator_bits - 1
+        totals = [middle + rng.randrange(-1024, 1024) for _ in range(count)]
+        return totals, totals
+
+    def expect(self, totals, residual):
+        fields = self.fields
+        for i, total in enumerate(totals):
+            bias, scale, added = 0, fields["scale"], 0
             if self.conv:
-                totals = [middle + rng.randrange(-1024, 1024) for _ in totals]
-            self.expected += [
-                output_of(
-                    total,
-                    bias[i % channels],
-                    scale[i % channels],
-                    residual[i] if self.residual else 0,
-                    fields["scale"],
-                    fields["shift"] + 1,
-                    fields["signed"],
-                )
-                for i, total in enumerate(totals)
-            ]
-            kind = "array" if self.conv else "pool"
-            last = number == pixel_tiles - 1
-            captured = {kind: join(totals, bits), "tile_last": last, "half": half}
-            await self.pulse(ctx, f"capture_{kind}", **captured)
+                bias, scale = self.bias[i % self.c.och], self.scale[i % self.c.och]
+            if self.residual:
+                added = residual[i]
+            how = fields["scale"], fields["shift"] + 1, fields["signed"]
+            self.expected.append(output_of(total, bias, scale, added, *how))
+
+    async def tile_of_channels(self, ctx, half, pixel_tiles):
+        c, dut = self.c, self.dut
+        if self.conv:
+            await self.write_records(ctx, half)
+        for number in range(pixel_tiles):
+            residual = await self.load_residual(ctx) if self.residual else None
+            await ctx.tick().until(dut.slot_free)
+            totals, counting = self.random_totals()
+            self.expect(counting, residual)
+            captured = {
+                "totals": join(totals, c.accumulator_bits),
+                "tile_last": number == pixel_tiles - 1,
+                "half": half,
+            }
+            # From the issue of the last step: its register, the memory's two, the adders.
+            now = self.cycle + 1
+            self.coming.append((now + 3 + c.array_latency, captured))
+            self.pool_nexts.append(now + pool_period(c) - 1)
+            await self.pulse(ctx, "last_issued")
+        while self.coming:
+            await ctx.tick()
+
+    async def arrive(self, ctx):
+        """Sums arrive a fixed time after their last step, several on their way or not."""
+        dut = self.dut
+        while not self.finished:
+            ctx.set(dut.pool_next, self.cycle in self.pool_nexts)
+            if self.coming and self.coming[0][0] == self.cycle:
+                _, captured = self.coming.pop(0)
+                for name, value in captured.items():
+                    ctx.set(getattr(dut, name), value)
+                ctx.set(dut.capture, 1)
+            await ctx.tick()
+            ctx.set(dut.capture, 0)
+            self.cycle += 1
 
     async def load_residual(self, ctx):
         """Load a pixel tile's residual; return it, channel fastest."""
@@ -243,11 +290,9 @@ class Bench:
         for word in range(c.och // c.unit):
             await ctx.tick().until(dut.slot_free)
             await ctx.tick().repeat(2)
-            part = rng.randrange(c.ich // c.unit)
             pixels = np.array([[rng.randrange(256) for _ in range(c.ich)] for _ in range(c.banks)])
-            own = pixels[:, part * c.unit : (part + 1) * c.unit]
-            residual[:, word * c.unit : (word + 1) * c.unit] = own
-            values = {"word": word, "part": part, "pixels": join(pixels.reshape(-1), 8)}
+            residual[:, word * c.unit : (word + 1) * c.unit] = pixels[:, : c.unit]
+            values = {"word": word, "pixels": join(pixels.reshape(-1), 8)}
             await self.pulse(ctx, "load_residual", **values)
         return residual.reshape(-1).tolist()
 
@@ -287,7 +332,7 @@ FEW_POOLED = dataclasses.replace(CONFIGURATIONS["more_och"], cols=1)
 def test_outputs_of_many_layers(c):
     """All outputs in order: channel fastest, then column, then row, then pixel tile."""
     bench = Bench(c, 1)
-    simulate(bench.dut, bench.give, bench.take)
+    simulate(bench.dut, bench.give, bench.take, bench.arrive)
     assert bench.found == bench.expected
     between = sum(0 < output < 255 for output in bench.expected)
     assert between > len(bench.expected) // 4

@@ -52,3 +52,30 @@ def test_every_word_comes_back(name):
             await ctx.tick()
 
     simulate(dut, bench)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_identity(name):
+    """Whatever the memory has, output channel o keeps +1 of input channel o and nothing else."""
+    c = CONFIGURATIONS[name]
+    dut = TileBuffer(c)
+
+    async def bench(ctx):
+        for lane, port in enumerate(dut.writes):
+            ctx.set(port.enable, 1)
+            for part in range(c.och // c.constructor_lanes):
+                ctx.set(port.slice, part)
+                # Negative weights are what it must not give.
+                ctx.set(port.data, (1 << 2 * c.ich) - 1 - lane)
+                await ctx.tick()
+            ctx.set(port.enable, 0)
+        ctx.set(dut.identity, 1)
+        await ctx.tick().repeat(LATENCY)
+        masks, signs = ctx.get(dut.masks), ctx.get(dut.signs)
+        assert split(masks, c.ich, c.och) == [1 << o if o < c.ich else 0 for o in range(c.och)]
+        assert masks & signs == 0
+        ctx.set(dut.identity, 0)
+        await ctx.tick().repeat(LATENCY)
+        assert ctx.get(dut.signs) == (1 << c.ich * c.och) - 1
+
+    simulate(dut, bench)

@@ -99,8 +99,8 @@ class Bench:
             assert {lane: words[lane] for lane in expected} == expected
             if self.conv:
                 assert ctx.get(self.dut.o_weight) == (self.base + number) % c.tile_words
-            elif c.ich > c.unit:
-                assert step.part == tile * c.unit % c.ich // c.unit
+            if c.ich > c.unit:
+                assert step.part == (0 if self.conv else tile * c.unit % c.ich // c.unit)
         return step
 
     def check_residual(self, layer, sample, channel, oy, ox):

@@ -17,7 +17,7 @@ def test_blocks_have_the_names_of_the_documentation(verilog):
     names = [block.name for block in blocks]
     assert names[0] == "engine" and len(set(names)) == len(names)
     assert set(names) >= {
-        "activation-memory", "array", "constructor", "constructor.lane-1", "pool",
+        "activation-memory", "array", "constructor", "constructor.lane-1",
         "post-processor", "program-reader", "store", "tables", "tile-buffer", "window",
     }  # fmt: skip
     assert all(

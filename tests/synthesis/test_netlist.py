@@ -15,13 +15,15 @@ from hiddenite.synthesis import toolchain
 from hiddenite.synthesis.netlist import cell_models, engine_netlist, simulation_netlist
 from hiddenite.synthesis.synthesize import synthesize
 
+# DSP blocks that multiply, add and shift, as on an iCE40 UP5K.
 SMALL = Configuration(
     ich=2,
     och=2,
     activation_words=64,
     tile_words=32,
     accumulator_bits=14,
-    pool_bits=8,
+    bias_bits=20,
+    shifter="multipliers",
     timeout_cycles=0,
 )
 # Its activation memory takes the SPRAM of an iCE40.

@@ -132,7 +132,7 @@ def test_something_else_than_a_program(case, run_damaged):
         {"rows": 1},
         {"cols": 4},
         {"accumulator_bits": 21},
-        {"pool_bits": 17},
+        {"bias_bits": 33},
     ],
     ids=lambda change: "-".join(change),
 )
