@@ -70,7 +70,7 @@ def test_no_word_is_used_that_is_read_while_it_is_written(array, engines):
         " ? ~words[read_address] : words[read_address];",
         engines.verilog(c),
     )
-    assert count == 2
+    assert count == 3
     cases = cases_of(c, "verilator")
     simulation = Simulation(text, word_bits=c.program_bits, lanes=c.post_lanes)
     assert not faults(cases, simulation.run([case.run() for case in cases]))
