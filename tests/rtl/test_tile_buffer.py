@@ -1,16 +1,18 @@
 import random
+from dataclasses import replace
 
 import pytest
-from rtl_helpers import CONFIGURATIONS, simulate, split
+from rtl_helpers import CONFIGURATIONS, relative, simulate, split
 
 from hiddenite.rtl.tile_buffer import TileBuffer
 
 LATENCY = 2
 
 
+@pytest.mark.parametrize("array", ["tree", "flip", "chain"])
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_every_word_comes_back(name):
-    c = CONFIGURATIONS[name]
+def test_every_word_comes_back(name, array):
+    c = replace(CONFIGURATIONS[name], array=array)
     rng = random.Random(1)
     dut = TileBuffer(c)
     lanes = c.constructor_lanes
@@ -46,7 +48,10 @@ def test_every_word_comes_back(name):
                 words = [words[asked[-LATENCY]] for words in content]
                 masks, signs = ctx.get(dut.masks), ctx.get(dut.signs)
                 assert split(masks, c.ich, c.och) == [w & ((1 << c.ich) - 1) for w in words]
-                assert split(signs, c.ich, c.och) == [w >> c.ich for w in words]
+                stored = [split(w >> c.ich, 1, c.ich) for w in words]
+                if array == "flip":
+                    stored = [relative(bits) for bits in stored]
+                assert [split(s, 1, c.ich) for s in split(signs, c.ich, c.och)] == stored
             asked.append(rng.randrange(c.tile_words))
             ctx.set(dut.address, asked[-1])
             await ctx.tick()

@@ -62,6 +62,6 @@ def random_configuration(seed, number, simulator):
         accumulator_bits=int(rng.integers(14, 33)),
         bias_bits=in_turn("bias_bits", (34, 24, 28, 21)),
         pool_bits=int(rng.integers(10, 15)),
-        array=in_turn("array", ("tree", "chain", "combinational")),
+        array=in_turn("array", ("tree", "flip", "chain", "combinational")),
         timeout_cycles=1 << 16,
     )
