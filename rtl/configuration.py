@@ -50,7 +50,7 @@ class Configuration:
         power of two, 16 to 2**16. Two tiles that fit together are double-buffered.
     accumulator_bits : int
         Width of an accumulator, 12 to 32: up to ``(2**accumulator_bits - 1) // 255`` weights kept
-        in one output channel; with ``array="flip"`` fewer, the more of them are negative.
+        in one output channel; with ``array="flip"`` about a fifth fewer.
     bias_bits : int
         Width of a signed bias and of its sum with an accumulator, 16 to 34. 34 are enough for
         every bias of 32 bits; each one less makes the post-processor smaller.

@@ -12,7 +12,7 @@ sum takes their sign, and is complemented later on, where nothing is masked::
     x4 ─ XOR ─ AND ─┐              + XOR ─►│─ + ─► accumulator ─► total
     x5 ──────── mask + ─┐          │
     x6 ─ XOR ─ AND ─┐   + XOR ─────┘
-    x7 ─ XOR ── mask + ─┘
+    x7 ─ XOR ─ AND ─ + ─┘
 
 Each XOR has a bit that says whether two signs differ: that of an input or a sum, and that of the
 sum that it goes into. So signs are stored relative to one another (`relative_signs`).
@@ -107,20 +107,25 @@ class FlipDotProduct(TreeDotProduct):
         # In a sum that is complemented, 256 are added before, so that another input still fits in.
         flip = self.sign[at + 1]
         first = (self._pair(at) + Cat(self._pe(at + 2), flip)) ^ flip.replicate(10)
-        first = self._add(first, at + 3)[:10]
+        first = self._add(self._apart(first), at + 3)[:10]
         return (first + self._four(at + 4)) ^ self.sign[at + 3].replicate(11)
 
     def _four(self, at):
         return (self._pair(at) + self._two(at + 2)) ^ self.sign[at + 1].replicate(10)
 
     def _two(self, at):
-        other = self.pixel.word_select(at + 1, 8) ^ self.sign[at + 1].replicate(8)
-        # Were it not for the choice, Yosys would make one sum of this and what it is added to.
-        return Mux(self.mask[at + 1], self._pe(at) + other, self._pe(at))
+        return self._apart(self._pe(at) + self._pe(at + 1))
 
     def _pair(self, at):
         """Sum of two inputs, with the sign of the second."""
         return self._add(self._pe(at), at + 1)
+
+    def _apart(self, total):
+        """The sum, for Yosys to keep it apart from the next one: one of both is larger.
+
+        What is no step is not added, whatever its top bit.
+        """
+        return Cat(total[:-1], total[-1] & self.valid[0])
 
     def _add(self, total, i):
         return Mux(self.mask[i], total + self.pixel.word_select(i, 8), total)

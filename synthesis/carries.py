@@ -33,23 +33,27 @@ def align_carries(path: Path) -> int:
 def _align(cells: dict[str, dict]) -> int:
     luts = [cell for cell in cells.values() if cell["type"] == "SB_LUT4"]
     carries = [cell for cell in cells.values() if cell["type"] == "SB_CARRY"]
-    # Each carry takes one LUT that fits, which then stays as it is; others may be changed.
-    missing = Counter(_nets(carry, ("I0", "I1", "CI")) for carry in carries)
-    unused = {carry["connections"]["CO"][0] for carry in carries}
-    free = defaultdict(list)
+    # Each carry takes one LUT that fits, which then stays as it is; others may be changed. Where a
+    # constant is carried in, I3 may be anything.
+    missing = Counter()
+    for carry in carries:
+        left, right, carried = _nets(carry, ("I0", "I1", "CI"))
+        missing[left, right, None if isinstance(carried, str) else carried] += 1
+    carried_out = {carry["connections"]["CO"][0] for carry in carries}
+    unused, free = set(carried_out), defaultdict(list)
     for lut in luts:
-        own = _nets(lut, ("I1", "I2", "I3"))
-        unused.discard(own[2])
+        left, right, carried = _nets(lut, ("I1", "I2", "I3"))
+        unused.discard(carried)
+        own = (left, right, carried if carried in carried_out else None)
         if missing[own]:
             missing[own] -= 1
-        else:
+        elif own[2] is None:
             for net in set(_nets(lut, _INPUTS)):
                 free[net].append(lut)
 
     changed = 0
-    for key in missing.elements():
-        left, right, carried = key
-        if isinstance(carried, str) and left != right:
+    for left, right, carried in missing.elements():
+        if carried is None and left != right:
             changed += _reorder(free, {1: left, 2: right})
     for carried in sorted(unused):
         changed += _reorder(free, {3: carried})

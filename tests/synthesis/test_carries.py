@@ -59,7 +59,7 @@ def test_lowest_bit(tmp_path, order):
     cells, changed = aligned(tmp_path, lut=before, carry=carry(2, 3, "0", 5))
     after = nets(cells["lut"])
     assert after[1:3] == [2, 3] and sorted(map(str, after)) == sorted(map(str, order))
-    assert changed == (list(order)[1:] != [2, 3, "0"])
+    assert changed == (order[1:3] != (2, 3))
     assert values(cells["lut"]) == values(before)
     assert cells["carry"] == carry(2, 3, "0", 5)
 
