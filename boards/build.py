@@ -21,6 +21,7 @@ from amaranth.hdl import Elaboratable
 from hiddenite.golden.errors import InputError
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.synthesis import toolchain
+from hiddenite.synthesis.carries import align_carries
 from hiddenite.synthesis.nextpnr import RESOURCES
 from hiddenite.synthesis.parts import Part, memory_blocks
 from hiddenite.synthesis.processes import Job, run, tail
@@ -194,6 +195,8 @@ class _Flow:
             self.directory,
             lambda name: self.progress("synthesise", 0, 1, name),
         )
+        if self.family == "ice40":
+            align_carries(self.directory / f"{_DESIGN}.json")
 
     def place_and_route(self) -> None:
         log = self.directory / "nextpnr.log"

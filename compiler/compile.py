@@ -7,7 +7,7 @@ from amaranth.lib import data
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, Conv, Network
-from hiddenite.golden.weights import channel_key, signs
+from hiddenite.golden.weights import channel_key
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program import (
     FAR_SHIFT,
@@ -22,6 +22,7 @@ from hiddenite.rtl.program import (
     words_of,
 )
 
+from .array_sums import ArraySums, array_sums
 from .increments import residual_increments, store_increments, window_increments
 from .mask_stream import MaskStream
 from .program import Program
@@ -42,29 +43,29 @@ def compile_network(network: Network, c: Configuration) -> Program:
     stages, plan = schedule(network, c)
     writer = _Writer(c)
     masks = MaskStream(c)
-    convs, codes, entropy, weights = [], [], 0.0, 0
+    convs, entropy, weights = [], 0.0, 0
     for stage in stages:
         _check(stage, c)
         if stage.operation is Operation.CONV:
-            codes.append(masks.add(stage.layer.mask))
-            convs.append(stage)
+            sums = array_sums(network.seed, stage, c)
+            convs.append((*masks.add(stage.layer.mask), sums))
             weights += stage.layer.mask.size
             entropy += _entropy(stage.layer.mask)
     tile_words = masks.words()
 
     writer.packet(_words(MAGIC | c.fingerprint << 32, 64, c.program_bits))
     remaining = iter(tile_words)
-    coded = iter(codes)
+    remaining_convs = iter(convs)
     for stage in stages:
         table = _layer_table(stage, c)
         if stage.operation is not Operation.CONV:
             writer.packet([Opcode.LAYER], table)
             continue
-        code, tiles = next(coded)
+        code, tiles, sums = next(remaining_convs)
         key = int(channel_key(network.seed, stage.layer.index, 0))
         construction = _construction_descriptor(stage, c, code.parameter)
         writer.packet([Opcode.CONV], _words(key, 32, c.program_bits), construction, table)
-        records = _channel_records(network.seed, stage, c)
+        records = _channel_records(stage, sums, c)
         for tile in range(tiles):
             own = records[tile * c.och : (tile + 1) * c.och].reshape(-1)
             opcode = Opcode.LAST_TILE if tile == tiles - 1 else Opcode.TILE
@@ -153,14 +154,6 @@ def _check(stage: Stage, c: Configuration) -> None:
             raise InputError(
                 f"{where}: tile buffer: needs {need} words for each output channel, "
                 f"has {c.tile_words}: raise tile_words"
-            )
-        kept = layer.mask.reshape(len(layer.mask), -1).sum(1)
-        bits = (255 * int(kept.max())).bit_length()
-        if bits > c.accumulator_bits:
-            raise InputError(
-                f"{where}: accumulator: {kept.max()} weights kept in output channel "
-                f"{kept.argmax()} need {bits} bits, has {c.accumulator_bits}: "
-                "raise accumulator_bits"
             )
     if isinstance(layer, AvgPool):
         inside = [min(k, s) for k, s in zip(stage.kernel, stage.source.layout.shape, strict=False)]
@@ -281,15 +274,19 @@ def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> 
     return _pack(ConstructionDescriptor(c), fields, c.program_bits)
 
 
-def _channel_records(seed: int, stage: Stage, c: Configuration) -> np.ndarray:
-    """`ChannelRecord` of each output channel, channels x words.
-
-    The PEs count 255 too much for each kept negative weight (see `hiddenite.rtl.dot_product`).
-    """
+def _channel_records(stage: Stage, sums: ArraySums, c: Configuration) -> np.ndarray:
+    """`ChannelRecord` of each output channel, channels x words."""
     layer = stage.layer
-    negative = layer.mask & (signs(seed, layer.index, layer.mask.shape) < 0)
-    bias = layer.bias.astype(np.int64) - 255 * negative.reshape(len(negative), -1).sum(1)
-    _check_sums(stage, bias, c)
+    bias = layer.bias.astype(np.int64) - sums.excess
+    # A number of n bits, or the complement of a negative one, needs a bit more with its sign.
+    extreme = np.maximum(bias + sums.largest, ~bias)
+    channel = int(extreme.argmax())
+    bits = int(extreme[channel]).bit_length() + 1
+    if bits > c.bias_bits:
+        raise InputError(
+            f"layer {stage.name!r}: bias: {int(layer.bias[channel])} of output channel "
+            f"{channel} and its weights need {bits} bits, has {c.bias_bits}: raise bias_bits"
+        )
     layout = ChannelRecord(c)
     offset = layout["scale"].offset
     value = (bias & ((1 << offset) - 1)) | (layer.scale.astype(np.int64) & 0xFFFF) << offset
@@ -298,17 +295,3 @@ def _channel_records(seed: int, stage: Stage, c: Configuration) -> np.ndarray:
     shifts = np.arange(count) * c.program_bits
     word = value[:, None] >> shifts if c.program_bits < 64 else value[:, None]
     return (word & ((1 << min(c.program_bits, 63)) - 1)).astype(np.uint64)
-
-
-def _check_sums(stage: Stage, bias: np.ndarray, c: Configuration) -> None:
-    """Refuse biases that the post-processor cannot add."""
-    kept = stage.layer.mask.reshape(len(bias), -1).sum(1)
-    # A number of n bits, or the complement of a negative one, needs a bit more with its sign.
-    extreme = np.maximum(bias + 255 * kept, ~bias)
-    channel = int(extreme.argmax())
-    bits = int(extreme[channel]).bit_length() + 1
-    if bits > c.bias_bits:
-        raise InputError(
-            f"layer {stage.name!r}: bias: {int(stage.layer.bias[channel])} of output channel "
-            f"{channel} and its weights need {bits} bits, has {c.bias_bits}: raise bias_bits"
-        )

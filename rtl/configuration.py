@@ -9,6 +9,8 @@ from amaranth.utils import ceil_log2
 
 from hiddenite.golden.errors import InputError
 
+from .flip_dot_product import MOST_INPUTS
+
 __all__ = ["PRESETS", "Configuration"]
 
 PROGRAM_FORMAT = 3
@@ -48,14 +50,16 @@ class Configuration:
         power of two, 16 to 2**16. Two tiles that fit together are double-buffered.
     accumulator_bits : int
         Width of an accumulator, 12 to 32: up to ``(2**accumulator_bits - 1) // 255`` weights kept
-        in one output channel, or taps of average pooling.
+        in one output channel, or taps of average pooling; with ``array="flip"`` about a fifth fewer
+        weights.
     bias_bits : int
         Width of a signed bias and of its sum with an accumulator, 16 to 34. 34 are enough for
         every bias of 32 bits; each one less makes the post-processor smaller.
     array : str
-        How sums are built. ``"tree"``: a registered adder tree (any FPGA); ``"chain"``: carry cells
-        of the ECP5, which take mask and sign for nothing; ``"combinational"``: a tree without
-        registers (ASIC).
+        How sums are built. ``"tree"``: a registered adder tree (any FPGA); ``"flip"``: fewer logic
+        cells of an iCE40, sums are complemented in place of inputs; ``"chain"``: carry cells of the
+        ECP5, which take mask and sign for nothing; ``"combinational"``: a tree without registers
+        (ASIC).
     shifter : str
         How outputs are shifted. ``"multiplexers"`` (anywhere); ``"multipliers"``: three or four
         more DSP blocks for each of ``post_lanes``, instead of 150 LUTs or more.
@@ -121,9 +125,9 @@ class Configuration:
         self._range("accumulator_bits", 12, 32)
         self._range("bias_bits", 16, 34)
         self._range("timeout_cycles", 0, (1 << 32) - 1)
-        if self.array not in ("tree", "chain", "combinational"):
+        if self.array not in ("tree", "flip", "chain", "combinational"):
             raise InputError(
-                "configuration: array must be 'tree', 'chain' or 'combinational', "
+                "configuration: array must be 'tree', 'flip', 'chain' or 'combinational', "
                 f"not {self.array!r}"
             )
         if self.shifter not in ("multiplexers", "multipliers"):
@@ -186,6 +190,7 @@ class Configuration:
         """Cycles from the operands of the array to its accumulators."""
         return {
             "tree": ceil_log2(self.ich) + 2,
+            "flip": ceil_log2(max(1, self.ich // MOST_INPUTS)) + 2,
             "chain": self.ich + 1,
             "combinational": 1,
         }[self.array]
@@ -199,10 +204,12 @@ class Configuration:
     def fingerprint(self) -> int:
         """32 bits that a program carries, so that no other engine runs it.
 
-        Leaves out what does not change the program: ports, the builds of array and shifter, and
-        the time-out.
+        Leaves out what does not change the program: ports, the build of the shifter, the time-out
+        and builds of the array that add the same too much.
         """
-        same = {"activation_ports", "array", "shifter", "timeout_cycles"}
+        same = {"activation_ports", "shifter", "timeout_cycles"}
+        if self.array != "flip":
+            same.add("array")
         text = ",".join(f"{k}={v}" for k, v in asdict(self).items() if k not in same)
         return zlib.crc32(f"hiddenite,{PROGRAM_FORMAT},{text}".encode())
 
@@ -266,6 +273,7 @@ PRESETS: dict[str, Configuration] = {
         largest_channels=2048,
         accumulator_bits=18,
         bias_bits=20,
+        array="flip",
         shifter="multipliers",
     ),
     "ecp5-25f": Configuration(

@@ -2,7 +2,8 @@
 
 A PE is ``mask AND (x XOR sign)``, an unsigned number of 8 bits: for an unsigned activation,
 -x = (x XOR 255) - 255. Each kept negative weight therefore counts 255 too much, whatever the
-activation (a zero of the padding included); the compiler takes it off the channel's bias.
+activation (a zero of the padding included); the compiler takes it off the channel's bias (see
+`hiddenite.rtl.pe_array.excess`).
 
 ::
 
@@ -10,8 +11,8 @@ activation (a zero of the padding included); the compiler takes it off the chann
     x ─ XOR sign ─ AND mask ─┤ + ─► accumulator ─► total
     ...                      ┘
 
-How the additions are built is a matter of the target: a tree here, a chain of ECP5 cells in
-`hiddenite.rtl.chain_dot_product`.
+How the additions are built is a matter of the target: a tree here, with fewer cells of an iCE40 in
+`hiddenite.rtl.flip_dot_product`, a chain of ECP5 cells in `hiddenite.rtl.chain_dot_product`.
 """
 
 from amaranth.hdl import Module, Mux, Signal
@@ -60,22 +61,28 @@ class TreeDotProduct(wiring.Component):
     accumulator_bits : int
         Width of the accumulator.
     registered : bool
-        A register after the PEs and after each level of the tree, for FPGAs: there a register
+        A register after the terms and after each level of the tree, for FPGAs: there a register
         behind a LUT costs nothing, and a tree without them becomes carry-save adders, which are
-        larger and slower. Latency ``2 + log2(ich)`` instead of 1.
+        larger and slower. Latency ``2 + log2(terms)`` instead of 1.
+    terms : int, optional
+        Numbers that the tree adds up, a power of two; one for each PE if it is left out.
     """
 
-    def __init__(self, ich: int, accumulator_bits: int, registered: bool):
+    def __init__(self, ich: int, accumulator_bits: int, registered: bool, terms: int | None = None):
         self.ich, self.accumulator_bits, self.registered = ich, accumulator_bits, registered
-        latency = ich.bit_length() + 1 if registered else 1
+        latency = (terms or ich).bit_length() + 1 if registered else 1
         super().__init__(DotProductSignature(ich, accumulator_bits, latency))
+
+    def _terms(self):
+        """Numbers that the tree adds up: here, what each PE gives."""
+        return [
+            masked(self.pixel.word_select(i, 8), self.mask[i], self.sign[i])
+            for i in range(self.ich)
+        ]
 
     def elaborate(self, platform):
         m = Module()
-        terms = [
-            self._register(m, masked(self.pixel.word_select(i, 8), self.mask[i], self.sign[i]))
-            for i in range(self.ich)
-        ]
+        terms = [self._register(m, term) for term in self._terms()]
         level = 0
         while len(terms) > 1:
             level += 1

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -9,9 +10,29 @@ from amaranth.lib.wiring import In, Out
 from .chain_dot_product import ChainDotProduct
 from .configuration import Configuration
 from .dot_product import TreeDotProduct
+from .flip_dot_product import FlipDotProduct, flip_excess
 from .shared_module import SharedModule
 
-__all__ = ["PEArray"]
+__all__ = ["PEArray", "excess"]
+
+
+def excess(mask: np.ndarray, negative: np.ndarray, c: Configuration) -> np.ndarray:
+    """How much a dot product adds too much for a word of weights, whatever the activations.
+
+    Parameters
+    ----------
+    mask, negative : numpy.ndarray of bool
+        (..., ich): weights that are kept, and those of them that are negative.
+    c : Configuration
+
+    Returns
+    -------
+    numpy.ndarray of int
+        One number for each word.
+    """
+    if c.array == "flip":
+        return flip_excess(mask, negative)
+    return 255 * negative.sum(-1)
 
 
 class PEArray(wiring.Component):
@@ -20,7 +41,8 @@ class PEArray(wiring.Component):
     Members
     -------
     pixels : activation words, as `ActivationMemory` gives them
-    masks, signs : ich bits for each output channel, as `TileBuffer` gives them
+    masks, signs : ich bits for each output channel, as `TileBuffer` gives them; signs are 0 where
+        masks are, and with ``array="flip"`` what `relative_signs` makes of them
     valid, first, last : the operands are a step; the first or last one of a pixel tile
     totals : accumulators, output channel fastest, then column, then row
     done : ``totals`` is the sum of a whole pixel tile
@@ -84,6 +106,8 @@ class PEArray(wiring.Component):
         c = self.c
         if c.array == "chain":
             return SharedModule("dot_product", ChainDotProduct, c.ich, c.accumulator_bits)
+        if c.array == "flip":
+            return SharedModule("dot_product", FlipDotProduct, c.ich, c.accumulator_bits)
         return SharedModule(
             "dot_product", TreeDotProduct, c.ich, c.accumulator_bits, c.array == "tree"
         )

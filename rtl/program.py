@@ -295,7 +295,7 @@ class ChannelRecord(data.StructLayout):
 
     Members
     -------
-    bias : less 255 for each kept negative weight (see `hiddenite.rtl.pe_array`)
+    bias : less what the array adds too much (see `hiddenite.rtl.pe_array.excess`)
     scale
     """
 

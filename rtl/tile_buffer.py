@@ -7,12 +7,13 @@ A pool has no weights: it takes the identity, in which output channel o has the 
 channel o alone. Before PEs of LUTs this costs nothing: mask, sign and activation leave an input.
 """
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
+from .flip_dot_product import relative_signs
 from .memory import shared_memory
 
 __all__ = ["TileBuffer", "TileWrite"]
@@ -47,7 +48,8 @@ class TileBuffer(wiring.Component):
     writes : one port for each constructor lane
     address : word that is read of all slices
     identity : gives the identity, whatever is read; stable while steps are on their way
-    masks, signs : ich bits for each output channel
+    masks, signs : ich bits for each output channel; with ``array="flip"`` the signs are those of
+        `relative_signs`
     """
 
     def __init__(self, c: Configuration):
@@ -65,12 +67,16 @@ class TileBuffer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self.c
-        # Two cycles. A tree has registers after the PEs, so that none are needed between memory and
-        # PEs, where each takes a logic cell of its own: the address waits instead.
+        # Two cycles. Trees have registers behind PEs or sums, so that none are needed between
+        # memory and PEs, each a logic cell of its own: the address waits instead.
         address = self.address
-        if c.array == "tree":
+        waits = c.array in ("tree", "flip")
+        if waits:
             address = Signal.like(self.address)
             m.d.sync += address.eq(self.address)
+        data = [port.data for port in self.writes]
+        if c.array == "flip":
+            data = [Cat(word[: c.ich], relative_signs(word[c.ich :])) for word in data]
         for channel in range(c.och):
             index, lane = divmod(channel, c.constructor_lanes)
             port = self.writes[lane]
@@ -78,14 +84,14 @@ class TileBuffer(wiring.Component):
             words = shared.ports
             own = 1 << channel if channel < c.ich else 0
             weights = Mux(self.identity, own, words.read_data)
-            if c.array != "tree":
+            if not waits:
                 register = Signal(2 * c.ich, name=f"weights_{channel}", reset_less=True)
                 m.d.sync += register.eq(weights)
                 weights = register
             m.d.comb += [
                 words.write.eq(port.enable & (port.slice == index)),
                 words.write_address.eq(port.address),
-                words.write_data.eq(port.data),
+                words.write_data.eq(data[lane]),
                 words.read_address.eq(address),
                 self.masks.word_select(channel, c.ich).eq(weights[: c.ich]),
                 self.signs.word_select(channel, c.ich).eq(weights[c.ich :]),

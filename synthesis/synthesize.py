@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hiddenite.synthesis import toolchain
 from hiddenite.synthesis.cache import entry, new_entry
+from hiddenite.synthesis.carries import align_carries
 from hiddenite.synthesis.parts import Part
 from hiddenite.synthesis.yosys import run_yosys
 
@@ -90,7 +91,7 @@ def synthesize(verilog: str, module: str, part: Part, progress: Progress | None 
         If it fails.
     """
     version = toolchain.yosys().version
-    final = entry("synthesis", verilog, module, part.synthesis, version)
+    final = entry("netlist", verilog, module, part.synthesis, version)
     step = "synthesise"
     if not final.is_dir():
         with new_entry(final) as (work, finished):
@@ -100,11 +101,14 @@ def synthesize(verilog: str, module: str, part: Part, progress: Progress | None 
                 f"{part.synthesis} -top \\{module}",
                 "check -assert",
                 f"write_json finished/{_JSON}",
-                f"write_verilog -noattr finished/{_VERILOG}",
             ]
             began = time.perf_counter()
             watch = None if progress is None else lambda text: progress(step, 0, 1, text.lower())
-            run_yosys(commands, work, watch)
+            if part.family == "ice40":
+                run_yosys(commands, work, watch)
+                align_carries(finished / _JSON)
+                commands = [f"read_json finished/{_JSON}"]
+            run_yosys([*commands, f"write_verilog -noattr finished/{_VERILOG}"], work, watch)
             facts = {
                 "seconds": round(time.perf_counter() - began, 1),
                 "cells": _cells(finished / _JSON, module),

@@ -29,7 +29,8 @@ CONFIGURATIONS = {
         bias_bits=24, **_SMALL
     ),
     "square": Configuration(
-        ich=4, och=4, rows=2, cols=2, constructor_lanes=4, post_lanes=4, program_bits=64, **_SMALL
+        ich=4, och=4, rows=2, cols=2, constructor_lanes=4, post_lanes=4, program_bits=64,
+        array="flip", **_SMALL
     ),
     "more_och": Configuration(
         ich=2, och=8, cols=4, constructor_lanes=1, post_lanes=2, accumulator_bits=18,
@@ -105,6 +106,20 @@ def split(value, width, count):
 def join(values, width):
     """The value whose fields of ``width`` bits, the lowest first, are these."""
     return sum((int(v) & ((1 << width) - 1)) << i * width for i, v in enumerate(values))
+
+
+def relative(signs):
+    """A word's signs as an array of the build "flip" takes them, straight from its diagram."""
+    pairs = {
+        1: {},
+        2: {},
+        4: {0: 1, 2: 1, 3: 1},
+        8: {0: 1, 2: 1, 1: 3, 4: 5, 6: 5, 7: 5, 5: 3},
+    }[min(len(signs), 8)]
+    return [
+        int(sign) ^ (int(signs[i // 8 * 8 + pairs[i % 8]]) if i % 8 in pairs else 0)
+        for i, sign in enumerate(signs)
+    ]
 
 
 def random_conv(rng, channels, out_channels, kernel=(1, 1), density=0.4, **fields):

@@ -21,7 +21,7 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, MaxPool
 from hiddenite.rtl.program import MAGIC, ConstructionDescriptor, LayerTable, Opcode, words_of
 
-C = CONFIGURATIONS["square"]
+C = dataclasses.replace(CONFIGURATIONS["square"], array="tree")
 
 
 def convs():

@@ -56,7 +56,7 @@ RULES = [
     (
         "array",
         "systolic",
-        "array must be 'tree', 'chain' or 'combinational', not 'systolic'",
+        "array must be 'tree', 'flip', 'chain' or 'combinational', not 'systolic'",
     ),
     ("array", 1, "array must be a string, not 1"),
     ("shifter", "barrel", "shifter must be 'multiplexers' or 'multipliers', not 'barrel'"),
@@ -107,6 +107,9 @@ def test_derived_sizes():
     assert c.activation_bytes == 64 * 8 * 8
     assert c.array_latency == 5
     assert Configuration(**SIZES, array="chain").array_latency == 9
+    assert Configuration(**SIZES, array="flip").array_latency == 2
+    assert Configuration(**(SIZES | {"ich": 32}), array="flip").array_latency == 4
+    assert Configuration(**(SIZES | {"ich": 1}), array="flip").array_latency == 2
     assert Configuration(**SIZES, array="combinational").array_latency == 1
 
 
@@ -136,6 +139,8 @@ def test_fingerprint_is_that_of_what_programs_depend_on():
         {"largest_kernel": 512},
         {"largest_stride": 4},
         {"largest_channels": 512},
+        # Its sums are others, so biases are.
+        {"array": "flip"},
     ]
     prints = {Configuration(**(SIZES | other)).fingerprint for other in others}
     assert len(prints | {base.fingerprint}) == len(others) + 1

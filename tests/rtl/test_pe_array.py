@@ -2,21 +2,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rtl_helpers import CONFIGURATIONS, join, simulate, split
+from rtl_helpers import CONFIGURATIONS, join, relative, simulate, split
 
-from hiddenite.rtl.pe_array import PEArray
+from hiddenite.rtl.pe_array import PEArray, excess
 
 
 def array_total(c, steps):
     """Totals of a pixel tile, from its steps' pixels, masks and signs."""
     total = np.zeros((c.banks, c.och), int)
     for pixels, masks, signs in steps:
-        turned = np.where(signs, 255 - pixels[:, None], pixels[:, None])
-        total += (masks * turned).sum(-1)
+        total += (masks * np.where(signs, -1, 1) * pixels[:, None]).sum(-1)
+        total += excess(masks, signs, c)
     return total.reshape(-1)
 
 
-@pytest.mark.parametrize("array", ["tree", "chain", "combinational"])
+@pytest.mark.parametrize("array", ["tree", "flip", "chain", "combinational"])
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_array_sums_each_pixel_tile(name, array):
     c = replace(CONFIGURATIONS[name], array=array)
@@ -27,8 +27,16 @@ def test_array_sums_each_pixel_tile(name, array):
         count = int(rng.integers(1, 6))
         pixels = rng.integers(0, 256, (count, c.banks, c.ich))
         masks, signs = rng.integers(0, 2, (2, count, c.och, c.ich)).astype(bool)
-        tiles.append(list(zip(pixels, masks, signs, strict=True)))
+        tiles.append(list(zip(pixels, masks, masks & signs, strict=True)))
     expected = [array_total(c, steps) for steps in tiles]
+    if array == "flip":
+        tiles = [
+            [
+                (pixels, masks, np.array([relative(s) for s in signs]))
+                for pixels, masks, signs in tile
+            ]
+            for tile in tiles
+        ]
     due, found = [], []
 
     async def step(ctx, cycle, values=None, **flags):
@@ -63,3 +71,11 @@ def test_array_sums_each_pixel_tile(name, array):
     simulate(dut, bench)
     assert [cycle for cycle, _ in found] == due
     assert [totals for _, totals in found] == [values.tolist() for values in expected]
+
+
+def test_a_negative_weight_counts_255_too_much():
+    mask, negative = np.random.default_rng(1).integers(0, 2, (2, 5, 3, 4)).astype(bool)
+    negative &= mask
+    for array in ("tree", "chain", "combinational"):
+        c = replace(CONFIGURATIONS["square"], array=array)
+        assert (excess(mask, negative, c) == 255 * negative.sum(-1)).all()

@@ -1,16 +1,18 @@
 import random
+from dataclasses import replace
 
 import pytest
-from rtl_helpers import CONFIGURATIONS, simulate, split
+from rtl_helpers import CONFIGURATIONS, relative, simulate, split
 
 from hiddenite.rtl.tile_buffer import TileBuffer
 
 LATENCY = 2
 
 
+@pytest.mark.parametrize("array", ["tree", "flip", "chain"])
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_every_word_comes_back(name):
-    c = CONFIGURATIONS[name]
+def test_every_word_comes_back(name, array):
+    c = replace(CONFIGURATIONS[name], array=array)
     rng = random.Random(1)
     dut = TileBuffer(c)
     lanes = c.constructor_lanes
@@ -46,7 +48,10 @@ def test_every_word_comes_back(name):
                 words = [words[asked[-LATENCY]] for words in content]
                 masks, signs = ctx.get(dut.masks), ctx.get(dut.signs)
                 assert split(masks, c.ich, c.och) == [w & ((1 << c.ich) - 1) for w in words]
-                assert split(signs, c.ich, c.och) == [w >> c.ich for w in words]
+                stored = [split(w >> c.ich, 1, c.ich) for w in words]
+                if array == "flip":
+                    stored = [relative(bits) for bits in stored]
+                assert [split(s, 1, c.ich) for s in split(signs, c.ich, c.och)] == stored
             asked.append(rng.randrange(c.tile_words))
             ctx.set(dut.address, asked[-1])
             await ctx.tick()
@@ -76,6 +81,10 @@ def test_identity(name):
         assert masks & signs == 0
         ctx.set(dut.identity, 0)
         await ctx.tick().repeat(LATENCY)
-        assert ctx.get(dut.signs) == (1 << c.ich * c.och) - 1
+        stored = [1] * c.ich
+        if c.array == "flip":
+            stored = relative(stored)
+        found = split(ctx.get(dut.signs), c.ich, c.och)
+        assert [split(word, 1, c.ich) for word in found] == [stored] * c.och
 
     simulate(dut, bench)

@@ -35,7 +35,7 @@ def test_every_instance_has_its_module(text):
     assert instances.count("post_lane") == c.post_lanes
 
 
-@pytest.mark.parametrize("array", ["tree", "chain", "combinational"])
+@pytest.mark.parametrize("array", ["tree", "flip", "chain", "combinational"])
 def test_only_chains_are_made_of_carry_cells(array):
     c = replace(PRESETS["tiny"], array=array)
     found = modules(generate(c))

@@ -61,7 +61,7 @@ def random_configuration(seed, number, simulator):
         tile_words=1 << int(rng.integers(5, 11)),
         accumulator_bits=int(rng.integers(14, 33)),
         bias_bits=in_turn("bias_bits", (34, 24, 28, 21)),
-        array=in_turn("array", ("tree", "chain", "combinational")),
+        array=in_turn("array", ("tree", "flip", "chain", "combinational")),
         shifter=in_turn("shifter", ("multiplexers", "multipliers")),
         timeout_cycles=1 << 16,
     )

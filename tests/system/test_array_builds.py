@@ -33,7 +33,7 @@ MOST_ERROR = 0.02
 
 
 def cases_of(c, simulator):
-    """Random networks, the same ones for each build: programs do not depend on it."""
+    """Random networks, the same ones for each build."""
     rng = np.random.default_rng(5)
     count, sizes = SIZES[simulator]
     cases = []
@@ -47,7 +47,7 @@ def cases_of(c, simulator):
 
 
 @pytest.mark.parametrize("simulator", SIZES)
-@pytest.mark.parametrize("array", ["tree", "chain", "combinational"])
+@pytest.mark.parametrize("array", ["tree", "flip", "chain", "combinational"])
 def test_random_networks(array, simulator, engines):
     c = replace(BASE, array=array)
     cases = cases_of(c, simulator)
@@ -60,7 +60,7 @@ def test_random_networks(array, simulator, engines):
         assert error <= max(MOST_ERROR * outcome.cycles, MOST_CYCLES)
 
 
-@pytest.mark.parametrize("array", ["tree", "chain"])
+@pytest.mark.parametrize("array", ["tree", "flip", "chain"])
 def test_no_word_is_used_that_is_read_while_it_is_written(array, engines):
     """Memories with two ports may give anything then; here they give the complement."""
     c = replace(BASE, array=array)
@@ -70,7 +70,7 @@ def test_no_word_is_used_that_is_read_while_it_is_written(array, engines):
         " ? ~words[read_address] : words[read_address];",
         engines.verilog(c),
     )
-    assert count == 2
+    assert count == 3
     cases = cases_of(c, "verilator")
     simulation = Simulation(text, word_bits=c.program_bits, lanes=c.post_lanes)
     assert not faults(cases, simulation.run([case.run() for case in cases]))

@@ -91,7 +91,7 @@ def test_networks(share, engines, request):
 def test_default_run_has_every_kind_of_configuration():
     drawn = [random_configuration(1, number, simulator) for number, simulator, _ in shares(200)]
     assert {c.program_bits for c in drawn} == {8, 16, 32, 64}
-    assert {c.array for c in drawn} == {"tree", "chain", "combinational"}
+    assert {c.array for c in drawn} == {"tree", "flip", "chain", "combinational"}
     assert {c.activation_ports for c in drawn} == {1, 2}
     assert {np.sign(c.och - c.ich) for c in drawn} == {-1, 0, 1}
     assert {np.sign(c.rows - c.cols) for c in drawn} == {-1, 0, 1}

@@ -1,0 +1,57 @@
+"""What the array's accumulators have at the end of a pixel, for each output channel of a conv."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hiddenite.golden.errors import InputError
+from hiddenite.golden.weights import signs
+from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.pe_array import excess
+
+from .schedule import Stage
+
+__all__ = ["ArraySums", "array_sums"]
+
+
+@dataclass(frozen=True)
+class ArraySums:
+    """Bounds of the accumulators, the same for all pixels.
+
+    Attributes
+    ----------
+    excess : numpy.ndarray
+        How much each is above the sum of the signed activations (see
+        `hiddenite.rtl.pe_array.excess`).
+    largest : numpy.ndarray
+        The most that each can be.
+    """
+
+    excess: np.ndarray
+    largest: np.ndarray
+
+
+def array_sums(seed: int, stage: Stage, c: Configuration) -> ArraySums:
+    """Find the accumulators' bounds for a conv.
+
+    Raises
+    ------
+    InputError
+        An accumulator does not hold the sum.
+    """
+    layer = stage.layer
+    negative = layer.mask & (signs(seed, layer.index, layer.mask.shape) < 0)
+    fill = [(0, 0)] * 3 + [(0, -layer.mask.shape[3] % c.ich)]
+    mask, negative = (
+        np.pad(bits, fill).reshape(len(bits), -1, c.ich) for bits in (layer.mask, negative)
+    )
+    too_much = excess(mask, negative, c).sum(1)
+    largest = too_much + 255 * (mask & ~negative).sum((1, 2))
+    channel = int(largest.argmax())
+    bits = int(largest[channel]).bit_length()
+    if bits > c.accumulator_bits:
+        raise InputError(
+            f"layer {stage.name!r}: accumulator: {mask[channel].sum()} weights kept in output "
+            f"channel {channel} need {bits} bits, has {c.accumulator_bits}: raise accumulator_bits"
+        )
+    return ArraySums(too_much, largest)
