@@ -96,7 +96,6 @@ class AnswerWriter(wiring.Component):
             from_memory.eq(
                 (is_info & (index >= HEADER.size)) | (is_result & (index >= _RESULT_HEADER))
             ),
-            self.hold.eq(is_result & (index < _RESULT_HEADER)),
         ]
         with m.Switch(kind):
             with m.Case(Answer.STATUS):
@@ -107,7 +106,10 @@ class AnswerWriter(wiring.Component):
                 m.d.comb += last.eq(
                     from_memory & (self.final | (index == _RESULT_HEADER + LONGEST_RESULT - 1))
                 )
-        with m.FSM():
+        with m.FSM() as fsm:
+            m.d.comb += self.hold.eq(
+                is_result & (index < _RESULT_HEADER) & ~fsm.ongoing("IDLE")
+            )
             with m.State("IDLE"):
                 m.d.sync += index.eq(0)
                 with m.If(self.busy):

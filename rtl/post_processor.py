@@ -53,8 +53,8 @@ class PostLane(wiring.Component):
     conv : the bias counts
     total, bias, scale : of the channel; the sum of total and bias fits in ``bias_bits``
     residual, residual_scale : what is added, and its scale
-    shift, far, signed : of the layer
-    output : unsigned 8 bits, or 32 bits signed
+    shift, far, int32 : of the layer; int32: the output is signed, of 32 bits
+    output : of 8 bits, or of 32
     """
 
     def __init__(self, accumulator_bits: int, bias_bits: int, shifter: str):
@@ -70,7 +70,7 @@ class PostLane(wiring.Component):
                 "residual_scale": In(24),
                 "shift": In(4),
                 "far": In(1),
-                "signed": In(1),
+                "int32": In(1),
                 "output": Out(signed(32)),
             }
         )
@@ -111,7 +111,7 @@ class PostLane(wiring.Component):
         m.d.comb += [
             fits.eq(
                 Mux(
-                    self.signed,
+                    self.int32,
                     rounded[31:].all() | ~rounded[31:].any(),
                     ~rounded[8:].any(),
                 )
@@ -128,9 +128,9 @@ class PostLane(wiring.Component):
             ]
             with m.If(under):
                 m.d.sync += self.output[:8].eq(0)
-            with m.If(under | ~self.signed):
+            with m.If(under | ~self.int32):
                 m.d.sync += self.output[8:31].eq(0)
-            with m.If(~self.signed):
+            with m.If(~self.int32):
                 m.d.sync += self.output[31].eq(0)
         return m
 
@@ -312,7 +312,7 @@ class PostProcessor(wiring.Component):
                 lane.residual_scale.eq(layer.scale),
                 lane.shift.eq(layer.shift),
                 lane.far.eq(layer.far),
-                lane.signed.eq(layer.signed),
+                lane.int32.eq(layer.signed),
                 self.outputs.word_select(number, 32).eq(lane.output),
             ]
         m.d.comb += self.valid.eq(valid[-1])

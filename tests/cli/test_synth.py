@@ -107,7 +107,7 @@ def test_failed_seed_has_a_line(run, tools, quick, monkeypatch):
         (["--target", "hx8k"], "no preset is named hx8k: --config must be given"),
         (
             ["--target", "hx8k", "--config", "tiny", "--seeds", "1"],
-            "engine does not fit iCE40 HX8K: 73 EBR needed, 32 available",
+            "engine does not fit iCE40 HX8K: 76 EBR needed, 32 available",
         ),
         (["nothing", "--target", "up5k", "--config", "tiny"], "block must be one of engine, "),
         ([], "missing option '--target'"),

@@ -64,7 +64,7 @@ def test_lane_computes_the_network_s_arithmetic(shifter):
         for case in cases:
             # The layer's values are those of all outputs on their way.
             for port, value in zip(
-                ("total", "bias", "scale", "residual", "residual_scale", "shift", "signed"),
+                ("total", "bias", "scale", "residual", "residual_scale", "shift", "int32"),
                 case,
                 strict=True,
             ):
@@ -90,7 +90,7 @@ def test_lane_takes_an_output_whenever_it_advances(shifter):
         ctx.set(dut.scale, 77)
         ctx.set(dut.bias, -500_000)
         set_shift(ctx, dut, 16)
-        ctx.set(dut.signed, 1)
+        ctx.set(dut.int32, 1)
         given = []
         while len(given) < len(values):
             advance = rng.random() < 0.6
@@ -134,7 +134,7 @@ def test_lane_of_fewer_bits(bias_bits, shifter):
             ctx.set(dut.residual, residual)
             ctx.set(dut.residual_scale, residual_scale)
             set_shift(ctx, dut, shift)
-            ctx.set(dut.signed, signed)
+            ctx.set(dut.int32, signed)
             await ctx.tick().repeat(LANE_LATENCY)
             expected = output_of(acc, total - acc, scale, residual, residual_scale, shift, signed)
             assert ctx.get(dut.output) == expected, number
