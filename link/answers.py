@@ -107,9 +107,7 @@ class AnswerWriter(wiring.Component):
                     from_memory & (self.final | (index == _RESULT_HEADER + LONGEST_RESULT - 1))
                 )
         with m.FSM() as fsm:
-            m.d.comb += self.hold.eq(
-                is_result & (index < _RESULT_HEADER) & ~fsm.ongoing("IDLE")
-            )
+            m.d.comb += self.hold.eq(is_result & (index < _RESULT_HEADER) & ~fsm.ongoing("IDLE"))
             with m.State("IDLE"):
                 m.d.sync += index.eq(0)
                 with m.If(self.busy):

@@ -216,7 +216,7 @@ class FlashReader(wiring.Component):
                     with m.Elif(self.image_own & ~image_done & wanted):
                         m.d.sync += imaging.eq(1)
                         m.next = "READ"
-                    with m.Elif(self.program_own & ~program_done & ~full):
+                    with m.Elif(self.program_own & ~program_done & (~full | image_done)):
                         m.next = "READ"
             with m.State("READ"):
                 m.d.comb += [selected.eq(1), counts.eq(data & (~imaging | seeking))]
