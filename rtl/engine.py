@@ -221,6 +221,7 @@ class Engine(wiring.Component):
             activations.first.eq(window.o_step.first),
             activations.maximum.eq(maximum),
             tile_buffer.address.eq(window.o_weight),
+            tile_buffer.step.eq(window.o_step.valid),
             tile_buffer.identity.eq(layer.operation != Operation.CONV),
             activations.write.eq(store.write),
             activations.write_bank_y.eq(store.write_bank_y),

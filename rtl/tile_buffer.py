@@ -47,6 +47,8 @@ class TileBuffer(wiring.Component):
     -------
     writes : one port for each constructor lane
     address : word that is read of all slices
+    step : it is read for a step of the array; if not, ``masks`` and ``signs`` mean nothing, and
+        where a register gives them they are 0
     identity : gives the identity, whatever is read; stable while steps are on their way
     masks, signs : ich bits for each output channel; with ``array="flip"`` the signs are those of
         `relative_signs`
@@ -58,6 +60,7 @@ class TileBuffer(wiring.Component):
             {
                 "writes": In(TileWrite(c)).array(c.constructor_lanes),
                 "address": In(ceil_log2(c.tile_words)),
+                "step": In(1),
                 "identity": In(1),
                 "masks": Out(c.och * c.ich),
                 "signs": Out(c.och * c.ich),
@@ -71,9 +74,12 @@ class TileBuffer(wiring.Component):
         # memory and PEs, each a logic cell of its own: the address waits instead.
         address = self.address
         waits = c.array in ("tree", "flip")
+        step = Signal()
         if waits:
             address = Signal.like(self.address)
             m.d.sync += address.eq(self.address)
+        else:
+            m.d.sync += step.eq(self.step)
         data = [port.data for port in self.writes]
         if c.array == "flip":
             data = [Cat(word[: c.ich], relative_signs(word[c.ich :])) for word in data]
@@ -87,6 +93,10 @@ class TileBuffer(wiring.Component):
             if not waits:
                 register = Signal(2 * c.ich, name=f"weights_{channel}", reset_less=True)
                 m.d.sync += register.eq(weights)
+                # Between steps PEs stand still, and what memories never had stays out of them: in
+                # a chain of carries, unknown bits of one sum would spoil the next one's.
+                with m.If(~step):
+                    m.d.sync += register.eq(0)
                 weights = register
             m.d.comb += [
                 words.write.eq(port.enable & (port.slice == index)),

@@ -42,6 +42,7 @@ def test_every_word_comes_back(name, array):
 
     async def bench(ctx):
         await write(ctx)
+        ctx.set(dut.step, 1)
         asked = []
         for _ in range(3 * c.tile_words):
             if len(asked) >= LATENCY:
@@ -74,6 +75,7 @@ def test_identity(name):
                 ctx.set(port.data, (1 << 2 * c.ich) - 1 - lane)
                 await ctx.tick()
             ctx.set(port.enable, 0)
+        ctx.set(dut.step, 1)
         ctx.set(dut.identity, 1)
         await ctx.tick().repeat(LATENCY)
         masks, signs = ctx.get(dut.masks), ctx.get(dut.signs)
@@ -86,5 +88,22 @@ def test_identity(name):
             stored = relative(stored)
         found = split(ctx.get(dut.signs), c.ich, c.och)
         assert [split(word, 1, c.ich) for word in found] == [stored] * c.och
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("array", ["chain", "combinational"])
+def test_nothing_between_steps(array):
+    c = replace(CONFIGURATIONS["square"], array=array)
+    dut = TileBuffer(c)
+
+    async def bench(ctx):
+        ctx.set(dut.identity, 1)
+        for step in (1, 0, 0, 1, 1, 0, 1):
+            ctx.set(dut.step, step)
+            await ctx.tick()
+            ctx.set(dut.step, 0)
+            await ctx.tick().repeat(LATENCY - 1)
+            assert bool(ctx.get(dut.masks)) == step
 
     simulate(dut, bench)
