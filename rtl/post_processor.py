@@ -53,7 +53,7 @@ class PostLane(wiring.Component):
     conv : the bias counts
     total, bias, scale : of the channel; the sum of total and bias fits in ``bias_bits``
     residual, residual_scale : what is added, and its scale
-    shift, far, int32 : of the layer; int32: the output is signed, of 32 bits
+    shift, shift_far, int32 : of the layer; int32: the output is signed, of 32 bits
     output : of 8 bits, or of 32
     """
 
@@ -69,7 +69,7 @@ class PostLane(wiring.Component):
                 "residual": In(8),
                 "residual_scale": In(24),
                 "shift": In(4),
-                "far": In(1),
+                "shift_far": In(1),
                 "int32": In(1),
                 "output": Out(signed(32)),
             }
@@ -100,7 +100,7 @@ class PostLane(wiring.Component):
                 added_high.eq(self.residual * self.residual_scale[split:]),
                 low.eq(total[:split] * scale + added_low),
                 high.eq(total[split:].as_signed() * scale + added_high),
-                value.eq(Mux(self.far, total_value >> FAR_SHIFT, total_value)),
+                value.eq(Mux(self.shift_far, total_value >> FAR_SHIFT, total_value)),
             ]
         shifted = self._multiplied if self.shifter == "multipliers" else self._selected
         rounded = Signal(signed(value_bits))
@@ -311,7 +311,7 @@ class PostProcessor(wiring.Component):
                 lane.residual.eq(residual),
                 lane.residual_scale.eq(layer.scale),
                 lane.shift.eq(layer.shift),
-                lane.far.eq(layer.far),
+                lane.shift_far.eq(layer.far),
                 lane.int32.eq(layer.signed),
                 self.outputs.word_select(number, 32).eq(lane.output),
             ]

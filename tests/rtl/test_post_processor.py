@@ -29,7 +29,7 @@ def set_shift(ctx, dut, shift):
     """Ask a lane for a network's shift."""
     far = shift > FAR_SHIFT
     ctx.set(dut.shift, shift - 1 - far * FAR_SHIFT)
-    ctx.set(dut.far, far)
+    ctx.set(dut.shift_far, far)
 
 
 EXTREMES = [
