@@ -7,7 +7,7 @@ from amaranth.lib import data
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, Conv, Network
-from hiddenite.golden.weights import channel_key, signs
+from hiddenite.golden.weights import KEY_CHANNEL, channel_key, signs
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program import (
     MAGIC,
@@ -60,7 +60,9 @@ def compile_network(network: Network, c: Configuration) -> Program:
             writer.packet([Opcode.LAYER], table)
             continue
         code, tiles = next(coded)
+        # The lanes begin with a step of the key.
         key = int(channel_key(network.seed, stage.layer.index, 0))
+        key = (key - KEY_CHANNEL * c.constructor_lanes) % 2**32
         construction = _construction_descriptor(stage, c, code.parameter)
         writer.packet([Opcode.CONV], _words(key, 32, c.program_bits), construction, table)
         records = _channel_records(network.seed, stage, c)

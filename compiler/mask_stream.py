@@ -60,8 +60,8 @@ class MaskStream:
 
     def _taken(self) -> np.ndarray:
         """Words that each lane has taken at the end of each tile, tiles x lanes."""
-        moved = (np.array(self._used) + WINDOW_BITS) // 8
-        return moved // (self.c.program_bits // 8) + 1
+        window = WINDOW_BITS if self.c.mask_decoder == "parallel" else 0
+        return (np.array(self._used) + window) // self.c.program_bits + 1
 
     def words(self) -> list[np.ndarray]:
         """Words of each tile, in the order in which the lanes take them (uint64)."""

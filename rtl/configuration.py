@@ -11,7 +11,7 @@ from hiddenite.golden.errors import InputError
 
 __all__ = ["PRESETS", "Configuration"]
 
-PROGRAM_FORMAT = 2
+PROGRAM_FORMAT = 3
 """Version of the program's packets; part of every fingerprint."""
 
 
@@ -58,6 +58,9 @@ class Configuration:
         How sums are built. ``"tree"``: a registered adder tree (any FPGA); ``"chain"``: carry cells
         of the ECP5, which take mask and sign for nothing; ``"combinational"``: a tree without
         registers (ASIC).
+    mask_decoder : str
+        How the masks' code is read. ``"parallel"``: a run of pruned weights a cycle; ``"serial"``:
+        one or two bits a cycle, in about half of the logic.
     largest_map : int
         Largest height and width of a tensor, a power of two, 16 to 4096.
     largest_kernel : int
@@ -90,6 +93,7 @@ class Configuration:
     bias_bits: int = 34
     pool_bits: int = 16
     array: str = "tree"
+    mask_decoder: str = "parallel"
     largest_map: int = 1024
     largest_kernel: int = 256
     largest_stride: int = 8
@@ -125,6 +129,11 @@ class Configuration:
             raise InputError(
                 "configuration: array must be 'tree', 'chain' or 'combinational', "
                 f"not {self.array!r}"
+            )
+        if self.mask_decoder not in ("parallel", "serial"):
+            raise InputError(
+                "configuration: mask_decoder must be 'parallel' or 'serial', "
+                f"not {self.mask_decoder!r}"
             )
 
     def _range(self, name: str, low: int, high: int, note: str = "") -> None:
@@ -261,6 +270,7 @@ PRESETS: dict[str, Configuration] = {
         accumulator_bits=18,
         bias_bits=20,
         pool_bits=14,
+        mask_decoder="serial",
     ),
     "ecp5-25f": Configuration(
         ich=8,

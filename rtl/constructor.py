@@ -26,7 +26,7 @@ class Constructor(wiring.Component):
     -------
     layer : descriptor, stable while its tiles are constructed
     clear : before a program
-    key : the word in ``i.payload`` is that word of the layer's key (one bit each)
+    key_word : the word in ``i.payload`` is the next word of the layer's key (see `SignGenerator`)
     start_layer : a new layer's descriptor and key are there (for one cycle)
     start_tile : begins a tile (for one cycle); there must be ``room``
     channels : output channels of the tile
@@ -43,7 +43,7 @@ class Constructor(wiring.Component):
             {
                 "layer": In(ConstructionDescriptor(c)),
                 "clear": In(1),
-                "key": In(max(1, 32 // c.program_bits)),
+                "key_word": In(1),
                 "start_layer": In(1),
                 "start_tile": In(1),
                 "channels": In(range(c.och + 1)),
@@ -62,18 +62,19 @@ class Constructor(wiring.Component):
 
         # Two tiles at most: the one in use and the one in construction, which is the newest.
         tiles, newest = Signal(range(3)), Signal.like(self.layer.tile_words)
-        base, size = Signal(ceil_log2(c.tile_words)), Signal(len(newest) + 1)
+        base, end = (Signal(ceil_log2(c.tile_words), name=name) for name in ("base", "end"))
+        size = Signal(len(newest) + 1)
         m.d.comb += [
+            end.eq(base + newest),
             size.eq(newest + self.layer.tile_words),
             # No more than c.tile_words.
             self.room.eq(
-                (tiles == 0)
-                | ((tiles == 1) & ~size[-1] & (~size[-2] | ~size[:-2].any()))
+                (tiles == 0) | ((tiles == 1) & ~size[-1] & (~size[-2] | ~size[:-2].any()))
             ),
         ]
         m.d.sync += tiles.eq(tiles + self.start_tile - self.release)
         with m.If(self.start_tile):
-            m.d.sync += [newest.eq(self.layer.tile_words), base.eq(base + newest)]
+            m.d.sync += [newest.eq(self.layer.tile_words), base.eq(end)]
 
         lanes = []
         for number in range(count):
@@ -84,11 +85,12 @@ class Constructor(wiring.Component):
             m.d.comb += [
                 lane.layer.eq(self.layer),
                 lane.clear.eq(self.clear),
-                lane.key.eq(self.key),
+                lane.key_word.eq(self.key_word),
                 lane.start_layer.eq(self.start_layer),
                 lane.start_tile.eq(self.start_tile),
                 lane.channels.eq((self.channels + (count - 1 - number)) >> ceil_log2(count)),
                 lane.base.eq(base),
+                lane.end.eq(end),
                 lane.i.payload.eq(self.i.payload),
             ]
 

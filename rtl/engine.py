@@ -148,7 +148,7 @@ class Engine(wiring.Component):
             reader.stop.eq(stop),
             constructor.layer.eq(reader.construction),
             constructor.clear.eq(reader.clear),
-            constructor.key.eq(reader.key),
+            constructor.key_word.eq(reader.key_word),
             constructor.start_layer.eq(reader.start_layer),
             constructor.start_tile.eq(reader.start_tile),
             constructor.channels.eq(reader.channels),

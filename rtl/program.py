@@ -13,7 +13,8 @@ Every item starts on a fresh word. The last word of the end packet carries the s
 The CRC-32 (that of zlib) covers every byte of its packet and of all packets before it, without
 their CRCs: none can be missing. Nothing that a packet brings is used before its CRC has been found
 right, so that a damaged program never gives a wrong result. The key (32 bits) is that of output
-channel 0 (see the weight signs' specification).
+channel -``constructor_lanes``, which each lane steps to its own channels (see the weight signs'
+specification).
 
 The mask words of a tile go to the constructor's lanes in turns; a lane that has what it needs is
 left out (see `hiddenite.rtl.mask_expander`).

@@ -14,6 +14,7 @@ from rtl_helpers import (
 
 from hiddenite.compiler.mask_stream import MaskStream
 from hiddenite.rtl.constructor import Constructor
+from hiddenite.rtl.program import ChannelRecord, words_of
 
 SEED = 0x12345678
 
@@ -49,6 +50,11 @@ class Bench:
         await self.cycle(ctx)
         ctx.set(signal, 0)
 
+    async def wait(self, ctx, cycles):
+        """Let the program reader read something else."""
+        for _ in range(cycles):
+            await self.cycle(ctx)
+
     async def release(self, ctx):
         """Release the oldest tile, whose words must still be there."""
         base, words = self.held.pop(0)
@@ -79,15 +85,17 @@ class Bench:
     async def run(self, ctx):
         """Construct the program, releasing tiles when there is no room, and sometimes before."""
         dut, och = self.dut, self.c.och
+        record = words_of(ChannelRecord(self.c), self.c.program_bits)
         await self.pulse(ctx, dut.clear)
         for fields, key, words in self.layers:
-            for number, word in enumerate(key):
+            for word in key:
                 ctx.set(dut.i.payload, word)
-                ctx.set(dut.key, 1 << number)
+                ctx.set(dut.key_word, 1)
                 await self.cycle(ctx)
-            ctx.set(dut.key, 0)
+            ctx.set(dut.key_word, 0)
             ctx.set(dut.layer, fields)
             await self.pulse(ctx, dut.start_layer)
+            await self.wait(ctx, 2)
             for first in range(0, len(words), och):
                 own = words[first : first + och]
                 size = fields["tile_words"]
@@ -96,11 +104,13 @@ class Bench:
                     if self.room(size) and (not self.held or self.rng.random() < 0.7):
                         break
                     await self.release(ctx)
+                await self.wait(ctx, len(own) * record)
                 ctx.set(dut.channels, len(own))
                 await self.pulse(ctx, dut.start_tile)
                 self.held.append((self.base, own))
                 self.base = (self.base + size) % self.c.tile_words
                 await self.feed(ctx, integers(next(self.mask_words)))
+                await self.wait(ctx, 4 + max(1, 32 // self.c.program_bits))
         while self.held:
             await self.release(ctx)
         assert next(self.mask_words, None) is None

@@ -50,7 +50,7 @@ class Bench:
         m.d.comb += [
             k.layer.eq(r.construction),
             k.clear.eq(r.clear),
-            k.key.eq(r.key),
+            k.key_word.eq(r.key_word),
             k.start_layer.eq(r.start_layer),
             k.start_tile.eq(r.start_tile),
             k.channels.eq(r.channels),

@@ -63,5 +63,6 @@ def random_configuration(seed, number, simulator):
         bias_bits=in_turn("bias_bits", (34, 24, 28, 21)),
         pool_bits=int(rng.integers(10, 15)),
         array=in_turn("array", ("tree", "chain", "combinational")),
+        mask_decoder=in_turn("mask_decoder", ("parallel", "serial")),
         timeout_cycles=1 << 16,
     )
