@@ -260,7 +260,6 @@ def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> 
     groups = stage.source.layout.groups
     fields = {
         "parameter": parameter,
-        "rows_last": stage.kernel[0] - 1,
         "segments_last": stage.kernel[1] - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,

@@ -29,7 +29,7 @@ class Constructor(wiring.Component):
     key_word : the word in ``i.payload`` is the next word of the layer's key (see `SignGenerator`)
     start_layer : a new layer's descriptor and key are there (for one cycle)
     start_tile : begins a tile (for one cycle); there must be ``room``
-    channels : output channels of the tile
+    channels_last : output channels of the tile - 1
     room : the tile buffer has room for a tile of this layer
     release : the oldest tile is no longer used
     i : mask words of the tile
@@ -46,7 +46,7 @@ class Constructor(wiring.Component):
                 "key_word": In(1),
                 "start_layer": In(1),
                 "start_tile": In(1),
-                "channels": In(range(c.och + 1)),
+                "channels_last": In(ceil_log2(c.och)),
                 "room": Out(1),
                 "release": In(1),
                 "i": In(stream.Signature(c.program_bits)),
@@ -62,10 +62,8 @@ class Constructor(wiring.Component):
 
         # Two tiles at most: the one in use and the one in construction, which is the newest.
         tiles, newest = Signal(range(3)), Signal.like(self.layer.tile_words)
-        base, end = (Signal(ceil_log2(c.tile_words), name=name) for name in ("base", "end"))
-        size = Signal(len(newest) + 1)
+        base, size = Signal(ceil_log2(c.tile_words)), Signal(len(newest) + 1)
         m.d.comb += [
-            end.eq(base + newest),
             size.eq(newest + self.layer.tile_words),
             # No more than c.tile_words.
             self.room.eq(
@@ -74,7 +72,7 @@ class Constructor(wiring.Component):
         ]
         m.d.sync += tiles.eq(tiles + self.start_tile - self.release)
         with m.If(self.start_tile):
-            m.d.sync += [newest.eq(self.layer.tile_words), base.eq(end)]
+            m.d.sync += [newest.eq(self.layer.tile_words), base.eq(base + newest)]
 
         lanes = []
         for number in range(count):
@@ -88,9 +86,9 @@ class Constructor(wiring.Component):
                 lane.key_word.eq(self.key_word),
                 lane.start_layer.eq(self.start_layer),
                 lane.start_tile.eq(self.start_tile),
-                lane.channels.eq((self.channels + (count - 1 - number)) >> ceil_log2(count)),
+                lane.any_channel.eq(self.channels_last >= number),
+                lane.channels_last.eq((self.channels_last - number) >> ceil_log2(count)),
                 lane.base.eq(base),
-                lane.end.eq(end),
                 lane.i.payload.eq(self.i.payload),
             ]
 

@@ -40,9 +40,9 @@ class ConstructorLane(wiring.Component):
     key_word : the word in ``i.payload`` is the next word of the layer's key
     start_layer : a new layer begins, with the key that came last
     start_tile : begins a tile (for one cycle)
-    channels : output channels that the lane has to construct in this tile
-    base, end : address of the tile's first word and that behind its last one, from the cycle
-        after ``start_tile``; each tile begins where the one before ended
+    any_channel : the lane has output channels to construct in this tile
+    channels_last : how many of them, - 1
+    base : address of the tile's first word, from the cycle after ``start_tile``
     i : mask words
     full : needs no word before the tile is complete (see `MaskExpander`)
     complete : has constructed its share of the tile
@@ -60,9 +60,9 @@ class ConstructorLane(wiring.Component):
                 "key_word": In(1),
                 "start_layer": In(1),
                 "start_tile": In(1),
-                "channels": In(range(share + 1)),
+                "any_channel": In(1),
+                "channels_last": In(ceil_log2(share)),
                 "base": In(ceil_log2(c.tile_words)),
-                "end": In(ceil_log2(c.tile_words)),
                 "i": In(stream.Signature(c.program_bits)),
                 "full": Out(1),
                 "complete": Out(1),
@@ -88,16 +88,17 @@ class ConstructorLane(wiring.Component):
         ]
 
         # The word in hand.
-        channel = Signal(range(c.och // c.constructor_lanes + 1))
+        channel = Signal.like(self.write.slice)
         segment, word = Signal.like(layer.segments_last), Signal.like(layer.words_last)
-        address, next_address = (Signal(ceil_log2(c.tile_words)) for _ in range(2))
+        # Words of the channel before it.
+        offset, next_offset = (Signal(ceil_log2(c.tile_words)) for _ in range(2))
         masks, last = Signal(c.ich), Signal(range(c.ich))
         segment_ends = word == layer.words_last
         row_ends = segment_ends & (segment == layer.segments_last)
-        channel_ends = next_address == self.end
-        share_ends = channel_ends & (channel + 1 == self.channels)
+        channel_ends = next_offset == layer.tile_words[: len(offset)]
+        share_ends = channel_ends & (channel == self.channels_last)
         m.d.comb += [
-            next_address.eq(address + 1),
+            next_offset.eq(offset + 1),
             last.eq(Mux(segment_ends, layer.tail_last, c.ich - 1)),
         ]
 
@@ -107,7 +108,7 @@ class ConstructorLane(wiring.Component):
         place, keep = Signal(RUN_BITS), Signal()
         busy, inside, near, finish, accept = (Signal() for _ in range(5))
         m.d.comb += [
-            inside.eq(place <= last),
+            inside.eq((place[low:] == 0) & (place[:low] <= last)),
             # In the word behind it, which is as long, so that both can be dealt with at once.
             near.eq((place[low:] == 1) & (layer.tail_last == c.ich - 1)),
             finish.eq(busy & ~inside & signs.valid),
@@ -139,27 +140,22 @@ class ConstructorLane(wiring.Component):
             signs.channel_ends.eq(channel_ends),
             self.write.enable.eq(finish),
             self.write.slice.eq(channel),
-            self.write.address.eq(address),
+            self.write.address.eq(self.base + offset),
             self.write.data.eq(Cat(masks, signs.signs & masks)),
             self.complete.eq(~busy & expander.whole),
         ]
         with m.If(finish):
-            m.d.sync += [address.eq(next_address), word.eq(word + 1)]
+            m.d.sync += [offset.eq(next_offset), word.eq(word + 1)]
             with m.If(segment_ends):
                 m.d.sync += [word.eq(0), segment.eq(segment + 1)]
             with m.If(row_ends):
                 m.d.sync += segment.eq(0)
             with m.If(channel_ends):
-                m.d.sync += [channel.eq(channel + 1), address.eq(self.base)]
+                m.d.sync += [channel.eq(channel + 1), offset.eq(0)]
             with m.If(share_ends):
-                # The next tile lies behind this one.
-                m.d.sync += [channel.eq(0), address.eq(next_address), busy.eq(0)]
-        if c.constructor_lanes > 1:
-            # There are tiles of which the lane has no channel.
-            with m.If(~busy):
-                m.d.sync += address.eq(self.end)
+                m.d.sync += [channel.eq(0), busy.eq(0)]
         with m.If(self.start_tile):
-            m.d.sync += busy.eq(self.channels != 0)
+            m.d.sync += busy.eq(self.any_channel)
         with m.If(self.clear | self.start_layer):
             m.d.sync += [keep.eq(0), place.eq(0), masks.eq(0)]
         return m

@@ -151,7 +151,7 @@ class Engine(wiring.Component):
             constructor.key_word.eq(reader.key_word),
             constructor.start_layer.eq(reader.start_layer),
             constructor.start_tile.eq(reader.start_tile),
-            constructor.channels.eq(reader.channels),
+            constructor.channels_last.eq(reader.channels_last),
             reader.room.eq(constructor.room),
             reader.complete.eq(constructor.complete),
             post.record_write.eq(reader.record_write),

@@ -262,7 +262,6 @@ class ConstructionDescriptor(data.StructLayout):
     Members
     -------
     parameter : parameter k of the mask code
-    rows_last : KH - 1
     segments_last : KW - 1
     words_last : words of ``ich`` weights per (ky, kx), - 1
     tail_last : weights in the last of them, - 1
@@ -275,9 +274,8 @@ class ConstructionDescriptor(data.StructLayout):
         super().__init__(
             {
                 "parameter": 4,
-                "rows_last": t,
-                "segments_last": t,
-                "words_last": t,
+                "segments_last": ceil_log2(c.largest_kernel),
+                "words_last": c.group_bits,
                 "tail_last": ceil_log2(c.ich),
                 "tile_words": t + 1,
                 "channels_last": ceil_log2(c.och),

@@ -59,48 +59,43 @@ class SerialMaskExpander(wiring.Component):
         with m.If(self.i.ready & self.i.valid):
             m.d.sync += [word.eq(self.i.payload), there.eq(1)]
 
-        # Weight of the bit in hand: 1 << number.
-        weight, number = Signal(longest + 1, init=1), Signal(range(longest + 1))
+        # Twice the weight of the bit in hand. In front of a layer's first bit it grows from 1 / 2 to
+        # what it is behind a remainder.
+        weight = Signal(longest + 2)
         ones, remainder, settling = Signal(range(RiceCode.QUOTIENT)), Signal(), Signal()
-        following = Signal(range(longest + 2))
-        m.d.comb += following.eq(number + 1)
-        last = following == self.parameter
-        double = Signal()
+        single, double, stops = Signal(), Signal(), Signal()
+        grown = Signal()
         m.d.comb += [
+            grown.eq(weight.bit_select(self.parameter, 1)),
             self.valid.eq(there & ~settling),
             self.whole.eq((ones == 0) & ~remainder),
+            stops.eq(~bit & ~remainder),
+            double.eq(bit & ~remainder & next_bit & two & ~ones[0]),
+            single.eq(bit & ~double),
+            # The zero brings the first bit of the remainder along, or is a piece's last bit.
+            both.eq(double | (stops & two & (self.parameter != 0))),
+            self.run.eq(
+                (single.replicate(longest + 1) & weight[1:])
+                | (double.replicate(longest + 2) & weight)
+            ),
+            self.keep.eq(Mux(stops, self.parameter == both, remainder & grown)),
         ]
-        with m.If(remainder):
-            m.d.comb += [self.run.eq(Mux(bit, weight, 0)), self.keep.eq(last)]
-        with m.Elif(bit):
-            # A piece has four ones at most, and begins with an even number behind it.
-            m.d.comb += [
-                double.eq(next_bit & two & ~ones[0]),
-                both.eq(double),
-                self.run.eq(Mux(double, weight << 1, weight)),
-            ]
-        with m.Else():
-            m.d.comb += [
-                both.eq(two & (self.parameter != 0)),
-                self.run.eq(both & next_bit),
-                self.keep.eq(Mux(both, self.parameter == 1, self.parameter == 0)),
-            ]
+        with m.If(stops & both & next_bit):
+            m.d.comb += self.run[0].eq(1)
+        grows = settling | (self.take & remainder)
+        with m.If(grows):
+            m.d.sync += weight.eq(weight << 1)
+        with m.If(settling & grown):
+            m.d.sync += settling.eq(0)
         with m.If(self.take):
-            with m.If(bit | remainder):
-                with m.If(~remainder):
-                    m.d.sync += ones.eq(ones + 1 + double)
-                with m.Else():
-                    m.d.sync += [weight.eq(weight << 1), number.eq(following)]
-            with m.Else():
-                m.d.sync += [ones.eq(0), weight.eq(Mux(both, 2, 1)), number.eq(both)]
-            m.d.sync += remainder.eq((remainder | ~bit) & ~self.keep)
-        with m.If(settling):
-            with m.If(number == self.parameter):
-                m.d.sync += settling.eq(0)
-            with m.Else():
-                m.d.sync += [weight.eq(weight << 1), number.eq(following)]
+            m.d.sync += [
+                ones.eq(Mux(bit & ~remainder, ones + 1 + double, 0)),
+                remainder.eq((remainder | stops) & ~self.keep),
+            ]
+            with m.If(stops):
+                m.d.sync += weight.eq(Mux(both, 4, 2))
         with m.If(self.start_layer):
-            m.d.sync += [weight.eq(1), number.eq(0), settling.eq(1)]
+            m.d.sync += [weight.eq(1), settling.eq(1)]
         with m.If(self.clear):
             m.d.sync += [there.eq(0), place.eq(0), remainder.eq(0), ones.eq(0)]
         return m

@@ -209,7 +209,6 @@ def construction_fields(c, mask, parameter):
     groups = -(-channels // c.ich)
     return {
         "parameter": parameter,
-        "rows_last": height - 1,
         "segments_last": width - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,

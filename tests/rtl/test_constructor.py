@@ -105,7 +105,7 @@ class Bench:
                         break
                     await self.release(ctx)
                 await self.wait(ctx, len(own) * record)
-                ctx.set(dut.channels, len(own))
+                ctx.set(dut.channels_last, len(own) - 1)
                 await self.pulse(ctx, dut.start_tile)
                 self.held.append((self.base, own))
                 self.base = (self.base + size) % self.c.tile_words

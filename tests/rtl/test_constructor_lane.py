@@ -51,12 +51,12 @@ class LaneBench:
     async def tile(self, ctx, words, shape_words):
         """Construct a tile whose channels have these words; return the cycles it took."""
         c, dut = self.c, self.dut
-        ctx.set(dut.channels, len(words))
+        ctx.set(dut.any_channel, len(words) > 0)
+        ctx.set(dut.channels_last, max(0, len(words) - 1))
         ctx.set(dut.start_tile, 1)
         await self.cycle(ctx)
         ctx.set(dut.start_tile, 0)
         ctx.set(dut.base, self.base)
-        ctx.set(dut.end, (self.base + shape_words) % c.tile_words)
         self.written.clear()
         cycles = 0
         while not (ctx.get(dut.complete) and ctx.get(dut.full)):

@@ -53,7 +53,7 @@ class Bench:
             k.key_word.eq(r.key_word),
             k.start_layer.eq(r.start_layer),
             k.start_tile.eq(r.start_tile),
-            k.channels.eq(r.channels),
+            k.channels_last.eq(r.channels_last),
             r.room.eq(k.room),
             r.complete.eq(k.complete),
             k.release.eq(r.tile_commit),
