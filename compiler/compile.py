@@ -206,7 +206,7 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
             "signed": layer.output == "int32",
             "residual": stage.residual is not None,
             "groups_last": groups - 1,
-            "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
+            "large_tiles": stage.kernel[0] * stage.kernel[1] * groups > c.tile_words // 2,
             "shift": layer.shift - 1,
             "scale": layer.residual_scale if stage.residual is not None else 0,
         }
@@ -263,7 +263,7 @@ def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> 
         "segments_last": stage.kernel[1] - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,
-        "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
+        "tile_last": stage.kernel[0] * stage.kernel[1] * groups - 1,
         "channels_last": (stage.shape[2] - 1) % c.och,
     }
     return _pack(ConstructionDescriptor(c), fields, c.program_bits)

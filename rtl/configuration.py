@@ -45,7 +45,7 @@ class Configuration:
         2: one read and one write a cycle (block RAM).
     tile_words : int
         Depth of the tile buffer in words of ``ich`` weights (2 bits each) per output channel, a
-        power of two, 16 to 2**16. Two tiles that fit together are double-buffered.
+        power of two, 16 to 2**16. Tiles that take half of it at most are double-buffered.
     accumulator_bits : int
         Width of an accumulator, 12 to 32: up to ``(2**accumulator_bits - 1) // 255`` weights kept
         in one output channel.

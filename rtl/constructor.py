@@ -61,18 +61,13 @@ class Constructor(wiring.Component):
         count = c.constructor_lanes
 
         # Two tiles at most: the one in use and the one in construction, which is the newest.
-        tiles, newest = Signal(range(3)), Signal.like(self.layer.tile_words)
-        base, size = Signal(ceil_log2(c.tile_words)), Signal(len(newest) + 1)
-        m.d.comb += [
-            size.eq(newest + self.layer.tile_words),
-            # No more than c.tile_words.
-            self.room.eq(
-                (tiles == 0) | ((tiles == 1) & ~size[-1] & (~size[-2] | ~size[:-2].any()))
-            ),
-        ]
+        # Each has one half of the tile buffer in turn, or all of it.
+        tiles, half = Signal(range(3)), Signal(init=1)
+        large, newest_large = self.layer.tile_last[-1], Signal()
+        m.d.comb += self.room.eq((tiles == 0) | ((tiles == 1) & ~large & ~newest_large))
         m.d.sync += tiles.eq(tiles + self.start_tile - self.release)
         with m.If(self.start_tile):
-            m.d.sync += [newest.eq(self.layer.tile_words), base.eq(base + newest)]
+            m.d.sync += [newest_large.eq(large), half.eq(~half)]
 
         lanes = []
         for number in range(count):
@@ -88,7 +83,7 @@ class Constructor(wiring.Component):
                 lane.start_tile.eq(self.start_tile),
                 lane.any_channel.eq(self.channels_last >= number),
                 lane.channels_last.eq((self.channels_last - number) >> ceil_log2(count)),
-                lane.base.eq(base),
+                lane.upper.eq(half & ~large),
                 lane.i.payload.eq(self.i.payload),
             ]
 

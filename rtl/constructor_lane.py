@@ -42,7 +42,7 @@ class ConstructorLane(wiring.Component):
     start_tile : begins a tile (for one cycle)
     any_channel : the lane has output channels to construct in this tile
     channels_last : how many of them, - 1
-    base : address of the tile's first word, from the cycle after ``start_tile``
+    upper : the tile is written to the upper half of the buffer
     i : mask words
     full : needs no word before the tile is complete (see `MaskExpander`)
     complete : has constructed its share of the tile
@@ -62,7 +62,7 @@ class ConstructorLane(wiring.Component):
                 "start_tile": In(1),
                 "any_channel": In(1),
                 "channels_last": In(ceil_log2(share)),
-                "base": In(ceil_log2(c.tile_words)),
+                "upper": In(1),
                 "i": In(stream.Signature(c.program_bits)),
                 "full": Out(1),
                 "complete": Out(1),
@@ -90,15 +90,13 @@ class ConstructorLane(wiring.Component):
         # The word in hand.
         channel = Signal.like(self.write.slice)
         segment, word = Signal.like(layer.segments_last), Signal.like(layer.words_last)
-        # Words of the channel before it.
-        offset, next_offset = (Signal(ceil_log2(c.tile_words)) for _ in range(2))
+        address = Signal.like(layer.tile_last)
         masks, last = Signal(c.ich), Signal(range(c.ich))
         segment_ends = word == layer.words_last
         row_ends = segment_ends & (segment == layer.segments_last)
-        channel_ends = next_offset == layer.tile_words[: len(offset)]
+        channel_ends = address == layer.tile_last
         share_ends = channel_ends & (channel == self.channels_last)
         m.d.comb += [
-            next_offset.eq(offset + 1),
             last.eq(Mux(segment_ends, layer.tail_last, c.ich - 1)),
         ]
 
@@ -140,18 +138,18 @@ class ConstructorLane(wiring.Component):
             signs.channel_ends.eq(channel_ends),
             self.write.enable.eq(finish),
             self.write.slice.eq(channel),
-            self.write.address.eq(self.base + offset),
+            self.write.address.eq(Cat(address[:-1], address[-1] | self.upper)),
             self.write.data.eq(Cat(masks, signs.signs & masks)),
             self.complete.eq(~busy & expander.whole),
         ]
         with m.If(finish):
-            m.d.sync += [offset.eq(next_offset), word.eq(word + 1)]
+            m.d.sync += [address.eq(address + 1), word.eq(word + 1)]
             with m.If(segment_ends):
                 m.d.sync += [word.eq(0), segment.eq(segment + 1)]
             with m.If(row_ends):
                 m.d.sync += segment.eq(0)
             with m.If(channel_ends):
-                m.d.sync += [channel.eq(channel + 1), offset.eq(0)]
+                m.d.sync += [channel.eq(channel + 1), address.eq(0)]
             with m.If(share_ends):
                 m.d.sync += [channel.eq(0), busy.eq(0)]
         with m.If(self.start_tile):

@@ -59,8 +59,8 @@ class SerialMaskExpander(wiring.Component):
         with m.If(self.i.ready & self.i.valid):
             m.d.sync += [word.eq(self.i.payload), there.eq(1)]
 
-        # Twice the weight of the bit in hand. In front of a layer's first bit it grows from 1 / 2 to
-        # what it is behind a remainder.
+        # Twice the weight of the bit in hand. In front of a layer it grows from 1 / 2 to what it is
+        # behind a remainder.
         weight = Signal(longest + 2)
         ones, remainder, settling = Signal(range(RiceCode.QUOTIENT)), Signal(), Signal()
         single, double, stops = Signal(), Signal(), Signal()

@@ -212,7 +212,7 @@ def construction_fields(c, mask, parameter):
         "segments_last": width - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,
-        "tile_words": height * width * groups,
+        "tile_last": height * width * groups - 1,
         "channels_last": (out_channels - 1) % c.och,
     }
 

@@ -23,7 +23,7 @@ class LaneBench:
     def __init__(self, c, lane, rng=None):
         self.c, self.lane, self.rng = c, lane, rng
         self.dut = ConstructorLane(c, lane)
-        self.words, self.taken, self.written, self.base = [], 0, [], 0
+        self.words, self.taken, self.written, self.tiles = [], 0, [], 0
 
     def encode(self, masks):
         """Make words of the lane's part of the masks; return each layer's code."""
@@ -56,18 +56,20 @@ class LaneBench:
         ctx.set(dut.start_tile, 1)
         await self.cycle(ctx)
         ctx.set(dut.start_tile, 0)
-        ctx.set(dut.base, self.base)
+        half = c.tile_words // 2
+        upper = self.tiles % 2 == 1 and shape_words <= half
+        self.tiles += 1
+        ctx.set(dut.upper, upper)
         self.written.clear()
         cycles = 0
         while not (ctx.get(dut.complete) and ctx.get(dut.full)):
             await self.cycle(ctx)
             cycles += 1
         assert self.written == [
-            (number, (self.base + at) % c.tile_words, word)
+            (number, half * upper + at, word)
             for number, channel in enumerate(words)
             for at, word in enumerate(channel)
         ]
-        self.base = (self.base + shape_words) % c.tile_words
         return cycles
 
     async def layer(self, ctx, mask, parameter, seed, index):
