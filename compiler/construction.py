@@ -55,7 +55,7 @@ class _Steps:
         ones, remainder = _quotient(pieces, k)
         columns = []
         begin = after - pieces.length
-        for offset in range(int(pieces.length.max(initial=0))):
+        for offset in range(int(pieces.length.max())):
             one = offset < ones
             # Two ones, or the zero and the first bit of the remainder, if they are in one word.
             pair = (offset % 2 == 0) & (offset + 1 < ones) | (k > 0) & (offset == ones)
@@ -70,8 +70,6 @@ class _Steps:
                     begin + offset + 1,
                 )
             )
-        if not columns:
-            return cls.parallel(pieces, used, k)
         taken, place, keep, behind = (np.stack(column, 1) for column in zip(*columns, strict=True))
         piece = np.nonzero(taken)[0]
         behind = behind[taken]
@@ -101,8 +99,7 @@ class _LaneWork:
     def __init__(self, mask: np.ndarray, code: RiceCode, used: int, words: range, c: Configuration):
         channels, rows, segments, length = mask.shape
         pieces, k = code.encode(mask.reshape(-1)), code.parameter
-        serial = c.mask_decoder == "serial"
-        if serial:
+        if c.mask_decoder == "serial":
             steps = _Steps.serial(pieces, used, k, c.program_bits)
         else:
             steps = _Steps.parallel(pieces, used, k)
@@ -149,7 +146,7 @@ class _LaneWork:
         cycle = total[:-1] + ahead[tile]
         by = np.minimum(np.searchsorted(reach, np.arange(len(ends)), "right"), len(reach) - 1)
         number = np.arange(len(ends))
-        end = cycle[by] + 1 + number - origin[by] if len(reach) else number
+        end = cycle[by] + 1 + number - origin[by]
         turns = WORD_BITS // c.ich
         size = int(np.diff(in_segment, prepend=0)[-1])
         used_parts, rest = divmod(segments * length - size, c.ich)
@@ -167,10 +164,15 @@ class _LaneWork:
         stop = total[first[1:]] + ahead + late[finish]
         self.cycles = stop - start
 
-        # When each word is first needed, and when its last byte has moved on.
+        self._place_words(steps, cycle, tile, words, c)
+
+    def _place_words(
+        self, steps: _Steps, cycle: np.ndarray, tile: np.ndarray, words: range, c: Configuration
+    ) -> None:
+        """Find when each word is first needed, and when its last byte has moved on."""
         number = np.arange(words.start, words.stop)
-        never = np.iinfo(np.int64).max // 2
-        if serial:
+        never, tiles = np.iinfo(np.int64).max // 2, len(self.cycles)
+        if c.mask_decoder == "serial":
             # As soon as it is there; the last bit makes room.
             needed = np.searchsorted(steps.before, number * c.program_bits)
             emptied = np.searchsorted(steps.after, (number + 1) * c.program_bits)

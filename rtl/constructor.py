@@ -81,7 +81,7 @@ class Constructor(wiring.Component):
                 lane.key_word.eq(self.key_word),
                 lane.start_layer.eq(self.start_layer),
                 lane.start_tile.eq(self.start_tile),
-                lane.any_channel.eq(self.channels_last >= number),
+                lane.any_channel.eq(self.channels_last >= number if number else 1),
                 lane.channels_last.eq((self.channels_last - number) >> ceil_log2(count)),
                 lane.upper.eq(half & ~large),
                 lane.i.payload.eq(self.i.payload),

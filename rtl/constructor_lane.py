@@ -6,7 +6,8 @@
                               key ─► xorshift32 ─► signs of the same ich weights ─┘
 
 The lane constructs the output channels lane, lane + lanes, ... of each tile, in the order
-ky, kx, c. In each cycle it either keeps one weight or finishes one word, or both.
+ky, kx, c. In each cycle it takes a step of the expander's or finishes a word; both where no word of
+the layer is narrower than the others.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -44,7 +45,7 @@ class ConstructorLane(wiring.Component):
     channels_last : how many of them, - 1
     upper : the tile is written to the upper half of the buffer
     i : mask words
-    full : needs no word before the tile is complete (see `MaskExpander`)
+    full : needs no word before the tile is complete (see `expander_signature`)
     complete : has constructed its share of the tile
     write : to the tile buffer
     """
@@ -96,9 +97,7 @@ class ConstructorLane(wiring.Component):
         row_ends = segment_ends & (segment == layer.segments_last)
         channel_ends = address == layer.tile_last
         share_ends = channel_ends & (channel == self.channels_last)
-        m.d.comb += [
-            last.eq(Mux(segment_ends, layer.tail_last, c.ich - 1)),
-        ]
+        m.d.comb += last.eq(Mux(segment_ends, layer.tail_last, c.ich - 1))
 
         # Where the weight that is to be kept, or the next step's first one, lies in the word or
         # behind it.
@@ -112,7 +111,8 @@ class ConstructorLane(wiring.Component):
             finish.eq(busy & ~inside & signs.valid),
             accept.eq(busy & (inside | (near & signs.valid))),
         ]
-        # What follows a tile is left where it is: it may be of another layer.
+        # What follows a tile is left where it is: it may be of another layer. Behind a word that
+        # ends only the next one is looked into, which may be the tile's last one.
         at_end = keep & (place[:low] == last)
         left = Mux(share_ends, finish | at_end, finish & at_end)
         m.d.comb += expander.take.eq(expander.valid & Mux(busy, accept & ~left, ~expander.whole))

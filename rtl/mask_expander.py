@@ -38,7 +38,7 @@ def expander_signature(program_bits: int) -> dict:
     start_layer : the bits that follow are of a new layer
     i : words of the program
     parameter : parameter k of the code
-    full : the window takes no more, and the hold is not empty
+    full : takes no word before the next step
     valid, run, keep : a step is there; weights that it skips; whether it keeps the one after them
     take : goes on to the next step; only if one is there
     whole : the next step begins a piece of the code

@@ -5,9 +5,9 @@
     word ─► two bits at a time ─► step: skip `run` weights, keep one or none
 
 A step is one or two ones of a quotient, the zero behind it with the first bit of the remainder, or
-another bit of the remainder. One register has the weight of the bit in hand: 1 for the first bit of
-a remainder, twice as much for each that follows, and what it has come to behind the last one is
-that of the ones.
+another bit of the remainder; no step has bits of two words. One register has the weight of the bit
+in hand: 1 for the first bit of a remainder, twice as much for each that follows, and what it has
+come to behind the last one is that of the ones.
 
 How many words it takes depends on the code alone: one as soon as it has none.
 """
@@ -63,8 +63,7 @@ class SerialMaskExpander(wiring.Component):
         # behind a remainder.
         weight = Signal(longest + 2)
         ones, remainder, settling = Signal(range(RiceCode.QUOTIENT)), Signal(), Signal()
-        single, double, stops = Signal(), Signal(), Signal()
-        grown = Signal()
+        single, double, stops, grown = (Signal() for _ in range(4))
         m.d.comb += [
             grown.eq(weight.bit_select(self.parameter, 1)),
             self.valid.eq(there & ~settling),
@@ -82,8 +81,7 @@ class SerialMaskExpander(wiring.Component):
         ]
         with m.If(stops & both & next_bit):
             m.d.comb += self.run[0].eq(1)
-        grows = settling | (self.take & remainder)
-        with m.If(grows):
+        with m.If(settling | (self.take & remainder)):
             m.d.sync += weight.eq(weight << 1)
         with m.If(settling & grown):
             m.d.sync += settling.eq(0)

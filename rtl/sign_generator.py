@@ -50,8 +50,7 @@ class _Phase(enum.IntEnum):
 class SignGenerator(wiring.Component):
     """Generates the signs of the output channels lane, lane + lanes, ... of a layer.
 
-    A channel's first word takes 3 * 32 / ich cycles or so; the generator begins with it as soon as
-    it can, at the end of the channel before.
+    A channel's first word takes 2 * 32 / ich + 1 cycles, from the end of the channel before.
 
     Parameters
     ----------
@@ -130,7 +129,7 @@ class SignGenerator(wiring.Component):
             """Add a constant's part of this turn."""
             for number in range(turns):
                 with m.If(turn == number):
-                    m.d.comb += addend.eq(constant >> number * size & (1 << size) - 1)
+                    m.d.comb += addend.eq((constant >> number * size) & ((1 << size) - 1))
 
         phase = Signal(range(_Phase.LANE + (first > 0)))
         m.d.comb += [
@@ -163,6 +162,7 @@ class SignGenerator(wiring.Component):
                 add(KEY_INDEX)
                 with m.If(turn_ends):
                     m.d.sync += phase.eq(_Phase.FILL)
+        # It may come while the channel behind the last one is prepared.
         with m.If(self.key_word):
             m.d.sync += [
                 key.eq(Cat(key, self.key)[len(self.key) :]),
