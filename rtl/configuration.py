@@ -56,10 +56,10 @@ class Configuration:
         Width of a signed bias and of its sum with an accumulator, 16 to 34. 34 are enough for
         every bias of 32 bits; each one less makes the post-processor smaller.
     array : str
-        How sums are built. ``"tree"``: a registered adder tree (any FPGA); ``"flip"``: fewer logic
-        cells of an iCE40, sums are complemented in place of inputs; ``"chain"``: carry cells of the
-        ECP5, which take mask and sign for nothing; ``"combinational"``: a tree without registers
-        (ASIC).
+        How sums are built. ``"tree"``: a registered adder tree (any FPGA); ``"flip"``: sums
+        are complemented in place of inputs, a smaller array on an iCE40; ``"chain"``: carry cells
+        of the ECP5, which take mask and sign for nothing; ``"combinational"``: a tree without
+        registers (ASIC).
     shifter : str
         How outputs are shifted. ``"multiplexers"`` (anywhere); ``"multipliers"``: three or four
         more DSP blocks for each of ``post_lanes``, instead of 150 LUTs or more.
@@ -273,7 +273,6 @@ PRESETS: dict[str, Configuration] = {
         largest_channels=2048,
         accumulator_bits=18,
         bias_bits=20,
-        array="flip",
         shifter="multipliers",
     ),
     "ecp5-25f": Configuration(
