@@ -29,7 +29,6 @@ WORD = 15
 """Bits of an unsigned factor of a DSP block that multiplies signed numbers of 16 bits."""
 
 
-
 def pool_period(c: Configuration) -> int:
     """Cycles from a pixel tile of a pool to the next one, at least.
 

@@ -4,7 +4,8 @@ A word is ich masks (low half) and ich signs. The memory is a ring: a tile takes
 has, and the next one is written behind it while the first is read.
 
 A pool has no weights: it takes the identity, in which output channel o has the weight +1 for input
-channel o alone. Before PEs of LUTs this costs nothing: mask, sign and activation leave an input.
+channel o alone. Before the LUTs of a tree's PEs this costs nothing: mask, sign and activation leave
+an input.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -74,11 +75,11 @@ class TileBuffer(wiring.Component):
         # memory and PEs, each a logic cell of its own: the address waits instead.
         address = self.address
         waits = c.array in ("tree", "flip")
-        step = Signal()
         if waits:
             address = Signal.like(self.address)
             m.d.sync += address.eq(self.address)
         else:
+            step = Signal()
             m.d.sync += step.eq(self.step)
         data = [port.data for port in self.writes]
         if c.array == "flip":
