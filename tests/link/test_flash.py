@@ -69,7 +69,7 @@ class Engine:
             await ctx.tick().repeat(self.rng.randrange(1, 60))
 
 
-def run(engine, flash, runs, limit=500_000):
+def run(engine, flash, runs, limit=800_000):
     """Let it run, or stop with an error."""
 
     async def bench(ctx):
