@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import signal
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 from hiddenite.golden.network import Network
 from hiddenite.rtl.verilog import generate
 from hiddenite.sim.simulation import Simulation
+
+# A shell's background jobs ignore interrupts; so would commands that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEFAULT_NETWORKS = 200
 DEFAULT_SEED = 1
