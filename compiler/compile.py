@@ -7,7 +7,7 @@ from amaranth.lib import data
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, Conv, Network
-from hiddenite.golden.weights import channel_key
+from hiddenite.golden.weights import KEY_CHANNEL, channel_key
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program import (
     FAR_SHIFT,
@@ -62,7 +62,9 @@ def compile_network(network: Network, c: Configuration) -> Program:
             writer.packet([Opcode.LAYER], table)
             continue
         code, tiles, sums = next(remaining_convs)
+        # The lanes begin with a step of the key.
         key = int(channel_key(network.seed, stage.layer.index, 0))
+        key = (key - KEY_CHANNEL * c.constructor_lanes) % 2**32
         construction = _construction_descriptor(stage, c, code.parameter)
         writer.packet([Opcode.CONV], _words(key, 32, c.program_bits), construction, table)
         records = _channel_records(stage, sums, c)
@@ -204,7 +206,7 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
             "signed": layer.output == "int32",
             "residual": stage.residual is not None,
             "groups_last": groups - 1,
-            "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
+            "large_tiles": stage.kernel[0] * stage.kernel[1] * groups > c.tile_words // 2,
             **_shift(layer.shift),
             "scale": layer.residual_scale if stage.residual is not None else 0,
         }
@@ -264,11 +266,10 @@ def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> 
     groups = stage.source.layout.groups
     fields = {
         "parameter": parameter,
-        "rows_last": stage.kernel[0] - 1,
         "segments_last": stage.kernel[1] - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,
-        "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
+        "tile_last": stage.kernel[0] * stage.kernel[1] * groups - 1,
         "channels_last": (stage.shape[2] - 1) % c.och,
     }
     return _pack(ConstructionDescriptor(c), fields, c.program_bits)

@@ -5,83 +5,196 @@ lanes wait for words and for one another is then followed word by word.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from hiddenite.golden.rice import Pieces, RiceCode
+from hiddenite.golden.weights import WORD_BITS
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.mask_expander import WINDOW_BITS
+from hiddenite.rtl.program import ChannelRecord, words_of
 
 __all__ = ["construction_cycles"]
 
-KEY_CYCLES = 5
-"""From a channel's key to its first weight."""
 
-FIRST_CYCLES = 5
-"""From the first cycle of a tile to its first weight."""
+@dataclass(frozen=True)
+class _Steps:
+    """What a lane's decoder brings, in its order.
+
+    Attributes
+    ----------
+    place : numpy.ndarray of int64
+        The weight that the step keeps, or the one that the next step speaks of.
+    keep : numpy.ndarray of bool
+    piece : numpy.ndarray of int64
+        Position of the first weight of which the step's piece of the code speaks.
+    before, after : numpy.ndarray of int64
+        Bits of the lane's masks before the step and behind it.
+    """
+
+    place: np.ndarray
+    keep: np.ndarray
+    piece: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+
+    @classmethod
+    def parallel(cls, pieces: Pieces, used: int, k: int) -> "_Steps":
+        """A piece a step."""
+        after = used + np.cumsum(pieces.length)
+        ones, remainder = _quotient(pieces, k)
+        keep = ones < RiceCode.QUOTIENT
+        place = pieces.start + (ones << k) + remainder * keep
+        return cls(place, keep, pieces.start, after - pieces.length, after)
+
+    @classmethod
+    def serial(cls, pieces: Pieces, used: int, k: int, word_bits: int) -> "_Steps":
+        """One or two bits a step, as `hiddenite.rtl.serial_expander` takes them."""
+        after = used + np.cumsum(pieces.length)
+        ones, remainder = _quotient(pieces, k)
+        columns = []
+        begin = after - pieces.length
+        for offset in range(int(pieces.length.max())):
+            one = offset < ones
+            # Two ones, or the zero and the first bit of the remainder, if they are in one word.
+            pair = (offset % 2 == 0) & (offset + 1 < ones) | (k > 0) & (offset == ones)
+            pair &= (begin + offset + 1) % word_bits != 0
+            known = (1 << np.clip(offset - ones, 0, k)) - 1
+            place = np.where(one, offset + 1, ones) << k
+            columns.append(
+                (
+                    ~pair & (offset < pieces.length),
+                    pieces.start + place + np.where(one, 0, remainder & known),
+                    ~one & (offset == pieces.length - 1),
+                    begin + offset + 1,
+                )
+            )
+        taken, place, keep, behind = (np.stack(column, 1) for column in zip(*columns, strict=True))
+        piece = np.nonzero(taken)[0]
+        behind = behind[taken]
+        before = np.concatenate([[used], behind[:-1]])
+        return cls(place[taken], keep[taken], pieces.start[piece], before, behind)
+
+
+def _channel_turns(c: Configuration) -> int:
+    """Cycles from the end of a channel to the next one's first signs."""
+    return 2 * WORD_BITS // c.ich + 1
+
+
+def _quotient(pieces: Pieces, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ones and remainder of each piece."""
+    masks = (1 << np.arange(1, RiceCode.QUOTIENT + 1)) - 1
+    ones = (pieces.value[:, None] & masks == masks).sum(1)
+    return ones, pieces.value >> (ones + 1) & ((1 << k) - 1)
 
 
 class _LaneWork:
-    """One lane's work for a layer, in cycles from the first weight of each tile.
+    """One lane's work for a layer, in cycles from the first one of each tile.
 
-    Positions are numbers of weights before them. A cycle goes by for each word that ends, for each
-    weight that is kept unless it ends a word, for each piece that keeps none, and between rows and
-    channels.
+    A cycle takes a step of the decoder, or ends a word; both where all words are full, unless one
+    step ends more of them. The first word of a row and of a channel may have to wait for its signs.
     """
 
-    def __init__(self, mask: np.ndarray, pieces: Pieces, used: int, words: range, c: Configuration):
+    def __init__(self, mask: np.ndarray, code: RiceCode, used: int, words: range, c: Configuration):
         channels, rows, segments, length = mask.shape
-        flat, count = mask.reshape(-1), mask.size
-        row, size = segments * length, rows * segments * length
-        share = c.och // c.constructor_lanes * size
+        pieces, k = code.encode(mask.reshape(-1)), code.parameter
+        if c.mask_decoder == "serial":
+            steps = _Steps.serial(pieces, used, k, c.program_bits)
+        else:
+            steps = _Steps.parallel(pieces, used, k)
+        full = length % c.ich == 0
         in_segment = np.append(np.arange(c.ich, length, c.ich), length)
+        row, per_channel = segments * len(in_segment), rows * segments * len(in_segment)
         ends = (np.arange(channels * rows * segments)[:, None] * length + in_segment).reshape(-1)
-        kept = np.flatnonzero(flat)
-        both = ends[flat[ends - 1]]
-        passed = np.append(pieces.start[1:], count)
-        skips = passed[~flat[np.minimum(passed, count) - 1]]
+        share = c.och // c.constructor_lanes
+        tiles = -(-channels // share)
+        tile = steps.piece // (share * mask[0].size)
+        first = np.searchsorted(tile, np.arange(tiles + 1))
+        begin = np.arange(tiles) * share * per_channel
+        finish = np.minimum(begin + share * per_channel, len(ends))
 
-        def work(position: np.ndarray) -> np.ndarray:
-            channel = np.maximum(position - 1, 0) // size
-            return (
-                np.searchsorted(ends, position, "right")
-                + np.searchsorted(kept, position, "left")
-                - np.searchsorted(both, position, "right")
-                + np.searchsorted(skips, position, "right")
-                + np.maximum(position - 1, 0) // row
-                + channel * (KEY_CYCLES - 1)
-            )
+        # Which word each step begins in, and which one it leads to.
+        word = np.searchsorted(ends, steps.place, "right")
+        last = steps.keep & (steps.place + 1 == np.append(ends, -1)[word])
+        tile_ends = last & (word == finish[tile] - 1)
+        reach = np.minimum(word, finish[tile]) + tile_ends
+        origin = np.concatenate([[0], reach[:-1]])
+        # A run that goes on from the tile before.
+        there = np.concatenate([[0], word])[first[:-1]]
+        there = np.clip(there, begin, finish)
+        some = first[:-1] < first[1:]
+        origin[first[:-1][some]] = there[some]
+        # A weight at the end of a word that is begun beside the end of another ends it by itself,
+        # unless that other one was ended so.
+        single = full & last & ~tile_ends & (word > origin) & (word < finish[tile])
+        number = np.arange(len(word))
+        chained = single & (np.diff(word, prepend=-1) == 1) & np.append(False, single[:-1])
+        reach += single & ((number - np.maximum.accumulate(np.where(chained, 0, number))) % 2 == 0)
+        origin = np.maximum(origin, np.concatenate([[0], reach[:-1]]))
+        count = reach - origin
+        alone = np.where(full, np.maximum(count - 1, 0), count)
+        closing = (reach == finish[tile]) & (count > 0)
+        alone[closing] = count[closing]
+        alone += tile_ends & ((count == 1) | (not full))
+        passed = there - begin
+        passed = np.where(full & (there < finish), np.maximum(passed - 1, 0), passed)
 
-        tiles = -(-count // share)
-        begins = np.arange(tiles) * share
-        finish = np.minimum(begins + share, count)
-        # The first weight's cycle, less the cycles between channels that come before it.
-        start = work(begins) + (begins > 0) * KEY_CYCLES
-        first = np.searchsorted(pieces.start, begins)
-        fresh = np.append(pieces.start, -1)[first] == begins
-        self.cycles = work(finish) - start + fresh
+        # Cycle of each step and of the end of each word, if none waits for its signs.
+        total = np.concatenate([[0], np.cumsum(1 + alone)])
+        ahead = np.cumsum(passed)
+        cycle = total[:-1] + ahead[tile]
+        by = np.minimum(np.searchsorted(reach, np.arange(len(ends)), "right"), len(reach) - 1)
+        number = np.arange(len(ends))
+        end = cycle[by] + 1 + number - origin[by]
+        turns = WORD_BITS // c.ich
+        size = int(np.diff(in_segment, prepend=0)[-1])
+        used_parts, rest = divmod(segments * length - size, c.ich)
+        turn = (1 + used_parts) % turns
+        wait = np.zeros(len(ends), np.int64)
+        wait[::row] = turns - turn if turn or rest + size > c.ich else 0
+        wait[::per_channel] = _channel_turns(c)
+        wait[begin] = 0
+        late = np.where(wait > 0, np.maximum(wait + 1 - np.diff(end, prepend=0), 0), 0)
+        late = np.concatenate([[0], np.cumsum(late)])
+        start = total[first[:-1]] + ahead - passed + late[begin]
+        # The end of each tile's first word.
+        self.first_end = end[begin] + late[begin] - start
+        cycle += late[origin] - start[tile]
+        stop = total[first[1:]] + ahead + late[finish]
+        self.cycles = stop - start
 
-        # When each word is first needed, and when its last byte has moved on.
-        word_bytes = c.program_bits // 8
-        tile = pieces.start // share
-        load = work(pieces.start) - start[tile] + fresh[tile]
-        load[first[fresh]] -= 1
-        before = used + np.concatenate([[0], np.cumsum(pieces.length)])
-        byte = (before[:-1] + WINDOW_BITS) // 8 - 1
+        self._place_words(steps, cycle, tile, words, c)
+
+    def _place_words(
+        self, steps: _Steps, cycle: np.ndarray, tile: np.ndarray, words: range, c: Configuration
+    ) -> None:
+        """Find when each word is first needed, and when its last byte has moved on."""
         number = np.arange(words.start, words.stop)
-        needed = np.searchsorted(byte, number * word_bytes)
-        enough = 8 * (number + 1) * word_bytes - WINDOW_BITS
-        emptied = np.searchsorted(before, enough) - 1
-        # The second byte that a piece makes room for comes a cycle later.
-        second = before[emptied] < enough - 8
-        never = np.iinfo(np.int64).max // 2
-        self.need = np.append(load, never)[needed]
+        never, tiles = np.iinfo(np.int64).max // 2, len(self.cycles)
+        if c.mask_decoder == "serial":
+            # As soon as it is there; the last bit makes room.
+            needed = np.searchsorted(steps.before, number * c.program_bits)
+            emptied = np.searchsorted(steps.after, (number + 1) * c.program_bits)
+            self.wait = np.ones(len(number), np.int64)
+            empty = np.append(cycle, never)[emptied]
+            empty_tile = np.append(tile, tiles)[emptied]
+        else:
+            word_bytes = c.program_bits // 8
+            byte = (steps.before + WINDOW_BITS) // 8 - 1
+            needed = np.searchsorted(byte, number * word_bytes)
+            part = np.append(byte, 0)[needed] - number * word_bytes
+            self.wait = 2 + np.minimum(part, word_bytes - 1)
+            enough = 8 * (number + 1) * word_bytes - WINDOW_BITS
+            before = np.append(steps.before, steps.after[-1:])
+            emptied = np.searchsorted(before, enough) - 1
+            # The second byte that a piece makes room for comes a cycle later.
+            second = before[emptied] < enough - 8
+            empty = np.where(emptied < 0, -never, np.append(cycle, never)[emptied] + second)
+            empty_tile = np.where(emptied < 0, -1, np.append(tile, tiles)[emptied])
+        self.need = np.append(cycle, never)[needed]
         self.need_tile = np.append(tile, tiles)[needed]
-        self.need_byte = np.minimum(
-            np.append(byte, 0)[needed] - number * word_bytes, word_bytes - 1
-        )
-        self.empty = np.where(emptied < 0, -never, np.append(load, never)[emptied] + second)
-        self.empty_tile = np.where(emptied < 0, -1, np.append(tile, tiles)[emptied])
+        self.empty, self.empty_tile = empty, empty_tile
         self.first_word = words.start
 
 
@@ -108,33 +221,59 @@ def construction_cycles(
         Words that each lane has taken before the layer.
     """
     lanes = c.constructor_lanes
-    size = c.program_bits // 8
+    # Cycles that the signs of a tile's first word have before its first one: from the start of the
+    # layer, with a lane's own part of the key, or from the tile before.
+    records = words_of(ChannelRecord(c), c.program_bits)
+    signs = np.full(lanes, 3) - (np.arange(lanes) > 0) * WORD_BITS // c.ich
+    # Cycles from word to word of a lane that waits for nothing else.
+    period = 1 if c.mask_decoder == "serial" else c.program_bits // 8
     works = []
     for lane in range(lanes):
         own = mask[lane::lanes]
         if len(own) == 0:
             works.append(None)
             continue
-        words = range(int(before[lane]), int(taken[-1, lane]))
-        works.append(_LaneWork(own, code.encode(own.reshape(-1)), int(used[lane]), words, c))
+        words = range(max(0, int(before[lane]) - 1), int(taken[-1, lane]))
+        works.append(_LaneWork(own, code, int(used[lane]), words, c))
     for tile, after in enumerate(taken):
-        yield _tile_cycles(works, tile, [int(n) for n in before], [int(n) for n in after], size)
+        signs = signs + min(c.och, len(mask) - tile * c.och) * records - _channel_turns(c)
+        cycles, done = _tile_cycles(works, tile, before.tolist(), after.tolist(), period, signs)
+        yield cycles
+        signs = 5 + max(1, 32 // c.program_bits) + cycles - done
         before = after
 
 
 def _tile_cycles(
-    works: list[_LaneWork | None], tile: int, before: list[int], after: list[int], word_bytes: int
-) -> int:
+    works: list[_LaneWork | None],
+    tile: int,
+    before: list[int],
+    after: list[int],
+    period: int,
+    signs: np.ndarray,
+) -> tuple[int, np.ndarray]:
     """Follow the words of one tile as they are dealt: word ``before`` up to ``after`` of each lane.
 
-    A lane that waits for a word does everything after it later by as much.
+    A lane that waits for a word, or for its first signs, does everything after it later by as much.
+    ``signs`` says since when the first ones are there.
+
+    Returns
+    -------
+    int, numpy.ndarray
+        Cycles of the tile; when each lane has constructed its share.
     """
     lanes = range(len(works))
     active = [work is not None and tile < len(work.cycles) for work in works]
-    late = [FIRST_CYCLES] * len(works)
+    late = [0] * len(works)
     free = [0] * len(works)
     number = list(before)
     remaining = sum(after) - sum(before)
+    for lane, work in enumerate(works):
+        if active[lane]:
+            late[lane] = max(0, int(-signs[lane] - work.first_end[tile]))
+            # The word that it has from the tile before.
+            index = before[lane] - 1 - work.first_word
+            if index >= 0 and work.empty_tile[index] == tile:
+                free[lane] = int(work.empty[index]) + late[lane]
 
     def done(lane: int) -> int:
         return int(works[lane].cycles[tile]) + late[lane] if active[lane] else 0
@@ -142,14 +281,14 @@ def _tile_cycles(
     now, lane = 0, 0
     while remaining:
         if number[lane] < after[lane]:
-            # The lane takes the word when its hold is empty.
+            # The lane takes the word when it has none.
             now = max(now, free[lane])
-            free[lane] = now + word_bytes
+            free[lane] = now + period
             work = works[lane]
             index = number[lane] - work.first_word if work is not None else -1
             if work is not None and 0 <= index < len(work.need):
                 if work.need_tile[index] == tile:
-                    wait = now + 2 + int(work.need_byte[index] - work.need[index])
+                    wait = now + int(work.wait[index] - work.need[index])
                     late[lane] = max(late[lane], wait)
                 if work.empty_tile[index] == tile:
                     free[lane] = max(free[lane], int(work.empty[index]) + late[lane])
@@ -160,4 +299,5 @@ def _tile_cycles(
             now = max(now, done(lane))
         now += 1
         lane = (lane + 1) % len(works)
-    return max(now, *map(done, lanes))
+    ends = [done(lane) for lane in lanes]
+    return max(now, *ends), np.array(ends)

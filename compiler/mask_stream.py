@@ -16,7 +16,8 @@ class MaskStream:
 
     Lane n takes the masks of the output channels n, n + lanes, n + 2 * lanes, ... of each layer,
     one bit after the other without a gap from the first layer to the last. A tile ends with words
-    that begin the next one: see `hiddenite.rtl.mask_expander` for how many.
+    that begin the next one: see `hiddenite.rtl.mask_expander` and
+    `hiddenite.rtl.serial_expander` for how many.
 
     Parameters
     ----------
@@ -60,8 +61,8 @@ class MaskStream:
 
     def _taken(self) -> np.ndarray:
         """Words that each lane has taken at the end of each tile, tiles x lanes."""
-        moved = (np.array(self._used) + WINDOW_BITS) // 8
-        return moved // (self.c.program_bits // 8) + 1
+        window = WINDOW_BITS if self.c.mask_decoder == "parallel" else 0
+        return (np.array(self._used) + window) // self.c.program_bits + 1
 
     def words(self) -> list[np.ndarray]:
         """Words of each tile, in the order in which the lanes take them (uint64)."""

@@ -13,7 +13,7 @@ from .flip_dot_product import MOST_INPUTS
 
 __all__ = ["PRESETS", "Configuration"]
 
-PROGRAM_FORMAT = 3
+PROGRAM_FORMAT = 4
 """Version of the program's packets; part of every fingerprint."""
 
 
@@ -47,7 +47,7 @@ class Configuration:
         2: one read and one write a cycle (block RAM).
     tile_words : int
         Depth of the tile buffer in words of ``ich`` weights (2 bits each) per output channel, a
-        power of two, 16 to 2**16. Two tiles that fit together are double-buffered.
+        power of two, 16 to 2**16. Tiles that take half of it at most are double-buffered.
     accumulator_bits : int
         Width of an accumulator, 12 to 32: up to ``(2**accumulator_bits - 1) // 255`` weights kept
         in one output channel, or taps of average pooling; with ``array="flip"`` about a fifth fewer
@@ -63,6 +63,9 @@ class Configuration:
     shifter : str
         How outputs are shifted. ``"multiplexers"`` (anywhere); ``"multipliers"``: three or four
         more DSP blocks for each of ``post_lanes``, instead of 150 LUTs or more.
+    mask_decoder : str
+        How the masks' code is read. ``"parallel"``: a run of pruned weights a cycle; ``"serial"``:
+        one or two bits a cycle, in about half of the logic.
     largest_map : int
         Largest height and width of a tensor, a power of two, 16 to 4096.
     largest_kernel : int
@@ -95,6 +98,7 @@ class Configuration:
     bias_bits: int = 34
     array: str = "tree"
     shifter: str = "multiplexers"
+    mask_decoder: str = "parallel"
     largest_map: int = 1024
     largest_kernel: int = 256
     largest_stride: int = 8
@@ -134,6 +138,11 @@ class Configuration:
             raise InputError(
                 "configuration: shifter must be 'multiplexers' or 'multipliers', "
                 f"not {self.shifter!r}"
+            )
+        if self.mask_decoder not in ("parallel", "serial"):
+            raise InputError(
+                "configuration: mask_decoder must be 'parallel' or 'serial', "
+                f"not {self.mask_decoder!r}"
             )
 
     def _range(self, name: str, low: int, high: int) -> None:
@@ -274,6 +283,7 @@ PRESETS: dict[str, Configuration] = {
         accumulator_bits=18,
         bias_bits=20,
         shifter="multipliers",
+        mask_decoder="serial",
     ),
     "ecp5-25f": Configuration(
         ich=8,

@@ -26,10 +26,10 @@ class Constructor(wiring.Component):
     -------
     layer : descriptor, stable while its tiles are constructed
     clear : before a program
-    key : the word in ``i.payload`` is that word of the layer's key (one bit each)
+    key_word : the word in ``i.payload`` is the next word of the layer's key (see `SignGenerator`)
     start_layer : a new layer's descriptor and key are there (for one cycle)
     start_tile : begins a tile (for one cycle); there must be ``room``
-    channels : output channels of the tile
+    channels_last : output channels of the tile - 1
     room : the tile buffer has room for a tile of this layer
     release : the oldest tile is no longer used
     i : mask words of the tile
@@ -43,10 +43,10 @@ class Constructor(wiring.Component):
             {
                 "layer": In(ConstructionDescriptor(c)),
                 "clear": In(1),
-                "key": In(max(1, 32 // c.program_bits)),
+                "key_word": In(1),
                 "start_layer": In(1),
                 "start_tile": In(1),
-                "channels": In(range(c.och + 1)),
+                "channels_last": In(ceil_log2(c.och)),
                 "room": Out(1),
                 "release": In(1),
                 "i": In(stream.Signature(c.program_bits)),
@@ -61,19 +61,13 @@ class Constructor(wiring.Component):
         count = c.constructor_lanes
 
         # Two tiles at most: the one in use and the one in construction, which is the newest.
-        tiles, newest = Signal(range(3)), Signal.like(self.layer.tile_words)
-        base, size = Signal(ceil_log2(c.tile_words)), Signal(len(newest) + 1)
-        m.d.comb += [
-            size.eq(newest + self.layer.tile_words),
-            # No more than c.tile_words.
-            self.room.eq(
-                (tiles == 0)
-                | ((tiles == 1) & ~size[-1] & (~size[-2] | ~size[:-2].any()))
-            ),
-        ]
+        # Each has one half of the tile buffer in turn, or all of it.
+        tiles, half = Signal(range(3)), Signal(init=1)
+        large, newest_large = self.layer.tile_last[-1], Signal()
+        m.d.comb += self.room.eq((tiles == 0) | ((tiles == 1) & ~large & ~newest_large))
         m.d.sync += tiles.eq(tiles + self.start_tile - self.release)
         with m.If(self.start_tile):
-            m.d.sync += [newest.eq(self.layer.tile_words), base.eq(base + newest)]
+            m.d.sync += [newest_large.eq(large), half.eq(~half)]
 
         lanes = []
         for number in range(count):
@@ -84,11 +78,12 @@ class Constructor(wiring.Component):
             m.d.comb += [
                 lane.layer.eq(self.layer),
                 lane.clear.eq(self.clear),
-                lane.key.eq(self.key),
+                lane.key_word.eq(self.key_word),
                 lane.start_layer.eq(self.start_layer),
                 lane.start_tile.eq(self.start_tile),
-                lane.channels.eq((self.channels + (count - 1 - number)) >> ceil_log2(count)),
-                lane.base.eq(base),
+                lane.any_channel.eq(self.channels_last >= number if number else 1),
+                lane.channels_last.eq((self.channels_last - number) >> ceil_log2(count)),
+                lane.upper.eq(half & ~large),
                 lane.i.payload.eq(self.i.payload),
             ]
 

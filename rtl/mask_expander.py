@@ -21,7 +21,7 @@ from hiddenite.golden.rice import RiceCode
 
 from .shifter import select_bits
 
-__all__ = ["RUN_BITS", "WINDOW_BITS", "MaskExpander"]
+__all__ = ["RUN_BITS", "WINDOW_BITS", "MaskExpander", "expander_signature"]
 
 WINDOW_BITS = 24
 """The longest piece wherever it begins in the first byte."""
@@ -29,38 +29,46 @@ WINDOW_BITS = 24
 RUN_BITS = RiceCode.MAX_PARAMETER + 3
 
 
+def expander_signature(program_bits: int) -> dict:
+    """Members of a decoder of one lane's masks.
+
+    Members
+    -------
+    clear : forgets all bits (before a program)
+    start_layer : the bits that follow are of a new layer
+    i : words of the program
+    parameter : parameter k of the code
+    full : takes no word before the next step
+    valid, run, keep : a step is there; weights that it skips; whether it keeps the one after them
+    take : goes on to the next step; only if one is there
+    whole : the next step begins a piece of the code
+    """
+    return {
+        "clear": In(1),
+        "start_layer": In(1),
+        "i": In(stream.Signature(program_bits)),
+        "parameter": In(range(RiceCode.MAX_PARAMETER + 1)),
+        "full": Out(1),
+        "valid": Out(1),
+        "run": Out(RUN_BITS),
+        "keep": Out(1),
+        "take": In(1),
+        "whole": Out(1),
+    }
+
+
 class MaskExpander(wiring.Component):
-    """Bits of one lane's masks, as pieces.
+    """Bits of one lane's masks, as pieces. Members: see `expander_signature`.
 
     Parameters
     ----------
     program_bits : int
         Width of a word.
-
-    Members
-    -------
-    clear : forgets all bits (before a program)
-    i : words of the program
-    parameter : parameter k of the code
-    full : the window takes no more, and the hold is not empty
-    valid, run, keep : a piece is there; weights that it skips; whether it keeps the one after them
-    take : goes on to the next piece; only if one is there
     """
 
     def __init__(self, program_bits: int):
         self.program_bits = program_bits
-        super().__init__(
-            {
-                "clear": In(1),
-                "i": In(stream.Signature(program_bits)),
-                "parameter": In(range(RiceCode.MAX_PARAMETER + 1)),
-                "full": Out(1),
-                "valid": Out(1),
-                "run": Out(RUN_BITS),
-                "keep": Out(1),
-                "take": In(1),
-            }
-        )
+        super().__init__(expander_signature(program_bits))
 
     def elaborate(self, platform):
         m = Module()
@@ -92,6 +100,7 @@ class MaskExpander(wiring.Component):
             end.eq(offset + Mux(self.keep, ones + 1 + self.parameter, quotient)),
             self.valid.eq(missing == 0),
             self.full.eq(self.valid & (held != 0)),
+            self.whole.eq(1),
         ]
 
         short, moves = Signal.like(missing), Signal()

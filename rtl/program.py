@@ -13,7 +13,8 @@ Every item starts on a fresh word. The last word of the end packet carries the s
 The CRC-32 (that of zlib) covers every byte of its packet and of all packets before it, without
 their CRCs: none can be missing. Nothing that a packet brings is used before its CRC has been found
 right, so that a damaged program never gives a wrong result. The key (32 bits) is that of output
-channel 0 (see the weight signs' specification).
+channel -``constructor_lanes``, which each lane steps to its own channels (see the weight signs'
+specification).
 
 The mask words of a tile go to the constructor's lanes in turns; a lane that has what it needs is
 left out (see `hiddenite.rtl.mask_expander`).
@@ -112,7 +113,7 @@ class LayerDescriptor(data.StructLayout):
     scale : scale of the residual, or of a pool (2 for maximum pooling, which makes up for the
         shift)
     groups_last : words of ``ich`` input channels per pixel - 1
-    tile_words : weight words per output channel, KH * KW * groups
+    large_tiles : a tile takes more than half of the tile buffer
     tiles_last : tiles of output channels - 1
     beats_last : beats of ``post_lanes`` channels per pixel of the last of them - 1
     lanes_last : channels in the last of these beats - 1
@@ -156,7 +157,7 @@ class LayerDescriptor(data.StructLayout):
                 "far": 1,
                 "scale": 24,
                 "groups_last": c.group_bits,
-                "tile_words": ceil_log2(c.tile_words) + 1,
+                "large_tiles": 1,
                 "tiles_last": c.channel_tile_bits,
                 "beats_last": ceil_log2(c.och // c.post_lanes),
                 "lanes_last": ceil_log2(c.post_lanes),
@@ -267,24 +268,21 @@ class ConstructionDescriptor(data.StructLayout):
     Members
     -------
     parameter : parameter k of the mask code
-    rows_last : KH - 1
     segments_last : KW - 1
     words_last : words of ``ich`` weights per (ky, kx), - 1
     tail_last : weights in the last of them, - 1
-    tile_words : words of a tile per output channel
+    tile_last : words of a tile per output channel - 1
     channels_last : output channels of the last tile - 1
     """
 
     def __init__(self, c: Configuration):
-        t = ceil_log2(c.tile_words)
         super().__init__(
             {
                 "parameter": 4,
-                "rows_last": t,
-                "segments_last": t,
-                "words_last": t,
+                "segments_last": ceil_log2(c.largest_kernel),
+                "words_last": c.group_bits,
                 "tail_last": ceil_log2(c.ich),
-                "tile_words": t + 1,
+                "tile_last": ceil_log2(c.tile_words),
                 "channels_last": ceil_log2(c.och),
             }
         )

@@ -41,7 +41,8 @@ class ProgramReader(wiring.Component):
     layers : words of layer tables, for the layer memory
     layer_commit : the table that was written last is right (for one cycle)
     construction : construction descriptor of the conv layer in hand
-    clear, key, start_layer, start_tile, channels, room, complete, masks : see `Constructor`
+    clear, key_word, start_layer, start_tile, channels_last, room, complete, masks : see
+        `Constructor`
     record_write, record_channel, record_half, record : a word of a channel record, which of its
         words it is (one bit each), and where the record goes
     tile_commit : the tile that was constructed last is right (for one cycle)
@@ -60,10 +61,10 @@ class ProgramReader(wiring.Component):
                 "layer_commit": Out(1),
                 "construction": Out(ConstructionDescriptor(c)),
                 "clear": Out(1),
-                "key": Out(max(1, 32 // c.program_bits)),
+                "key_word": Out(1),
                 "start_layer": Out(1),
                 "start_tile": Out(1),
-                "channels": Out(range(c.och + 1)),
+                "channels_last": Out(ceil_log2(c.och)),
                 "room": In(1),
                 "complete": In(1),
                 "masks": Out(stream.Signature(c.program_bits)),
@@ -107,7 +108,7 @@ class ProgramReader(wiring.Component):
             self.record.eq(word),
             self.record_channel.eq(channel),
             self.record_half.eq(half),
-            self.channels.eq(Mux(last_tile, self.construction.channels_last, c.och - 1) + 1),
+            self.channels_last.eq(Mux(last_tile, self.construction.channels_last, c.och - 1)),
             self.layers.payload.eq(word),
             self.masks.payload.eq(word),
         ]
@@ -190,7 +191,7 @@ class ProgramReader(wiring.Component):
             with m.State("KEY"):
                 m.d.comb += self.i.ready.eq(1)
                 with m.If(taken):
-                    m.d.comb += [checksum.take.eq(1), self.key.eq(1 << count)]
+                    m.d.comb += [checksum.take.eq(1), self.key_word.eq(1)]
                     counted(crc_words, "CONSTRUCTION")
             with m.State("CONSTRUCTION"):
                 m.d.comb += self.i.ready.eq(1)
@@ -216,7 +217,7 @@ class ProgramReader(wiring.Component):
                     m.d.sync += count.eq(count + 1)
                     with m.If(count == record_words - 1):
                         m.d.sync += [count.eq(0), channel.eq(channel + 1)]
-                        with m.If(channel + 1 == self.channels):
+                        with m.If(channel == self.channels_last):
                             m.next = "START"
             with m.State("START"):
                 m.d.comb += self.start_tile.eq(1)

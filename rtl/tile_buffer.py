@@ -1,7 +1,7 @@
 """Constructed weights of the tiles in use: a slice of memory for each output channel of a tile.
 
-A word is ich masks (low half) and ich signs. The memory is a ring: a tile takes as many words as it
-has, and the next one is written behind it while the first is read.
+A word is ich masks (low half) and ich signs. Tiles that need half of the memory at most have one
+half in turn: the next one is written while the first is read. A larger one is there alone.
 
 A pool has no weights: it takes the identity, in which output channel o has the weight +1 for input
 channel o alone. Before the LUTs of a tree's PEs this costs nothing: mask, sign and activation leave

@@ -211,8 +211,7 @@ class Window(wiring.Component):
         ]
         weight = Signal(ceil_log2(c.tile_words))
         with m.If(go & conv & step.valid):
-            again = step.last & ~step.tile_last
-            m.d.sync += weight.eq(weight + Mux(again, 1 - layer.tile_words, 1))
+            m.d.sync += weight.eq(Mux(step.last, 0, weight + 1))
         with m.If(self.tile_ready | ~conv):
             m.d.sync += waiting.eq(0)
         with m.If(ends):
@@ -234,7 +233,7 @@ class Window(wiring.Component):
             self.o_step.half.eq(half),
             self.o_step.valid.eq(go & step.valid),
             self.o_step.residual.eq(go & step.residual),
-            self.o_weight.eq(weight),
+            self.o_weight.eq(Cat(weight[:-1], weight[-1] | (half & ~layer.large_tiles))),
             self.o_address.eq(address),
             self.o_bank_y.eq(bank_y),
             self.o_bank_x.eq(bank_x),

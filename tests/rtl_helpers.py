@@ -8,7 +8,7 @@ from amaranth.sim import Simulator
 
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.network import Conv, Input, Network
-from hiddenite.golden.weights import channel_key, signs
+from hiddenite.golden.weights import KEY_CHANNEL, channel_key, signs
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program import (
     ChannelRecord,
@@ -23,10 +23,12 @@ from hiddenite.rtl.program import (
 _SMALL = {"activation_words": 1024, "tile_words": 64}
 
 CONFIGURATIONS = {
-    "single": Configuration(ich=1, och=1, activation_ports=1, **_SMALL),
+    "single": Configuration(
+        ich=1, och=1, activation_ports=1, mask_decoder="serial", **_SMALL
+    ),
     "tall": Configuration(
         ich=1, och=4, rows=4, constructor_lanes=2, program_bits=16, activation_ports=1,
-        bias_bits=24, **_SMALL
+        bias_bits=24, mask_decoder="serial", **_SMALL
     ),
     "square": Configuration(
         ich=4, och=4, rows=2, cols=2, constructor_lanes=4, post_lanes=4, program_bits=64,
@@ -42,7 +44,7 @@ CONFIGURATIONS = {
     ),
 }  # fmt: skip
 """Every special case of a size occurs: 1, och above and below ich, rows unlike columns, all builds
-of the array, one and two ports, every program width."""
+of the array and of the decoder, one and two ports, every program width."""
 
 
 def simulate(component, *benches, limit=50_000):
@@ -222,11 +224,10 @@ def construction_fields(c, mask, parameter):
     groups = -(-channels // c.ich)
     return {
         "parameter": parameter,
-        "rows_last": height - 1,
         "segments_last": width - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,
-        "tile_words": height * width * groups,
+        "tile_last": height * width * groups - 1,
         "channels_last": (out_channels - 1) % c.och,
     }
 
@@ -234,7 +235,8 @@ def construction_fields(c, mask, parameter):
 def key_words(c, seed, index):
     """Words of a layer's key."""
     bits = min(32, c.program_bits)
-    return split(int(channel_key(seed, index, 0)), bits, 32 // bits)
+    key = int(channel_key(seed, index, 0)) - c.constructor_lanes * KEY_CHANNEL
+    return split(key, bits, 32 // bits)
 
 
 def weight_words(c, mask, seed, index):

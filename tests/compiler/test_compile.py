@@ -62,7 +62,7 @@ def test_packets(name):
         fields = construction_fields(c, conv.mask, code.parameter)
         assert value == layout.const(fields).as_value().value
         layer = layer_descriptor(part[-LayerTable(c).words :], c)
-        assert layer.tile_words == fields["tile_words"]
+        assert layer.large_tiles == (fields["tile_last"] >= c.tile_words // 2)
         assert layer.tiles_last == -(-conv.out_channels // c.och) - 1
         assert (layer.signed, layer.to_result) == ((1, 1) if conv is second else (0, 0))
         assert layer.shift == conv.shift - 1

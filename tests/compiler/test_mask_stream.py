@@ -11,11 +11,12 @@ class Lane:
     """A constructor lane as its documentation has it, without time.
 
     A word goes into an empty hold; its bytes go into the window while there is room; pieces leave
-    the window while the tile is not complete and the longest one would be there.
+    the window while the tile is not complete and the longest one would be there. A serial decoder
+    has no window: the bits of a piece leave the hold one by one.
     """
 
-    def __init__(self, word_bytes):
-        self.word_bytes = word_bytes
+    def __init__(self, c):
+        self.word_bytes, self.serial = c.program_bits // 8, c.mask_decoder == "serial"
         self.window = self.count = self.hold = self.held = 0
         self.position, self.kept = 0, []
 
@@ -29,15 +30,25 @@ class Lane:
     def settle(self, end):
         """Do all that can be done before the next word; return whether the tile is complete."""
         while True:
-            if self.count <= WINDOW_BITS - 8 and self.held:
+            if self.held and (self.serial or self.count <= WINDOW_BITS - 8):
                 self.window |= (self.hold & 255) << self.count
                 self.hold >>= 8
                 self.held -= 1
                 self.count += 8
-            elif self.position < end and self.count >= RiceCode.MAX_PIECE:
+            elif self.position < end and self.count >= self.needs():
                 self.piece()
             else:
-                return self.position >= end and self.held > 0
+                left = self.count if self.serial else self.held
+                return self.position >= end and left > 0
+
+    def needs(self):
+        """Bits that must be there before a piece is taken."""
+        if not self.serial:
+            return RiceCode.MAX_PIECE
+        ones = 0
+        while ones < RiceCode.QUOTIENT and self.window >> ones & 1:
+            ones += 1
+        return ones + (ones < RiceCode.QUOTIENT) * (1 + self.parameter)
 
     def piece(self):
         ones = 0
@@ -75,7 +86,7 @@ def test_lanes_find_their_masks_in_the_words_dealt_to_them(name, seed):
     stream = MaskStream(c)
     layers = [(mask, *stream.add(mask)) for mask in masks]
     words = iter(stream.words())
-    lanes = [Lane(c.program_bits // 8) for _ in range(c.constructor_lanes)]
+    lanes = [Lane(c) for _ in range(c.constructor_lanes)]
     for mask, code, tiles in layers:
         size = mask[0].size
         assert tiles == -(-len(mask) // c.och)

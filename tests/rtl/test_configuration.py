@@ -60,6 +60,7 @@ RULES = [
     ),
     ("array", 1, "array must be a string, not 1"),
     ("shifter", "barrel", "shifter must be 'multiplexers' or 'multipliers', not 'barrel'"),
+    ("mask_decoder", "slow", "mask_decoder must be 'parallel' or 'serial', not 'slow'"),
     ("ich", 8.0, "ich must be an integer, not 8.0"),
     ("rows", True, "rows must be an integer, not True"),
     ("tile_words", "32", "tile_words must be an integer, not '32'"),

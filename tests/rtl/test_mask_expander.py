@@ -2,57 +2,11 @@ import random
 
 import numpy as np
 import pytest
-from rtl_helpers import join, simulate
+from expanders import expand, mask_of_steps, words_of_bits
+from rtl_helpers import simulate
 
 from hiddenite.golden.rice import RiceCode
 from hiddenite.rtl.mask_expander import WINDOW_BITS, MaskExpander
-
-
-def words_of_bits(bits, width):
-    bits = np.append(bits, np.zeros(-len(bits) % width, np.uint8))
-    return [join(word, 1) for word in bits.reshape(-1, width)]
-
-
-def expand(program_bits, parameter, words, count, rng=None, clear_after=None):
-    """Run the expander; return ``count`` pieces and the number of words that it has taken."""
-    dut = MaskExpander(program_bits)
-    pieces, taken = [], 0
-
-    async def bench(ctx):
-        nonlocal taken
-        ctx.set(dut.parameter, parameter)
-        cycles = 0
-        while True:
-            cycles += 1
-            more = len(pieces) < count
-            chance = rng.random() if rng else 1
-            ctx.set(dut.take, more and ctx.get(dut.valid) and (rng is None or rng.random() < 0.6))
-            ctx.set(dut.i.valid, chance > 0.4)
-            ctx.set(dut.i.payload, words[taken] if taken < len(words) else 0)
-            if ctx.get(dut.take):
-                pieces.append((ctx.get(dut.run), ctx.get(dut.keep)))
-            await ctx.delay(0)
-            moved = ctx.get(dut.i.ready) and ctx.get(dut.i.valid)
-            # A last look at an expander that no longer moves.
-            if not more and ctx.get(dut.full) and not ctx.get(dut.take):
-                assert not moved
-                break
-            taken += moved
-            await ctx.tick()
-
-    simulate(dut, bench)
-    return pieces, taken
-
-
-def mask_of_pieces(pieces, count):
-    mask, position = np.zeros(count, bool), 0
-    for run, keep in pieces:
-        position += run
-        if keep and position < count:
-            mask[position] = True
-        position += keep
-    assert position >= count
-    return mask
 
 
 @pytest.mark.parametrize("program_bits", [8, 16, 32, 64])
@@ -63,9 +17,9 @@ def test_pieces_are_those_of_the_golden_code(program_bits, parameter):
     code = RiceCode(parameter).encode(mask)
     words = words_of_bits(code.bits(), program_bits)
     stalls = random.Random(program_bits)
-    pieces, _ = expand(program_bits, parameter, words, len(code.value), stalls)
+    pieces, _ = expand(MaskExpander(program_bits), parameter, words, len(code.value), stalls)
     assert len(pieces) == len(code.value)
-    assert (mask_of_pieces(pieces, len(mask)) == mask).all()
+    assert (mask_of_steps(pieces, len(mask)) == mask).all()
     starts = np.cumsum([0] + [run + keep for run, keep in pieces])[:-1]
     assert starts.tolist() == code.start.tolist()
 
@@ -80,7 +34,7 @@ def test_words_taken_depend_on_the_code_only(program_bits):
         # A full window after these bits, and at least a byte in the hold.
         expected = (used + WINDOW_BITS) // 8 // (program_bits // 8) + 1
         for rng in (None, random.Random(1), random.Random(2), random.Random(3)):
-            _, taken = expand(program_bits, 1, words, count, rng)
+            _, taken = expand(MaskExpander(program_bits), 1, words, count, rng)
             assert taken == expected
 
 

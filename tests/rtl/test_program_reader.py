@@ -50,10 +50,10 @@ class Bench:
         m.d.comb += [
             k.layer.eq(r.construction),
             k.clear.eq(r.clear),
-            k.key.eq(r.key),
+            k.key_word.eq(r.key_word),
             k.start_layer.eq(r.start_layer),
             k.start_tile.eq(r.start_tile),
-            k.channels.eq(r.channels),
+            k.channels_last.eq(r.channels_last),
             r.room.eq(k.room),
             r.complete.eq(k.complete),
             k.release.eq(r.tile_commit),

@@ -63,5 +63,6 @@ def random_configuration(seed, number, simulator):
         bias_bits=in_turn("bias_bits", (34, 24, 28, 21)),
         array=in_turn("array", ("tree", "flip", "chain", "combinational")),
         shifter=in_turn("shifter", ("multiplexers", "multipliers")),
+        mask_decoder=in_turn("mask_decoder", ("parallel", "serial")),
         timeout_cycles=1 << 16,
     )
