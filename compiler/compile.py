@@ -152,10 +152,10 @@ def _check(stage: Stage, c: Configuration) -> None:
             )
     if isinstance(layer, Conv):
         need = stage.kernel[0] * stage.kernel[1] * stage.source.layout.groups
-        if need > c.tile_words:
+        if need > c.tile_words - 1:
             raise InputError(
                 f"{where}: tile buffer: needs {need} words for each output channel, "
-                f"has {c.tile_words}: raise tile_words"
+                f"has {c.tile_words - 1}: raise tile_words"
             )
     if isinstance(layer, AvgPool):
         inside = [min(k, s) for k, s in zip(stage.kernel, stage.source.layout.shape, strict=False)]
@@ -188,6 +188,7 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
         "beats_last": last // c.post_lanes,
         "lanes_last": last % c.post_lanes,
         "scale": 2,
+        "large_tiles": True,
     }
     for axis, name in enumerate("yx"):
         size = stage.shape[axis]
@@ -206,7 +207,7 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
             "signed": layer.output == "int32",
             "residual": stage.residual is not None,
             "groups_last": groups - 1,
-            "large_tiles": stage.kernel[0] * stage.kernel[1] * groups > c.tile_words // 2,
+            "large_tiles": stage.kernel[0] * stage.kernel[1] * groups >= c.tile_words // 2,
             **_shift(layer.shift),
             "scale": layer.residual_scale if stage.residual is not None else 0,
         }
@@ -269,7 +270,7 @@ def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> 
         "segments_last": stage.kernel[1] - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,
-        "tile_last": stage.kernel[0] * stage.kernel[1] * groups - 1,
+        "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
         "channels_last": (stage.shape[2] - 1) % c.och,
     }
     return _pack(ConstructionDescriptor(c), fields, c.program_bits)

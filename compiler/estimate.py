@@ -207,7 +207,7 @@ def estimate(program: Program) -> Estimate:
                     mask_words += words
                     size = stage.kernel[0] * stage.kernel[1] * stage.source.layout.groups
                     reader += 1
-                    while len(live) == 2 or (live and max(size, live[0][1]) > c.tile_words // 2):
+                    while len(live) == 2 or (live and max(size, live[0][1]) >= c.tile_words // 2):
                         reader = max(reader, live.pop(0)[0] + 1)
                     begin = reader
                     own = min(c.och, channels - tile * c.och)

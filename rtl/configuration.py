@@ -47,7 +47,8 @@ class Configuration:
         2: one read and one write a cycle (block RAM).
     tile_words : int
         Depth of the tile buffer in words of ``ich`` weights (2 bits each) per output channel, a
-        power of two, 16 to 2**16. Tiles that take half of it at most are double-buffered.
+        power of two, 16 to 2**16. One word is for pools; tiles that take less than half of it are
+        double-buffered.
     accumulator_bits : int
         Width of an accumulator, 12 to 32: up to ``(2**accumulator_bits - 1) // 255`` weights kept
         in one output channel, or taps of average pooling; with ``array="flip"`` about a fifth fewer
@@ -282,6 +283,7 @@ PRESETS: dict[str, Configuration] = {
         largest_channels=2048,
         accumulator_bits=18,
         bias_bits=20,
+        array="flip",
         shifter="multipliers",
         mask_decoder="serial",
     ),

@@ -25,10 +25,12 @@ class Constructor(wiring.Component):
     Members
     -------
     layer : descriptor, stable while its tiles are constructed
+    prepared : the tile buffer has the identity for pools; from some cycles after reset on
     clear : before a program
     key_word : the word in ``i.payload`` is the next word of the layer's key (see `SignGenerator`)
     start_layer : a new layer's descriptor and key are there (for one cycle)
     start_tile : begins a tile (for one cycle); there must be ``room``
+    half : which half of the tile buffer a tile has unless it takes more; 0 first, then in turn
     channels_last : output channels of the tile - 1
     room : the tile buffer has room for a tile of this layer
     release : the oldest tile is no longer used
@@ -42,10 +44,12 @@ class Constructor(wiring.Component):
         super().__init__(
             {
                 "layer": In(ConstructionDescriptor(c)),
+                "prepared": Out(1),
                 "clear": In(1),
                 "key_word": In(1),
                 "start_layer": In(1),
                 "start_tile": In(1),
+                "half": In(1),
                 "channels_last": In(ceil_log2(c.och)),
                 "room": Out(1),
                 "release": In(1),
@@ -62,12 +66,12 @@ class Constructor(wiring.Component):
 
         # Two tiles at most: the one in use and the one in construction, which is the newest.
         # Each has one half of the tile buffer in turn, or all of it.
-        tiles, half = Signal(range(3)), Signal(init=1)
-        large, newest_large = self.layer.tile_last[-1], Signal()
+        tiles = Signal(range(3))
+        large, newest_large = self.layer.tile_words[-1], Signal()
         m.d.comb += self.room.eq((tiles == 0) | ((tiles == 1) & ~large & ~newest_large))
         m.d.sync += tiles.eq(tiles + self.start_tile - self.release)
         with m.If(self.start_tile):
-            m.d.sync += [newest_large.eq(large), half.eq(~half)]
+            m.d.sync += newest_large.eq(large)
 
         lanes = []
         for number in range(count):
@@ -83,7 +87,7 @@ class Constructor(wiring.Component):
                 lane.start_tile.eq(self.start_tile),
                 lane.any_channel.eq(self.channels_last >= number if number else 1),
                 lane.channels_last.eq((self.channels_last - number) >> ceil_log2(count)),
-                lane.upper.eq(half & ~large),
+                lane.upper.eq(self.half & ~large),
                 lane.i.payload.eq(self.i.payload),
             ]
 
@@ -92,6 +96,7 @@ class Constructor(wiring.Component):
         m.d.comb += [
             *(done[n].eq(lane.complete & lane.full) for n, lane in enumerate(lanes)),
             self.complete.eq(done.all() & ~self.start_tile),
+            self.prepared.eq(lanes[0].prepared),
         ]
         ready = Array(lane.i.ready for lane in lanes)[turn]
         m.d.comb += [

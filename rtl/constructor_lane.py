@@ -7,7 +7,8 @@
 
 The lane constructs the output channels lane, lane + lanes, ... of each tile, in the order
 ky, kx, c. In each cycle it takes a step of the expander's or finishes a word; both where no word of
-the layer is narrower than the others.
+the layer is narrower than the others. After a reset it first writes the identity that pools take to
+the words 0.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -37,6 +38,7 @@ class ConstructorLane(wiring.Component):
     Members
     -------
     layer : descriptor, stable while its tiles are constructed
+    prepared : has written the identity
     clear : before a program; forgets what is left of the mask words
     key_word : the word in ``i.payload`` is the next word of the layer's key
     start_layer : a new layer begins, with the key that came last
@@ -57,6 +59,7 @@ class ConstructorLane(wiring.Component):
         super().__init__(
             {
                 "layer": In(ConstructionDescriptor(c)),
+                "prepared": Out(1),
                 "clear": In(1),
                 "key_word": In(1),
                 "start_layer": In(1),
@@ -91,18 +94,18 @@ class ConstructorLane(wiring.Component):
         # The word in hand.
         channel = Signal.like(self.write.slice)
         segment, word = Signal.like(layer.segments_last), Signal.like(layer.words_last)
-        address = Signal.like(layer.tile_last)
-        masks, last = Signal(c.ich), Signal(range(c.ich))
+        address = Signal.like(layer.tile_words)
+        masks, last = Signal(c.ich, init=1 << self.lane % c.ich), Signal(range(c.ich))
         segment_ends = word == layer.words_last
         row_ends = segment_ends & (segment == layer.segments_last)
-        channel_ends = address == layer.tile_last
+        channel_ends = address == layer.tile_words
         share_ends = channel_ends & (channel == self.channels_last)
         m.d.comb += last.eq(Mux(segment_ends, layer.tail_last, c.ich - 1))
 
         # Where the weight that is to be kept, or the next step's first one, lies in the word or
         # behind it.
         low = ceil_log2(c.ich)
-        place, keep = Signal(RUN_BITS), Signal()
+        place, keep = Signal(RUN_BITS, init=self.lane + c.constructor_lanes), Signal()
         busy, inside, near, finish, accept = (Signal() for _ in range(5))
         m.d.comb += [
             inside.eq((place[low:] == 0) & (place[:low] <= last)),
@@ -116,9 +119,9 @@ class ConstructorLane(wiring.Component):
         at_end = keep & (place[:low] == last)
         left = Mux(share_ends, finish | at_end, finish & at_end)
         m.d.comb += expander.take.eq(expander.valid & Mux(busy, accept & ~left, ~expander.whole))
-        base, more = Signal(RUN_BITS), Signal(RUN_BITS)
+        base, more, kept = Signal(RUN_BITS), Signal(RUN_BITS), Signal()
         behind = Signal(RUN_BITS)
-        m.d.comb += [base.eq(place), behind.eq(last)]
+        m.d.comb += [base.eq(place), behind.eq(last), kept.eq(accept & keep)]
         with m.If(finish & near):
             m.d.comb += base[low].eq(0)
         with m.If(expander.take):
@@ -126,9 +129,9 @@ class ConstructorLane(wiring.Component):
         with m.If(finish & ~near):
             m.d.comb += more.eq(~behind)
         m.d.sync += [
-            place.eq(base + more + (accept & keep)),
+            place.eq(base + more + kept),
             keep.eq(Mux(expander.take, expander.keep, keep & ~accept)),
-            masks.eq(Mux(finish, 0, masks) | ((accept & keep) << place[:low])),
+            masks.eq(Mux(self.write.enable, 0, masks) | (kept << place[:low])),
         ]
 
         m.d.comb += [
@@ -136,7 +139,7 @@ class ConstructorLane(wiring.Component):
             signs.last.eq(last),
             signs.row_ends.eq(row_ends),
             signs.channel_ends.eq(channel_ends),
-            self.write.enable.eq(finish),
+            self.write.enable.eq(finish | ~self.prepared),
             self.write.slice.eq(channel),
             self.write.address.eq(Cat(address[:-1], address[-1] | self.upper)),
             self.write.data.eq(Cat(masks, signs.signs & masks)),
@@ -149,11 +152,17 @@ class ConstructorLane(wiring.Component):
             with m.If(row_ends):
                 m.d.sync += segment.eq(0)
             with m.If(channel_ends):
-                m.d.sync += [channel.eq(channel + 1), address.eq(0)]
+                m.d.sync += [channel.eq(channel + 1), address.eq(1)]
             with m.If(share_ends):
                 m.d.sync += [channel.eq(0), busy.eq(0)]
         with m.If(self.start_tile):
             m.d.sync += busy.eq(self.any_channel)
-        with m.If(self.clear | self.start_layer):
+        with m.If((self.clear | self.start_layer) & self.prepared):
             m.d.sync += [keep.eq(0), place.eq(0), masks.eq(0)]
+        # As if each output channel kept one weight, of a sign that is still 0.
+        with m.If(~self.prepared):
+            m.d.comb += [kept.eq(1), more.eq(c.constructor_lanes - 1)]
+            m.d.sync += channel.eq(channel + 1)
+            with m.If(channel.all() if len(channel) else 1):
+                m.d.sync += [self.prepared.eq(1), channel.eq(0), address.eq(1)]
         return m

@@ -143,11 +143,12 @@ class Engine(wiring.Component):
         wiring.connect(m, wiring.flipped(self.program), reader.i)
         wiring.connect(m, reader.masks, constructor.i)
         m.d.comb += [
-            reader.stop.eq(stop),
+            reader.stop.eq(stop | ~constructor.prepared),
             constructor.layer.eq(reader.construction),
             constructor.clear.eq(reader.clear),
             constructor.key_word.eq(reader.key_word),
             constructor.start_layer.eq(reader.start_layer),
+            constructor.half.eq(reader.record_half),
             constructor.start_tile.eq(reader.start_tile),
             constructor.channels_last.eq(reader.channels_last),
             reader.room.eq(constructor.room),
@@ -222,7 +223,6 @@ class Engine(wiring.Component):
             activations.maximum.eq(maximum),
             tile_buffer.address.eq(window.o_weight),
             tile_buffer.step.eq(window.o_step.valid),
-            tile_buffer.identity.eq(layer.operation != Operation.CONV),
             activations.write.eq(store.write),
             activations.write_bank_y.eq(store.write_bank_y),
             activations.write_bank_x.eq(store.write_bank_x),

@@ -113,7 +113,7 @@ class LayerDescriptor(data.StructLayout):
     scale : scale of the residual, or of a pool (2 for maximum pooling, which makes up for the
         shift)
     groups_last : words of ``ich`` input channels per pixel - 1
-    large_tiles : a tile takes more than half of the tile buffer
+    large_tiles : a tile takes half of the tile buffer or more; 1 for a pool
     tiles_last : tiles of output channels - 1
     beats_last : beats of ``post_lanes`` channels per pixel of the last of them - 1
     lanes_last : channels in the last of these beats - 1
@@ -271,7 +271,7 @@ class ConstructionDescriptor(data.StructLayout):
     segments_last : KW - 1
     words_last : words of ``ich`` weights per (ky, kx), - 1
     tail_last : weights in the last of them, - 1
-    tile_last : words of a tile per output channel - 1
+    tile_words : words of a tile per output channel
     channels_last : output channels of the last tile - 1
     """
 
@@ -282,7 +282,7 @@ class ConstructionDescriptor(data.StructLayout):
                 "segments_last": ceil_log2(c.largest_kernel),
                 "words_last": c.group_bits,
                 "tail_last": ceil_log2(c.ich),
-                "tile_last": ceil_log2(c.tile_words),
+                "tile_words": ceil_log2(c.tile_words),
                 "channels_last": ceil_log2(c.och),
             }
         )

@@ -1,14 +1,14 @@
 """Constructed weights of the tiles in use: a slice of memory for each output channel of a tile.
 
-A word is ich masks (low half) and ich signs. Tiles that need half of the memory at most have one
-half in turn: the next one is written while the first is read. A larger one is there alone.
+A word is ich masks (low half) and ich signs. Tiles that need less than half of the memory have one
+half in turn: the next one is written while the first is read. A larger one is there alone. Each
+begins with the second word of its half.
 
-A pool has no weights: it takes the identity, in which output channel o has the weight +1 for input
-channel o alone. Before the LUTs of a tree's PEs this costs nothing: mask, sign and activation leave
-an input.
+A pool has no weights. It reads word 0, which no tile has: the constructor's lanes put the identity
+there, in which output channel o has the weight +1 for input channel o alone.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -50,7 +50,6 @@ class TileBuffer(wiring.Component):
     address : word that is read of all slices
     step : it is read for a step of the array; if not, ``masks`` and ``signs`` mean nothing, and
         where a register gives them they are 0
-    identity : gives the identity, whatever is read; stable while steps are on their way
     masks, signs : ich bits for each output channel; with ``array="flip"`` the signs are those of
         `relative_signs`
     """
@@ -62,7 +61,6 @@ class TileBuffer(wiring.Component):
                 "writes": In(TileWrite(c)).array(c.constructor_lanes),
                 "address": In(ceil_log2(c.tile_words)),
                 "step": In(1),
-                "identity": In(1),
                 "masks": Out(c.och * c.ich),
                 "signs": Out(c.och * c.ich),
             }
@@ -89,8 +87,7 @@ class TileBuffer(wiring.Component):
             port = self.writes[lane]
             m.submodules[f"slice_{channel}"] = shared = shared_memory(2 * c.ich, c.tile_words)
             words = shared.ports
-            own = 1 << channel if channel < c.ich else 0
-            weights = Mux(self.identity, own, words.read_data)
+            weights = words.read_data
             if not waits:
                 register = Signal(2 * c.ich, name=f"weights_{channel}", reset_less=True)
                 m.d.sync += register.eq(weights)

@@ -211,7 +211,7 @@ class Window(wiring.Component):
         ]
         weight = Signal(ceil_log2(c.tile_words))
         with m.If(go & conv & step.valid):
-            m.d.sync += weight.eq(Mux(step.last, 0, weight + 1))
+            m.d.sync += weight.eq(Mux(step.last, 1, weight + 1))
         with m.If(self.tile_ready | ~conv):
             m.d.sync += waiting.eq(0)
         with m.If(ends):
@@ -223,6 +223,8 @@ class Window(wiring.Component):
             # As if after a last step, from 0 on.
             m.d.sync += [busy.eq(1), waiting.eq(1), first.eq(1)]
             m.d.sync += [step.last.eq(1), step.residual.eq(0)]
+            # A tile begins with word 1; a pool stays at word 0.
+            m.d.sync += weight.eq(conv)
             cleared = address, residual, position_y, position_x, group, word, tile_y, tile_x, tile
             m.d.sync += [signal.eq(0) for signal in cleared]
             x.begin(m)

@@ -227,7 +227,7 @@ def construction_fields(c, mask, parameter):
         "segments_last": width - 1,
         "words_last": groups - 1,
         "tail_last": (channels - 1) % c.ich,
-        "tile_last": height * width * groups - 1,
+        "tile_words": height * width * groups,
         "channels_last": (out_channels - 1) % c.och,
     }
 
@@ -270,7 +270,7 @@ def random_masks(rng, c, count=8):
     """Masks of convs, sparse and dense, empty and full, that fit a configuration."""
     densities = rng.permutation([0.0, 0.02, 0.1, 0.3, 0.5, 0.9, 1.0, 0.3])
     masks = [rng.random(s) < d for s, d in zip(CONV_SHAPES, densities, strict=True)]
-    fits = [m for m in masks if m.shape[1] * m.shape[2] * -(-m.shape[3] // c.ich) <= c.tile_words]
+    fits = [m for m in masks if m.shape[1] * m.shape[2] * -(-m.shape[3] // c.ich) < c.tile_words]
     return [fits[i] for i in rng.permutation(len(fits))[:count]]
 
 

@@ -62,7 +62,7 @@ def test_packets(name):
         fields = construction_fields(c, conv.mask, code.parameter)
         assert value == layout.const(fields).as_value().value
         layer = layer_descriptor(part[-LayerTable(c).words :], c)
-        assert layer.large_tiles == (fields["tile_last"] >= c.tile_words // 2)
+        assert layer.large_tiles == (fields["tile_words"] >= c.tile_words // 2)
         assert layer.tiles_last == -(-conv.out_channels // c.och) - 1
         assert (layer.signed, layer.to_result) == ((1, 1) if conv is second else (0, 0))
         assert layer.shift == conv.shift - 1
@@ -129,9 +129,9 @@ def average(kernel, **fields):
         ),
         (
             {"tile_words": 16},
-            (3, 3, 5),
-            fully_kept(5, (3, 3)),
-            "layer 'conv': tile buffer: needs 18 words for each output channel, has 16: "
+            (2, 4, 5),
+            fully_kept(5, (2, 4)),
+            "layer 'conv': tile buffer: needs 16 words for each output channel, has 15: "
             "raise tile_words",
         ),
         (
@@ -210,7 +210,7 @@ def test_a_network_that_is_too_large_is_refused(changes, shape, layer, message):
 @pytest.mark.parametrize(
     ("changes", "shape", "layer"),
     [
-        ({"tile_words": 16}, (2, 4, 5), fully_kept(5, (2, 4))),
+        ({"tile_words": 16}, (3, 5, 4), fully_kept(4, (3, 5))),
         ({"accumulator_bits": 12}, (1, 1, 16), fully_kept(16)),
         ({"accumulator_bits": 12}, (4, 4, 1), average((4, 4))),
         ({"accumulator_bits": 12}, (1, 2, 1), average((9, 9), padding=(4, 4))),

@@ -57,7 +57,7 @@ class LaneBench:
         await self.cycle(ctx)
         ctx.set(dut.start_tile, 0)
         half = c.tile_words // 2
-        upper = self.tiles % 2 == 1 and shape_words <= half
+        upper = self.tiles % 2 == 1 and shape_words < half
         self.tiles += 1
         ctx.set(dut.upper, upper)
         self.written.clear()
@@ -66,7 +66,7 @@ class LaneBench:
             await self.cycle(ctx)
             cycles += 1
         assert self.written == [
-            (number, half * upper + at, word)
+            (number, half * upper + 1 + at, word)
             for number, channel in enumerate(words)
             for at, word in enumerate(channel)
         ]
@@ -75,6 +75,8 @@ class LaneBench:
     async def layer(self, ctx, mask, parameter, seed, index):
         """Construct all tiles of a layer; return the cycles they took."""
         c, dut = self.c, self.dut
+        while not ctx.get(dut.prepared):
+            await self.cycle(ctx)
         ctx.set(dut.i.valid, 0)
         ctx.set(dut.key_word, 1)
         for word in key_words(c, seed, index):

@@ -99,7 +99,9 @@ class Bench:
             assert {lane: words[lane] for lane in expected} == expected
             if self.conv:
                 base = 0 if layer.large_tiles else step.half * c.tile_words // 2
-                assert ctx.get(self.dut.o_weight) == base + number
+                assert ctx.get(self.dut.o_weight) == base + 1 + number
+            else:
+                assert ctx.get(self.dut.o_weight) == 0
             if c.ich > c.unit:
                 assert step.part == (0 if self.conv else tile * c.unit % c.ich // c.unit)
         return step
