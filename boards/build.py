@@ -24,7 +24,7 @@ from hiddenite.synthesis import toolchain
 from hiddenite.synthesis.carries import align_carries
 from hiddenite.synthesis.nextpnr import RESOURCES
 from hiddenite.synthesis.parts import Part, memory_blocks
-from hiddenite.synthesis.processes import Job, run, tail
+from hiddenite.synthesis.processes import Ended, Job, run, tail
 from hiddenite.synthesis.toolchain import Tool
 from hiddenite.synthesis.yosys import run_yosys
 
@@ -33,6 +33,7 @@ __all__ = ["BITSTREAM_SUFFIX", "build", "check_memories", "family_of", "packer"]
 Progress = Callable[[str, int, int | None, str], None]
 
 BITSTREAM_SUFFIX = {"ice40": ".bin", "ecp5": ".bit"}
+_ROUTED_SUFFIX = {"ice40": ".asc", "ecp5": ".config"}
 _PACKERS = {"ice40": "icepack", "ecp5": "ecppack"}
 _DESIGN = "top"
 _REPORT = "nextpnr.json"
@@ -104,7 +105,8 @@ def build(
     directory: Path,
     *,
     part: Part | None,
-    seed: int,
+    seeds: Sequence[int],
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, object]:
     """Build a bitstream.
@@ -119,8 +121,11 @@ def build(
         For all files, logs included; made if it is not there.
     part : Part or None
         Whose options of synthesis are used.
-    seed : int
-        What nextpnr's random numbers begin with.
+    seeds : sequence of int
+        What nextpnr's random numbers begin with: it places and routes with each, and the fastest
+        result is kept.
+    jobs : int
+        How many of them run at once.
     progress : callable, optional
         Called with a step, how much of it is done, of how much, and how it goes.
 
@@ -128,7 +133,8 @@ def build(
     -------
     dict
         ``bitstream`` (file name), ``bitstream_bytes``, ``fmax_mhz``, ``constraint_mhz``,
-        ``resources`` (used, available), ``seconds`` for each step, ``tools``, ``seed``.
+        ``resources`` (used, available), ``seconds`` for each step, ``tools``; ``seed`` that is
+        kept, and ``seeds``: each with its ``fmax_mhz``, None where nextpnr failed, and seconds.
 
     Raises
     ------
@@ -139,9 +145,9 @@ def build(
     """
     flow = _Flow(platform, directory, progress or (lambda *_: None))
     work = {
-        "generate Verilog": lambda: flow.prepare(make_top, part, seed),
+        "generate Verilog": lambda: flow.prepare(make_top, part),
         "synthesise": flow.synthesise,
-        "place and route": flow.place_and_route,
+        "place and route": lambda: flow.place_and_route(seeds, jobs),
         "make the bitstream": flow.make_bitstream,
     }
     seconds = {}
@@ -153,7 +159,6 @@ def build(
         flow.progress(step, 1, 1, "")
     return {
         **flow.results(),
-        "seed": seed,
         "seconds": seconds,
         "tools": [tool.version for tool in (flow.yosys, flow.nextpnr, flow.packer)],
     }
@@ -169,21 +174,21 @@ class _Flow:
         self.packer = packer(self.family)
         self.platform, self.directory, self.progress = platform, directory, progress
         self._commands: list[list[str]] = []
+        self._seeds: list[dict[str, object]] = []
+        self._seed = 0
 
-    def prepare(
-        self, make_top: Callable[[Platform], Elaboratable], part: Part | None, seed: int
-    ) -> None:
+    def prepare(self, make_top: Callable[[Platform], Elaboratable], part: Part | None) -> None:
         plan = self.platform.build(
             make_top(self.platform),
             name=_DESIGN,
             do_build=False,
             emit_src=False,
             synth_opts=_synthesis_options(part),
-            nextpnr_opts=f"--seed {seed} --report {_REPORT} --timing-allow-fail",
+            nextpnr_opts=f"--report {_REPORT} --timing-allow-fail",
         )
         _make_directories(self.directory)
         # Nothing of an earlier build may be taken for this one's.
-        for suffix in (".json", ".asc", ".config", *BITSTREAM_SUFFIX.values()):
+        for suffix in (".json", *_ROUTED_SUFFIX.values(), *BITSTREAM_SUFFIX.values()):
             (self.directory / f"{_DESIGN}{suffix}").unlink(missing_ok=True)
         (self.directory / _REPORT).unlink(missing_ok=True)
         plan.extract(self.directory)
@@ -198,55 +203,71 @@ class _Flow:
         if self.family == "ice40":
             align_carries(self.directory / f"{_DESIGN}.json")
 
-    def place_and_route(self) -> None:
-        log = self.directory / "nextpnr.log"
+    def place_and_route(self, seeds: Sequence[int], jobs: int) -> None:
+        # What nextpnr writes, of each seed on its own.
+        routed = f"{_DESIGN}{_ROUTED_SUFFIX[self.family]}"
+        logs = [self.directory / f"nextpnr-{seed}.log" for seed in seeds]
+        planned = []
+        for seed, log in zip(seeds, logs, strict=True):
+            own = {name: f"{seed}-{name}" for name in (routed, _REPORT)}
+            arguments = [own.get(argument, argument) for argument in self._commands[1]]
+            planned.append(self._job(self.nextpnr, [*arguments, "--seed", str(seed)], log))
 
-        def watch(_: Sequence[int], __: int) -> None:
-            text = _read(log)
-            # Placing more than there is takes long to fail, if it does.
-            _check_usage(text, self.platform.device)
-            phases = [name for name, mark in _PHASES if mark in text]
-            self.progress("place and route", 0, 1, (phases or [""])[0])
+        def watch(running: Sequence[int], done: int) -> None:
+            doing = []
+            for number in running:
+                text = _read(logs[number])
+                # Placing more than there is takes long to fail, if it does.
+                _check_usage(text, self.platform.device)
+                phases = [name for name, mark in _PHASES if mark in text]
+                doing.append(f"seed {seeds[number]}: {(phases or ['start'])[0]}")
+            self.progress("place and route", done, len(seeds), ", ".join(doing))
 
-        status = self._run(self.nextpnr, self._commands[1], log, watch)
-        text = _read(log)
-        _check_usage(text, self.platform.device)
-        if status:
-            said = _ERROR.findall(text) or ["it said nothing"]
-            raise RuntimeError(f"{self.nextpnr.name} failed: {said[0]}; see {log}")
+        def ended(number: int, end: Ended) -> None:
+            found = {"seed": seeds[number], "fmax_mhz": None, "seconds": round(end.seconds, 1)}
+            _check_usage(_read(logs[number]), self.platform.device)
+            if end.status == 0:
+                report = json.loads((self.directory / f"{seeds[number]}-{_REPORT}").read_text())
+                found["fmax_mhz"] = _slowest(report, self.directory)[0]
+            self._seeds.append(found)
+
+        self._run(planned, at_once=jobs, watch=watch, ended=ended)
+        self._seeds.sort(key=lambda found: seeds.index(found["seed"]))
+        fine = [found for found in self._seeds if found["fmax_mhz"] is not None]
+        if not fine:
+            said = _ERROR.findall(_read(logs[0])) or ["it said nothing"]
+            raise RuntimeError(f"{self.nextpnr.name} failed: {said[0]}; see {logs[0]}")
+        self._seed = max(fine, key=lambda found: found["fmax_mhz"])["seed"]
+        for name in (routed, _REPORT):
+            (self.directory / f"{self._seed}-{name}").replace(self.directory / name)
+            for seed in seeds:
+                (self.directory / f"{seed}-{name}").unlink(missing_ok=True)
 
     def make_bitstream(self) -> None:
         log = self.directory / f"{self.packer.name}.log"
-        if self._run(self.packer, self._commands[2], log):
+        statuses = []
+        job = self._job(self.packer, self._commands[2], log)
+        self._run([job], ended=lambda _, end: statuses.append(end.status))
+        if statuses != [0]:
             raise RuntimeError("\n".join([f"{self.packer.name} failed:", *tail(log)]))
 
     def results(self) -> dict[str, object]:
         bitstream = self.directory / f"{_DESIGN}{BITSTREAM_SUFFIX[self.family]}"
-        found = json.loads((self.directory / _REPORT).read_text())
-        clocks, usage = found["fmax"].values(), found["utilization"]
-        if not clocks:
-            log = self.directory / "yosys.log"
-            raise RuntimeError(f"synthesis has left nothing with a clock; see {log}")
-        # The slowest, in relation to what is asked of it.
-        slowest = min(clocks, key=lambda clock: clock["achieved"] / clock["constraint"])
-        names = RESOURCES[self.family].items()
+        report = json.loads((self.directory / _REPORT).read_text())
+        achieved, constraint = _slowest(report, self.directory)
+        usage, names = report["utilization"], RESOURCES[self.family].items()
         return {
             "bitstream": bitstream.name,
             "bitstream_bytes": bitstream.stat().st_size,
-            "fmax_mhz": round(slowest["achieved"], 2),
-            "constraint_mhz": round(slowest["constraint"], 2),
+            "fmax_mhz": achieved,
+            "constraint_mhz": constraint,
             "resources": {name: usage[own] for name, own in names if own in usage},
+            "seed": self._seed,
+            "seeds": self._seeds,
         }
 
-    def _run(
-        self,
-        tool: Tool,
-        command: Sequence[str],
-        log: Path,
-        watch: Callable[[Sequence[int], int], None] | None = None,
-    ) -> int:
-        statuses = []
-        job = Job(
+    def _job(self, tool: Tool, command: Sequence[str], log: Path) -> Job:
+        return Job(
             # The log comes from standard error; without it nothing would show how it goes.
             command=(*tool.command, *(a for a in command[1:] if a != "--quiet")),
             directory=self.directory,
@@ -254,13 +275,25 @@ class _Flow:
             # In WebAssembly, a program sees little more than its own folder.
             environment={**os.environ, "TMPDIR": str(self.directory.absolute())},
         )
+
+    def _run(self, jobs: Sequence[Job], **options: object) -> None:
         try:
-            run([job], watch=watch, ended=lambda _, end: statuses.append(end.status))
+            run(jobs, **options)
         finally:
             # Left behind if it was ended from outside.
             for temporary in self.directory.glob("yowasp_*"):
                 shutil.rmtree(temporary, ignore_errors=True)
-        return statuses[0]
+
+
+def _slowest(report: dict, directory: Path) -> tuple[float, float]:
+    """Rate that the clock reaches which is the slowest in relation to what is asked, and that."""
+    clocks = report["fmax"].values()
+    if not clocks:
+        raise RuntimeError(
+            f"synthesis has left nothing with a clock; see {directory / 'yosys.log'}"
+        )
+    slowest = min(clocks, key=lambda clock: clock["achieved"] / clock["constraint"])
+    return round(slowest["achieved"], 2), round(slowest["constraint"], 2)
 
 
 def _synthesis_options(part: Part | None) -> str:

@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -188,7 +188,8 @@ class Project:
         self,
         directory: Path,
         *,
-        seed: int = 1,
+        seeds: Sequence[int] = (1,),
+        jobs: int = 1,
         allow_slow: bool = False,
         progress: Callable[[str, int, int | None, str], None] | None = None,
     ) -> dict[str, object]:
@@ -198,8 +199,10 @@ class Project:
         ----------
         directory : Path
             For all files; made if it is not there.
-        seed : int
-            What nextpnr's random numbers begin with.
+        seeds : sequence of int
+            What nextpnr's random numbers begin with; the fastest result is kept.
+        jobs : int
+            How many of them run at once.
         allow_slow : bool
             Make a bitstream even if it is not as fast as its clock.
         progress : callable, optional
@@ -223,7 +226,15 @@ class Project:
             check_memories(part, self.configuration)
         platform = self.platform()
         clock, parameters = self.plan(platform)
-        built = build(self.top, platform, directory, part=part, seed=seed, progress=progress)
+        built = build(
+            self.top,
+            platform,
+            directory,
+            part=part,
+            seeds=seeds,
+            jobs=jobs,
+            progress=progress,
+        )
         uses_flash = parameters.flash_base is not None
         end = self.bitstream_base + built["bitstream_bytes"]
         if uses_flash and end > self.flash_base:
@@ -235,7 +246,7 @@ class Project:
         if not met and not allow_slow:
             raise InputError(
                 f"clock: {built['constraint_mhz']:g} MHz is not met, at most"
-                f" {built['fmax_mhz']:g}: give a slower --clock, another --seed, or --force"
+                f" {built['fmax_mhz']:g}: give a slower --clock, more --seeds, or --force"
             )
         bitstream = directory / f"{self.name}{BITSTREAM_SUFFIX[family]}"
         (directory / built["bitstream"]).replace(bitstream)

@@ -1,7 +1,9 @@
 """Command about boards: `build`."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import click
 
@@ -89,6 +91,21 @@ class _Address(click.ParamType):
     default=1,
     help="Seed of place and route (default: 1).",
 )
+@click.option(
+    "--seeds",
+    "tries",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    default=1,
+    help="Try so many seeds, from --seed on, and keep the fastest (default: 1).",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    default=os.cpu_count() or 1,
+    help="Seeds that run at once (default: the number of cores).",
+)
 @click.option("--force", is_flag=True, help="Make a bitstream that misses its clock.")
 @click.option(
     "-o",
@@ -115,6 +132,8 @@ def build(
     leds: tuple[str, ...],
     flash_base: int | None,
     seed: int,
+    tries: int,
+    jobs: int,
     force: bool,
     directory: Path | None,
     as_json: bool,
@@ -157,7 +176,13 @@ def build(
         project = replace(project, network_name=network.name, program=program)
     directory = directory or Path("build") / project.name
     with Steps() as steps:
-        report = project.build(directory, seed=seed, allow_slow=force, progress=steps)
+        report = project.build(
+            directory,
+            seeds=range(seed, seed + tries),
+            jobs=jobs,
+            allow_slow=force,
+            progress=steps,
+        )
     if as_json:
         print_json(report)
     else:
@@ -177,10 +202,18 @@ def _print(project: Project, directory: Path, report: dict) -> None:
     table(["", "", "of", "share"], rows)
     met = "" if report["clock_met"] else ", which is NOT met"
     click.echo(
-        f"\nclock {report['clock_mhz']:g} MHz{met}: at most {report['fmax_mhz']:g} MHz\n"
+        f"\nclock {report['clock_mhz']:g} MHz{met}: at most {report['fmax_mhz']:g} MHz"
+        f"{_seeds(report['seeds'])}\n"
         f"{clean(directory / report['bitstream'])}: {files_size(report['bitstream_bytes'])},"
         f" {sum(report['seconds'].values()):.0f} s"
     )
+
+
+def _seeds(seeds: list[dict]) -> str:
+    rates = [found["fmax_mhz"] for found in seeds if found["fmax_mhz"] is not None]
+    if len(seeds) == 1:
+        return ""
+    return f", median {median(rates):g} of {len(rates)} seeds, {min(rates):g} at least"
 
 
 def _share(usage: dict) -> str:

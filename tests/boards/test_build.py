@@ -30,7 +30,11 @@ class Counter(Elaboratable):
 def build_counter(directory, board="hx8k", **options):
     platform = BOARDS[board].platform()
     return build(
-        lambda _: Counter(), platform, directory, part=part_of(platform), seed=1, **options
+        lambda _: Counter(),
+        platform,
+        directory,
+        part=part_of(platform),
+        **{"seeds": [1], **options},
     )
 
 
@@ -60,6 +64,20 @@ def test_bitstream(tmp_path, board, name, size, cells):
         "generate Verilog", "synthesise", "place and route", "make the bitstream"
     ]  # fmt: skip
     assert len(report["tools"]) == 3 and report["seed"] == 1
+
+
+def test_the_fastest_seed_is_kept(tmp_path):
+    pytest.importorskip("pyosys")
+    report = build_counter(tmp_path, seeds=[3, 4, 5], jobs=2)
+    assert [found["seed"] for found in report["seeds"]] == [3, 4, 5]
+    rates = {found["seed"]: found["fmax_mhz"] for found in report["seeds"]}
+    assert report["fmax_mhz"] == rates[report["seed"]] == max(rates.values())
+    alone = build_counter(tmp_path / "alone", seeds=[report["seed"]])
+    assert alone["fmax_mhz"] == report["fmax_mhz"]
+    assert (tmp_path / "alone" / "top.asc").read_bytes() == (tmp_path / "top.asc").read_bytes()
+    assert sorted(path.name for path in tmp_path.glob("*nextpnr*")) == [
+        *("nextpnr-3.log", "nextpnr-4.log", "nextpnr-5.log", "nextpnr.json")
+    ]
 
 
 def stand_in(monkeypatch, printed, status):
@@ -110,7 +128,7 @@ def test_failure_of_nextpnr(tmp_path, monkeypatch):
     stand_in(monkeypatch, "ERROR: something odd\nERROR: more", 125)
     with pytest.raises(RuntimeError) as raised:
         build_counter(tmp_path)
-    log = tmp_path / "nextpnr.log"
+    log = tmp_path / "nextpnr-1.log"
     assert str(raised.value) == f"nextpnr-ice40 failed: something odd; see {log}"
     assert log.is_file()
 

@@ -63,6 +63,7 @@ BUILT = {
     "constraint_mhz": 24.0,
     "resources": {},
     "seed": 1,
+    "seeds": [],
     "seconds": {},
     "tools": [],
 }
@@ -101,7 +102,7 @@ def test_missed_clock(project, tmp_path):
     with pytest.raises(InputError) as raised:
         made.build(tmp_path)
     assert str(raised.value) == (
-        "clock: 24 MHz is not met, at most 20.5: give a slower --clock, another --seed, or --force"
+        "clock: 24 MHz is not met, at most 20.5: give a slower --clock, more --seeds, or --force"
     )
     assert not (tmp_path / "icebreaker.bin").exists() and not (tmp_path / "report.json").exists()
     assert made.build(tmp_path, allow_slow=True)["clock_met"] is False

@@ -63,7 +63,7 @@ def test_bitstream_for_a_board_of_ones_own(tmp_path, monkeypatch, capsys):
     # More than a link: the engine is in it.
     assert report["resources"]["logic_cells"]["used"] > 2500
     assert report["resources"]["block_ram"]["used"] >= 4
-    assert (folder / "hiddenite.v").is_file() and (folder / "nextpnr.log").is_file()
+    assert (folder / "hiddenite.v").is_file() and (folder / "nextpnr-1.log").is_file()
 
 
 @pytest.fixture
@@ -79,6 +79,9 @@ def projects(monkeypatch):
             "clock_mhz": 24.0,
             "clock_met": options["allow_slow"] is False,
             "fmax_mhz": 30.5,
+            "seeds": [{"fmax_mhz": rate} for rate in (30.5, 24.5, None, 27.5)][
+                : len(options["seeds"])
+            ],
             "bitstream": "x.bin",
             "bitstream_bytes": 104090,
             "seconds": {"place and route": 100.2},
@@ -94,7 +97,7 @@ def test_defaults_of_a_board(run, projects):
     ((project, directory, options),) = projects
     assert project == project_module.Project.of_board(BOARDS["icebreaker"])
     assert directory == Path("build/icebreaker")
-    assert options["seed"] == 1 and options["allow_slow"] is False
+    assert list(options["seeds"]) == [1] and options["allow_slow"] is False
     assert "icebreaker: up5k, 8 x 16 x 1 x 1 = 128 PEs, on some part" in ran.out
     assert "5,000" in ran.out and "94.7 %" in ran.out
     assert "clock 24 MHz: at most 30.5 MHz" in ran.out
@@ -143,7 +146,15 @@ def test_options(run, projects, network_path, network):
     assert project.resources.leds == ("led:7", "led:6") and project.standalone
     assert project.program == compile_network(network, tiny).bytes
     assert project.network_name == network.name
-    assert directory == Path("elsewhere") and options["seed"] == 5 and options["allow_slow"]
+    assert directory == Path("elsewhere") and list(options["seeds"]) == [5]
+    assert options["allow_slow"]
+
+
+def test_seeds(run, projects):
+    ran = run("build", "hx8k", "--seed", "3", "--seeds", "4", "--jobs", "2")
+    assert "at most 30.5 MHz, median 27.5 of 3 seeds, 24.5 at least" in ran.out
+    ((_, _, options),) = projects
+    assert list(options["seeds"]) == [3, 4, 5, 6] and options["jobs"] == 2
 
 
 def test_missed_clock_is_said(run, projects):
