@@ -13,7 +13,7 @@ from .flip_dot_product import MOST_INPUTS
 
 __all__ = ["PRESETS", "Configuration"]
 
-PROGRAM_FORMAT = 4
+PROGRAM_FORMAT = 5
 """Version of the program's packets; part of every fingerprint."""
 
 
@@ -75,8 +75,8 @@ class Configuration:
     largest_channels : int
         Most channels of a tensor, a power of two, 64 to 2**16.
     timeout_cycles : int
-        The engine stops with an error when a stream that has begun brings nothing for so many
-        cycles; 0 waits for ever.
+        The engine stops with an error when a stream that has begun is waited for and no stream
+        brings anything for so many cycles; 0 waits for ever.
 
     Raises
     ------

@@ -12,7 +12,7 @@
 import enum
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,6 +24,7 @@ from .pe_array import PEArray
 from .post_processor import PostProcessor, pool_period
 from .program import ChannelRecord, ErrorCode, LayerTable, Operation, words_of
 from .program_reader import ProgramReader
+from .silence import SilenceCounter
 from .store import Store
 from .tile_buffer import TileBuffer
 from .window import Window
@@ -124,20 +125,24 @@ class Engine(wiring.Component):
         # Errors: the first one stays.
         error = Signal(ErrorCode)
         stop = Signal()
-        image_timeout = Signal()
+        expired = Signal()
         m.d.comb += stop.eq(error != ErrorCode.NONE)
         with m.If(~stop):
             with m.If(reader.error != ErrorCode.NONE):
                 m.d.sync += error.eq(reader.error)
             with m.Elif(store.error != ErrorCode.NONE):
                 m.d.sync += error.eq(store.error)
-            with m.Elif(image_timeout):
+            with m.Elif(expired):
                 m.d.sync += error.eq(ErrorCode.TIMEOUT)
         if c.timeout_cycles:
-            waited = Signal(range(c.timeout_cycles + 1))
-            waits = store.begun & self.image.ready & ~self.image.valid
-            m.d.sync += waited.eq(Mux(waits, waited + 1, 0))
-            m.d.comb += image_timeout.eq(waited == c.timeout_cycles)
+            m.submodules.silence = silence = SilenceCounter(c.timeout_cycles)
+            streams = (self.program, reader.running), (self.image, store.begun)
+            waits = (begun & s.ready & ~s.valid for s, begun in streams)
+            brings = (s.ready & s.valid for s, _ in streams)
+            m.d.comb += [
+                silence.silent.eq(Cat(waits).any() & ~Cat(brings).any()),
+                expired.eq(silence.expired),
+            ]
 
         # Program side.
         wiring.connect(m, wiring.flipped(self.program), reader.i)

@@ -121,5 +121,6 @@ class LayerMemory(wiring.Component):
         with m.If(self.load):
             m.d.sync += loading.eq(Mux(self.loaded, 0, loading + 1))
             with m.If(loading != 0):
-                m.d.sync += chain.eq(Cat(chain, above)[table.descriptor_bits :])
+                row_of_chain = above[: table.descriptor_bits]
+                m.d.sync += chain.eq(Cat(chain, row_of_chain)[table.descriptor_bits :])
         return m

@@ -75,7 +75,7 @@ class ErrorCode(enum.IntEnum):
     TRAILING = 6
     """The program's end came without ``last``."""
     TIMEOUT = 7
-    """A stream that had begun brought nothing for ``timeout_cycles``."""
+    """A stream that had begun was waited for, and none brought anything for ``timeout_cycles``."""
     IMAGE_SHORT = 8
     """The image's ``last`` came before its last beat."""
     IMAGE_LONG = 9
@@ -236,7 +236,6 @@ class LayerTable:
 
     def __init__(self, c: Configuration):
         self.columns = -(-(c.address_bits + Increment(c).size) // c.program_bits)
-        self.descriptor_bits = self.columns * c.program_bits - c.address_bits
         self.store_columns = -(-c.address_bits // c.program_bits)
         one = self.store_columns == 1
         self.store_bits = c.address_bits if one else self.store_columns * c.program_bits
@@ -246,7 +245,10 @@ class LayerTable:
         if c.rows > 1:
             other += ["row_step", "row_wrap"]
         size = LayerDescriptor(c).size
-        self.descriptor_rows = max(-(-size // self.descriptor_bits), len(other))
+        most = self.columns * c.program_bits - c.address_bits
+        self.descriptor_rows = max(-(-size // most), len(other))
+        # As few as the rows allow: each of them is a register in every row.
+        self.descriptor_bits = -(-size // self.descriptor_rows)
         names = [
             "next",
             *("x_step", "x_wrap", *["x_row"] * (c.cols > 1)),

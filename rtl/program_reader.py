@@ -241,11 +241,6 @@ class ProgramReader(wiring.Component):
         # Only the word that ends an end packet may be the last.
         with m.If(taken & self.i.payload.last & ~ends):
             m.d.comb += self.error.eq(ErrorCode.TRUNCATED)
-        if c.timeout_cycles:
-            waited = Signal(range(c.timeout_cycles + 1))
-            m.d.sync += waited.eq(Mux(self.running & self.i.ready & ~self.i.valid, waited + 1, 0))
-            with m.If(waited == c.timeout_cycles):
-                m.d.comb += self.error.eq(ErrorCode.TIMEOUT)
         with m.If(self.stop):
             m.d.comb += self.i.ready.eq(0)
         return m
