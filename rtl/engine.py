@@ -173,8 +173,9 @@ class Engine(wiring.Component):
         start, quiet = Signal(), Signal()
         m.d.comb += [
             tables.words.payload.eq(reader.layers.payload),
-            tables.words.valid.eq(reader.layers.valid & ~stop),
-            reader.layers.ready.eq(tables.words.ready & ~stop),
+            tables.words.valid.eq(reader.layers.valid),
+            reader.layers.ready.eq(tables.words.ready),
+            reader.layers_end.eq(tables.word_last),
             tables.done.eq(store.done),
             tables.window_read.eq(window.read),
             tables.window_row.eq(window.row),

@@ -30,6 +30,7 @@ class LayerMemory(wiring.Component):
     Members
     -------
     words : words of tables
+    word_last : the next word is the last of its table
     load : loads the descriptor, until ``loaded``: ``descriptor_rows`` + 1 cycles
     loaded : the descriptor is there after this cycle
     done : the table is no longer needed (for one cycle)
@@ -46,6 +47,7 @@ class LayerMemory(wiring.Component):
         super().__init__(
             {
                 "words": In(stream.Signature(c.program_bits)),
+                "word_last": Out(1),
                 "load": In(1),
                 "loaded": Out(1),
                 "done": In(1),
@@ -68,18 +70,20 @@ class LayerMemory(wiring.Component):
         # Writing; the pointers have one bit more than the number of a slot.
         filled, current = Signal(range(2 * SLOTS)), Signal(range(2 * SLOTS))
         row, column = Signal(range(table.depth)), Signal(range(table.columns))
-        write = Signal()
+        write, column_last = Signal(), Signal()
         slot = slice(0, ceil_log2(SLOTS))
         m.d.comb += [
             self.words.ready.eq((filled ^ current) != SLOTS),
             write.eq(self.words.valid & self.words.ready),
+            column_last.eq(column == table.columns - 1),
+            self.word_last.eq(column_last & (row == rows - 1)),
         ]
         with m.If(write):
             m.d.sync += column.eq(column + 1)
-            with m.If(column == table.columns - 1):
+            with m.If(column_last):
                 m.d.sync += [column.eq(0), row.eq(row + 1)]
-                with m.If(row == rows - 1):
-                    m.d.sync += [row.eq(0), filled.eq(filled + 1)]
+            with m.If(self.word_last):
+                m.d.sync += [row.eq(0), filled.eq(filled + 1)]
         with m.If(self.done):
             m.d.sync += current.eq(current + 1)
 

@@ -2,7 +2,7 @@
 
 A program is a sequence of packets of ``program_bits`` wide words, least significant byte first::
 
-    header      magic, fingerprint of the configuration                               CRC-32
+    header      magic                                                                 CRC-32
     layer       opcode LAYER, layer table                                             CRC-32
     conv layer  opcode CONV, key, construction descriptor, layer table                CRC-32
       tile      opcode TILE, one channel record per output channel of the tile, mask  CRC-32
@@ -10,8 +10,10 @@ A program is a sequence of packets of ``program_bits`` wide words, least signifi
     end         opcode END                                                            CRC-32
 
 Every item starts on a fresh word. The last word of the end packet carries the stream's ``last``.
-The CRC-32 (that of zlib) covers every byte of its packet and of all packets before it, without
-their CRCs: none can be missing. Nothing that a packet brings is used before its CRC has been found
+The CRC-32 (that of zlib) covers every byte of its packet and of all packets before it: none can be
+missing. It begins with the fingerprint of the configuration in place of 0: the header's is right
+for this configuration only. Each word of a CRC has the lowest bits of the CRC of all words before
+it, for which words of CRCs count as zeros. Nothing that a packet brings is used before its CRC has been found
 right, so that a damaged program never gives a wrong result. The key (32 bits) is that of output
 channel -``constructor_lanes``, which each lane steps to its own channels (see the weight signs'
 specification).
@@ -49,13 +51,13 @@ FAR_SHIFT = 9
 
 
 class Opcode(enum.IntEnum):
-    """First word of a packet."""
+    """First word of a packet; an odd one says that a tile follows."""
 
-    LAYER = 1
-    CONV = 2
-    TILE = 3
-    END = 4
-    LAST_TILE = 5
+    LAYER = 2
+    CONV = 3
+    LAST_TILE = 4
+    TILE = 5
+    END = 6
 
 
 class ErrorCode(enum.IntEnum):
