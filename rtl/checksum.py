@@ -13,8 +13,8 @@ POLYNOMIAL = 0xEDB88320
 class Checksum(wiring.Component):
     """CRC of all words so far.
 
-    Words that carry it are checked one by one, each against the lowest bits of the CRC, and count as
-    zeros: what came before them stays in what follows.
+    Words that carry it are checked one by one, each against the lowest bits of the CRC, and count
+    as zeros: what came before them stays in what follows.
 
     Parameters
     ----------

@@ -31,6 +31,8 @@ class LayerMemory(wiring.Component):
     -------
     words : words of tables
     word_last : the next word is the last of its table
+    commit : the table that was written last is right (for one cycle)
+    empty : there is no table that is right
     load : loads the descriptor, until ``loaded``: ``descriptor_rows`` + 1 cycles
     loaded : the descriptor is there after this cycle
     done : the table is no longer needed (for one cycle)
@@ -48,6 +50,8 @@ class LayerMemory(wiring.Component):
             {
                 "words": In(stream.Signature(c.program_bits)),
                 "word_last": Out(1),
+                "commit": In(1),
+                "empty": Out(1),
                 "load": In(1),
                 "loaded": Out(1),
                 "done": In(1),
@@ -74,6 +78,7 @@ class LayerMemory(wiring.Component):
         slot = slice(0, ceil_log2(SLOTS))
         m.d.comb += [
             self.words.ready.eq((filled ^ current) != SLOTS),
+            self.empty.eq(filled == current),
             write.eq(self.words.valid & self.words.ready),
             column_last.eq(column == table.columns - 1),
             self.word_last.eq(column_last & (row == rows - 1)),
@@ -83,9 +88,8 @@ class LayerMemory(wiring.Component):
             with m.If(column_last):
                 m.d.sync += [column.eq(0), row.eq(row + 1)]
             with m.If(self.word_last):
-                m.d.sync += [row.eq(0), filled.eq(filled + 1)]
-        with m.If(self.done):
-            m.d.sync += current.eq(current + 1)
+                m.d.sync += row.eq(0)
+        m.d.sync += [filled.eq(filled + self.commit), current.eq(current + self.done)]
 
         # The whole row for the window, the lowest bits of it for the store. No row is read while
         # its slot is written: no logic for that case.

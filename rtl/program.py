@@ -13,10 +13,10 @@ Every item starts on a fresh word. The last word of the end packet carries the s
 The CRC-32 (that of zlib) covers every byte of its packet and of all packets before it: none can be
 missing. It begins with the fingerprint of the configuration in place of 0: the header's is right
 for this configuration only. Each word of a CRC has the lowest bits of the CRC of all words before
-it, for which words of CRCs count as zeros. Nothing that a packet brings is used before its CRC has been found
-right, so that a damaged program never gives a wrong result. The key (32 bits) is that of output
-channel -``constructor_lanes``, which each lane steps to its own channels (see the weight signs'
-specification).
+it, for which words of CRCs count as zeros. Nothing that a packet brings is used before its CRC has
+been found right, so that a damaged program never gives a wrong result. The key (32 bits) is that of
+output channel -``constructor_lanes``, which each lane steps to its own channels (see the weight
+signs' specification).
 
 The mask words of a tile go to the constructor's lanes in turns; a lane that has what it needs is
 left out (see `hiddenite.rtl.mask_expander`).

@@ -45,8 +45,6 @@ class Step(data.StructLayout):
     -------
     valid, residual : a step of the array; a read of a residual word
     first, last : of a pixel tile
-    tile_last : the last step of a tile of output channels
-    half : half of the channel records that the tile uses
     word : which of the residual's words
     part : which part of the word the output channels are (``och < ich`` only), of a residual and of
         a pool; 0 for a conv's step
@@ -59,8 +57,6 @@ class Step(data.StructLayout):
                 "residual": 1,
                 "first": 1,
                 "last": 1,
-                "tile_last": 1,
-                "half": 1,
                 "word": ceil_log2(c.och // c.unit),
                 "part": ceil_log2(c.ich // c.unit),
             }
@@ -87,6 +83,8 @@ class Window(wiring.Component):
     o_address, o_bank_y, o_bank_x : word of the first pixel lane, and the bank it is in
     o_rows, o_cols : which pixel lanes are inside the map
     o_weight : address in the tile buffer
+    o_tile_last, o_half : of the pixel tile whose last step was issued last: it is the last one of a
+        tile of output channels; half of the channel records that it uses
     """
 
     def __init__(self, c: Configuration):
@@ -112,6 +110,8 @@ class Window(wiring.Component):
                 "o_rows": Out(c.rows),
                 "o_cols": Out(c.cols),
                 "o_weight": Out(ceil_log2(c.tile_words)),
+                "o_tile_last": Out(1),
+                "o_half": Out(1),
             }
         )
 
@@ -175,7 +175,7 @@ class Window(wiring.Component):
 
         # The step in hand.
         step = Signal(Step(c))
-        layer_last = Signal()
+        step_tile_last, layer_last = Signal(), Signal()
         address, residual = Signal(c.address_bits), Signal(c.address_bits)
         position_y, position_x = (Signal(c.position_bits, name=f"position_{i}") for i in "yx")
         bank_y, bank_x = Signal.like(self.o_bank_y), Signal.like(self.o_bank_x)
@@ -185,7 +185,7 @@ class Window(wiring.Component):
                 step.residual.eq(read_residual),
                 step.first.eq(first),
                 step.last.eq(last & ~read_residual),
-                step.tile_last.eq(pixels_last),
+                step_tile_last.eq(pixels_last),
                 step.word.eq(word),
                 step.part.eq(Mux(conv & ~read_residual, 0, tile)),
                 layer_last.eq(tile_last),
@@ -202,7 +202,7 @@ class Window(wiring.Component):
 
         half = Signal()
         waiting, go = Signal(), Signal()
-        ends = go & step.last & step.tile_last
+        ends = self.last_issued & step_tile_last
         m.d.comb += [
             go.eq(busy & ~waiting & ~self.hold & (self.slot_free | ~(step.last | step.residual))),
             advance.eq(go | begun),
@@ -230,7 +230,6 @@ class Window(wiring.Component):
 
         m.d.sync += [
             self.o_step.eq(step),
-            self.o_step.half.eq(half),
             self.o_step.valid.eq(go & step.valid),
             self.o_step.residual.eq(go & step.residual),
             self.o_weight.eq(Cat(weight[:-1], weight[-1] | (half & ~layer.large_tiles))),
@@ -240,6 +239,8 @@ class Window(wiring.Component):
             self.o_rows.eq(y.inside(position_y)),
             self.o_cols.eq(x.inside(position_x)),
         ]
+        with m.If(self.last_issued):
+            m.d.sync += [self.o_tile_last.eq(step_tile_last), self.o_half.eq(half)]
         with m.If(step.residual):
             m.d.sync += [
                 self.o_address.eq(residual),

@@ -205,6 +205,10 @@ def layer_descriptor(words, c):
 async def load_layer(ctx, tables, words):
     """Write a layer's table to a layer memory and load its descriptor."""
     await send(ctx, tables.words, words)
+    ctx.set(tables.commit, 1)
+    await ctx.tick()
+    ctx.set(tables.commit, 0)
+    assert not ctx.get(tables.empty)
     ctx.set(tables.load, 1)
     await ctx.tick().until(tables.loaded)
     ctx.set(tables.load, 0)
