@@ -232,7 +232,6 @@ def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
         "phases_last": stride - 1,
         "phase": phase,
         "bank": q % banks,
-        "size_last": layout.shape[axis] - 1,
     }
     if banks > 1:
         fields["row_step"] = layout.row_steps[axis]

@@ -180,9 +180,11 @@ class Configuration:
 
     @property
     def position_bits(self) -> int:
-        """Bits of a signed row or column number: of a tap, padding and unused lanes included."""
-        beyond = 2 * self.largest_kernel + max(self.rows, self.cols) * self.largest_stride
-        return ceil_log2(self.largest_map + beyond)
+        """Bits of a signed row or column number of a tap: inside the map, or as far outside of it
+        as padding and unused lanes go.
+        """
+        outside = self.largest_kernel + max(self.rows, self.cols) * self.largest_stride
+        return 1 + ceil_log2(max(self.largest_map, outside))
 
     @property
     def group_bits(self) -> int:

@@ -34,7 +34,7 @@ class LayerMemory(wiring.Component):
     commit : the table that was written last is right (for one cycle)
     empty : there is no table that is right
     load : loads the descriptor, until ``loaded``: ``descriptor_rows`` + 1 cycles
-    loaded : the descriptor is there after this cycle
+    loaded : the descriptor is there after this cycle, and in ``window`` the row behind it
     done : the table is no longer needed (for one cycle)
     layer : descriptor
     window_read, window_row : reads a row for the window

@@ -124,7 +124,6 @@ class LayerDescriptor(data.StructLayout):
     window_y.kernel_last : kernel size - 1
     window_y.phases_last : s - 1
     window_y.phase, window_y.bank : where the first tap is
-    window_y.size_last : size of the map - 1
     window_y.row_step : address from a row of banks to the next (more banks than one only)
     store_y, store_x : the output along an axis
     store_y.phases_last : s - 1
@@ -140,7 +139,6 @@ class LayerDescriptor(data.StructLayout):
                 "phases_last": phase,
                 "phase": phase,
                 "bank": ceil_log2(banks),
-                "size_last": ceil_log2(c.largest_map),
             }
             if banks > 1:
                 fields["row_step"] = c.address_bits
@@ -199,6 +197,7 @@ class LayerTable:
     row                 window                          output or residual
     =================== =============================== =======================================
     0, 1, ...           descriptor, lowest bits first   output: ``other`` has which
+    size                y, x: less the size of the map
     next                to the next word                of the output, or of the residual
     x_step, x_wrap,     to the next tap in a row: in    output: to the next pixel in a row,
     x_row               the next plane; in the first,   likewise
@@ -252,6 +251,7 @@ class LayerTable:
         # As few as the rows allow: each of them is a register in every row.
         self.descriptor_bits = -(-size // self.descriptor_rows)
         names = [
+            "size",
             "next",
             *("x_step", "x_wrap", *["x_row"] * (c.cols > 1)),
             *("y_step", "y_wrap", *["y_row"] * (c.rows > 1)),

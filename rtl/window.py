@@ -73,7 +73,7 @@ class Window(wiring.Component):
     layer : descriptor, stable while the layer runs
     read, row, increment, residual : row of the layer's table, to be read in this cycle; what was
         read last, see `hiddenite.rtl.layer_memory.LayerMemory`
-    start : begins a layer (for one cycle)
+    start : begins a layer (for one cycle); ``increment`` is the table's row ``size``
     tile_ready : a constructed tile is there; needed for convs only
     tile_taken : the tile's last step is issued
     slot_free : the post-processor will have room when the pixel tile's sum is there
@@ -177,7 +177,10 @@ class Window(wiring.Component):
         step = Signal(Step(c))
         step_tile_last, layer_last = Signal(), Signal()
         address, residual = Signal(c.address_bits), Signal(c.address_bits)
+        # Along each axis, where the step is in the map, and where behind its end: that one is
+        # negative before it.
         position_y, position_x = (Signal(c.position_bits, name=f"position_{i}") for i in "yx")
+        behind_y, behind_x = (Signal(c.position_bits, name=f"behind_{i}") for i in "yx")
         bank_y, bank_x = Signal.like(self.o_bank_y), Signal.like(self.o_bank_x)
         with m.If(advance):
             m.d.sync += [
@@ -199,6 +202,14 @@ class Window(wiring.Component):
                 m.d.sync += address.eq(address + self.increment.address)
             with m.If(step.residual | step.last):
                 m.d.sync += residual.eq(residual + self.residual)
+
+        with m.If(advance | self.start):
+            m.d.sync += [
+                behind_y.eq(behind_y + self.increment.y),
+                behind_x.eq(behind_x + self.increment.x),
+            ]
+        with m.Elif(~busy):
+            m.d.sync += [behind_y.eq(0), behind_x.eq(0)]
 
         half = Signal()
         waiting, go = Signal(), Signal()
@@ -236,8 +247,8 @@ class Window(wiring.Component):
             self.o_address.eq(address),
             self.o_bank_y.eq(bank_y),
             self.o_bank_x.eq(bank_x),
-            self.o_rows.eq(y.inside(position_y)),
-            self.o_cols.eq(x.inside(position_x)),
+            self.o_rows.eq(y.inside(position_y, behind_y)),
+            self.o_cols.eq(x.inside(position_x, behind_x)),
         ]
         with m.If(self.last_issued):
             m.d.sync += [self.o_tile_last.eq(step_tile_last), self.o_half.eq(half)]
@@ -286,10 +297,11 @@ class _Taps:
             further = Mux(row, rows[f"{self.name}_row"], further)
         return Mux(wrap, further, rows[f"{self.name}_step"])
 
-    def inside(self, position):
-        """Which pixel lanes are inside the map; positions before it count as large ones."""
-        size = len(position)
+    def inside(self, position, behind):
+        """Which pixel lanes are inside the map; far behind it a position is negative again."""
+        sign = len(position) - 1
         stride = self.axis.phases_last + 1 if self.banks > 1 else 0
         return Cat(
-            (position + lane * stride)[:size] <= self.axis.size_last for lane in range(self.banks)
+            ~(position + lane * stride)[sign] & (behind + lane * stride)[sign]
+            for lane in range(self.banks)
         )
