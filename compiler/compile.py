@@ -53,7 +53,7 @@ def compile_network(network: Network, c: Configuration) -> Program:
             entropy += _entropy(stage.layer.mask)
     tile_words = masks.words()
 
-    writer.packet(_words(MAGIC | c.fingerprint << 32, 64, c.program_bits))
+    writer.packet(_words(MAGIC, 32, c.program_bits))
     remaining = iter(tile_words)
     remaining_convs = iter(convs)
     for stage in stages:
@@ -96,15 +96,18 @@ class _Writer:
     def __init__(self, c: Configuration):
         self.bits = c.program_bits
         self._packets: list[np.ndarray] = []
-        self._crc = 0
+        self._crc = c.fingerprint
 
     def packet(self, *parts) -> None:
-        """Append the parts of a packet and the CRC of all packets so far."""
+        """Append the parts of a packet, and the CRC of all words so far."""
         words = np.concatenate([np.asarray(part, np.uint64) for part in parts])
         size = self.bits // 8
         raw = words.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :size]
         self._crc = zlib.crc32(raw.tobytes(), self._crc)
-        self._packets += [words, _words(self._crc, 32, self.bits)]
+        self._packets.append(words)
+        for _ in range(max(1, 32 // self.bits)):
+            self._packets.append(_words(self._crc, self.bits, self.bits))
+            self._crc = zlib.crc32(bytes(size), self._crc)
 
     def words(self) -> np.ndarray:
         return np.concatenate(self._packets)
@@ -230,7 +233,6 @@ def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
         "phases_last": stride - 1,
         "phase": phase,
         "bank": q % banks,
-        "size_last": layout.shape[axis] - 1,
     }
     if banks > 1:
         fields["row_step"] = layout.row_steps[axis]

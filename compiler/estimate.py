@@ -179,7 +179,7 @@ def estimate(program: Program) -> Estimate:
     record = words_of(ChannelRecord(c), bits)
 
     array = _ArraySide(c)
-    reader = 64 // bits + crc
+    reader = max(1, 32 // bits) + crc
     live: list[tuple[int, int]] = []  # release and words of the tiles in the buffer
     masks = iter(zip(program.mask_words, program.construction_cycles, strict=True))
     layers, before = [], 0
@@ -211,7 +211,7 @@ def estimate(program: Program) -> Estimate:
                         reader = max(reader, live.pop(0)[0] + 1)
                     begin = reader
                     own = min(c.och, channels - tile * c.och)
-                    reader += 1 + own * record + 1
+                    reader += own * record
                     cycles = max(cycles, words)
                     reader += cycles + 1 + crc
                     ready = reader

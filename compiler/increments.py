@@ -59,6 +59,7 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
     back_y, back_x = 1 - kernel_y, 1 - kernel_x
     back = -span - far, back_y - (tiles_y - 1) * move_y, back_x - (tiles_x - 1) * move_x
     rows = {
+        "size": (0, -layout.shape[0], -layout.shape[1]),
         "next": (1, 0, 0),
         "tile_x": (x.row_step - span, back_y, move_x + back_x),
         "tile_y": (y.row_step - far_x - span, move_y + back_y, back[2]),

@@ -13,22 +13,27 @@ POLYNOMIAL = 0xEDB88320
 class Checksum(wiring.Component):
     """CRC of all words so far.
 
+    Words that carry it are checked one by one, each against the lowest bits of the CRC, and count
+    as zeros: what came before them stays in what follows.
+
     Parameters
     ----------
     width : int
         Bits of a word: 8, 16, 32 or 64; the lowest bit counts first.
+    start : int
+        CRC of no words: 0 gives the usual one.
 
     Members
     -------
     clear : begins anew
     data : the word
     take : it belongs to what is checked
-    check : it is one of the words of the CRC, which come one after the other, lowest first
-    right : it is what it must be
+    check : it carries the CRC
+    right : it is what it must be then
     """
 
-    def __init__(self, width: int):
-        self.width = width
+    def __init__(self, width: int, start: int = 0):
+        self.width, self.start = width, start
         super().__init__(
             {
                 "clear": In(1),
@@ -42,17 +47,14 @@ class Checksum(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         width = self.width
-        state, following = Signal(32, init=0xFFFFFFFF), Signal(32)
+        state, following = Signal(32, init=self.start ^ 0xFFFFFFFF), Signal(32)
         m.d.comb += self.right.eq(self.data == ~state[: min(32, width)])
 
-        # While the CRC itself comes, the state turns once around.
         met, moved = Signal(width), Signal(32)
         m.d.comb += [
-            met.eq(Mux(self.check, 0, self.data ^ state)),
+            met.eq(Mux(self.check, 0, self.data) ^ state),
             moved.eq(state >> width),
         ]
-        with m.If(self.check):
-            m.d.comb += moved.eq(state.rotate_right(width % 32))
         effects = [_effect(bit, width) for bit in range(width)]
         for place in range(32):
             terms = [met[bit] for bit, effect in enumerate(effects) if effect >> place & 1]

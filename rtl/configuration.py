@@ -13,7 +13,7 @@ from .flip_dot_product import MOST_INPUTS
 
 __all__ = ["PRESETS", "Configuration"]
 
-PROGRAM_FORMAT = 4
+PROGRAM_FORMAT = 5
 """Version of the program's packets; part of every fingerprint."""
 
 
@@ -76,8 +76,8 @@ class Configuration:
     largest_channels : int
         Most channels of a tensor, a power of two, 64 to 2**16.
     timeout_cycles : int
-        The engine stops with an error when a stream that has begun brings nothing for so many
-        cycles; 0 waits for ever.
+        The engine stops with an error when a stream that has begun is waited for and no stream
+        brings anything for so many cycles; 0 waits for ever.
 
     Raises
     ------
@@ -181,9 +181,11 @@ class Configuration:
 
     @property
     def position_bits(self) -> int:
-        """Bits of a signed row or column number: of a tap, padding and unused lanes included."""
-        beyond = 2 * self.largest_kernel + max(self.rows, self.cols) * self.largest_stride
-        return ceil_log2(self.largest_map + beyond)
+        """Bits of a signed row or column number of a tap: inside the map, or as far outside of it
+        as padding and unused lanes go.
+        """
+        outside = self.largest_kernel + max(self.rows, self.cols) * self.largest_stride
+        return 1 + ceil_log2(max(self.largest_map, outside))
 
     @property
     def group_bits(self) -> int:

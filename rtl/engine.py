@@ -12,7 +12,7 @@
 import enum
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,6 +24,7 @@ from .pe_array import PEArray
 from .post_processor import PostProcessor, pool_period
 from .program import ChannelRecord, ErrorCode, LayerTable, Operation, words_of
 from .program_reader import ProgramReader
+from .silence import SilenceCounter
 from .store import Store
 from .tile_buffer import TileBuffer
 from .window import Window
@@ -81,7 +82,7 @@ class Engine(wiring.Component):
         the channels; ``last`` with the last beat
     status.state : `State`
     status.error : `ErrorCode`
-    status.layer : number of the layer that is being run (0: the image is loaded)
+    status.layer : number of the layer that is being run (0: the image is loaded), modulo 256
     """
 
     def __init__(self, c: Configuration):
@@ -124,20 +125,24 @@ class Engine(wiring.Component):
         # Errors: the first one stays.
         error = Signal(ErrorCode)
         stop = Signal()
-        image_timeout = Signal()
+        expired = Signal()
         m.d.comb += stop.eq(error != ErrorCode.NONE)
         with m.If(~stop):
             with m.If(reader.error != ErrorCode.NONE):
                 m.d.sync += error.eq(reader.error)
             with m.Elif(store.error != ErrorCode.NONE):
                 m.d.sync += error.eq(store.error)
-            with m.Elif(image_timeout):
+            with m.Elif(expired):
                 m.d.sync += error.eq(ErrorCode.TIMEOUT)
         if c.timeout_cycles:
-            waited = Signal(range(c.timeout_cycles + 1))
-            waits = store.begun & self.image.ready & ~self.image.valid
-            m.d.sync += waited.eq(Mux(waits, waited + 1, 0))
-            m.d.comb += image_timeout.eq(waited == c.timeout_cycles)
+            m.submodules.silence = silence = SilenceCounter(c.timeout_cycles)
+            streams = (self.program, reader.running), (self.image, store.begun)
+            waits = (begun & s.ready & ~s.valid for s, begun in streams)
+            brings = (s.ready & s.valid for s, _ in streams)
+            m.d.comb += [
+                silence.silent.eq(Cat(waits).any() & ~Cat(brings).any()),
+                expired.eq(silence.expired),
+            ]
 
         # Program side.
         wiring.connect(m, wiring.flipped(self.program), reader.i)
@@ -164,13 +169,15 @@ class Engine(wiring.Component):
         # Layer tables; the array's side waits until one is found right.
         m.submodules.tables = tables = LayerMemory(c)
         layer = tables.layer
-        layers, tiles = Signal(range(SLOTS + 1)), Signal(range(4))
-        number = Signal(16)
+        tiles = Signal(range(4))
+        number = Signal(8)
         start, quiet = Signal(), Signal()
         m.d.comb += [
             tables.words.payload.eq(reader.layers.payload),
-            tables.words.valid.eq(reader.layers.valid & ~stop),
-            reader.layers.ready.eq(tables.words.ready & ~stop),
+            tables.words.valid.eq(reader.layers.valid),
+            reader.layers.ready.eq(tables.words.ready),
+            reader.layers_end.eq(tables.word_last),
+            tables.commit.eq(reader.layer_commit),
             tables.done.eq(store.done),
             tables.window_read.eq(window.read),
             tables.window_row.eq(window.row),
@@ -185,8 +192,8 @@ class Engine(wiring.Component):
         with m.FSM():
             with m.State("LOAD"):
                 m.d.comb += [
-                    tables.load.eq((layers != 0) & ~stop),
-                    quiet.eq(layers == 0),
+                    tables.load.eq(~tables.empty & ~stop),
+                    quiet.eq(tables.empty),
                 ]
                 with m.If(~reader.running):
                     m.d.sync += number.eq(0)
@@ -198,10 +205,7 @@ class Engine(wiring.Component):
             with m.State("RUN"), m.If(store.done):
                 m.d.sync += number.eq(number + 1)
                 m.next = "LOAD"
-        m.d.sync += [
-            layers.eq(layers + reader.layer_commit - start),
-            tiles.eq(tiles + reader.tile_commit - window.tile_taken),
-        ]
+        m.d.sync += tiles.eq(tiles + reader.tile_commit - window.tile_taken)
 
         # Array side. Of a maximum the array needs only the last step.
         maximum = layer.operation == Operation.MAX_POOL
@@ -230,14 +234,19 @@ class Engine(wiring.Component):
             activations.write_data.eq(store.write_data),
             activations.write_parts.eq(store.write_parts),
         ]
-        # The step beside the data: memories and registers take two cycles, the array its own.
+        # The step beside the data: memories and registers take two cycles.
         steps = [window.o_step]
-        for stage in range(2 + c.array_latency):
+        for stage in range(2):
             step = Signal.like(window.o_step, name=f"step_{stage}")
             m.d.sync += step.eq(steps[-1])
             steps.append(step)
-        step, summed = steps[2], steps[-1]
-        next_pool = steps[pool_period(c) - 2]
+        period = pool_period(c) - 2
+        before = steps[min(period, 2)]
+        pool_next = before.valid & before.last
+        for stage in range(2, period):
+            following = Signal(name=f"pool_next_{stage}")
+            m.d.sync += following.eq(pool_next)
+            pool_next = following
         m.d.comb += [
             array.pixels.eq(activations.pixels),
             array.masks.eq(tile_buffer.masks),
@@ -247,10 +256,10 @@ class Engine(wiring.Component):
             array.last.eq(step.last),
             post.capture.eq(array.done),
             post.totals.eq(array.totals),
-            post.tile_last.eq(summed.tile_last),
-            post.half.eq(summed.half),
+            post.tile_last.eq(window.o_tile_last),
+            post.half.eq(window.o_half),
             post.last_issued.eq(window.last_issued),
-            post.pool_next.eq(next_pool.valid & next_pool.last),
+            post.pool_next.eq(pool_next),
             post.load_residual.eq(step.residual),
             post.word.eq(step.word),
             post.pixels.eq(activations.pixels),

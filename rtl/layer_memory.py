@@ -30,8 +30,11 @@ class LayerMemory(wiring.Component):
     Members
     -------
     words : words of tables
+    word_last : the next word is the last of its table
+    commit : the table that was written last is right (for one cycle)
+    empty : there is no table that is right
     load : loads the descriptor, until ``loaded``: ``descriptor_rows`` + 1 cycles
-    loaded : the descriptor is there after this cycle
+    loaded : the descriptor is there after this cycle, and in ``window`` the row behind it
     done : the table is no longer needed (for one cycle)
     layer : descriptor
     window_read, window_row : reads a row for the window
@@ -46,6 +49,9 @@ class LayerMemory(wiring.Component):
         super().__init__(
             {
                 "words": In(stream.Signature(c.program_bits)),
+                "word_last": Out(1),
+                "commit": In(1),
+                "empty": Out(1),
                 "load": In(1),
                 "loaded": Out(1),
                 "done": In(1),
@@ -68,20 +74,22 @@ class LayerMemory(wiring.Component):
         # Writing; the pointers have one bit more than the number of a slot.
         filled, current = Signal(range(2 * SLOTS)), Signal(range(2 * SLOTS))
         row, column = Signal(range(table.depth)), Signal(range(table.columns))
-        write = Signal()
+        write, column_last = Signal(), Signal()
         slot = slice(0, ceil_log2(SLOTS))
         m.d.comb += [
             self.words.ready.eq((filled ^ current) != SLOTS),
+            self.empty.eq(filled == current),
             write.eq(self.words.valid & self.words.ready),
+            column_last.eq(column == table.columns - 1),
+            self.word_last.eq(column_last & (row == rows - 1)),
         ]
         with m.If(write):
             m.d.sync += column.eq(column + 1)
-            with m.If(column == table.columns - 1):
+            with m.If(column_last):
                 m.d.sync += [column.eq(0), row.eq(row + 1)]
-                with m.If(row == rows - 1):
-                    m.d.sync += [row.eq(0), filled.eq(filled + 1)]
-        with m.If(self.done):
-            m.d.sync += current.eq(current + 1)
+            with m.If(self.word_last):
+                m.d.sync += row.eq(0)
+        m.d.sync += [filled.eq(filled + self.commit), current.eq(current + self.done)]
 
         # The whole row for the window, the lowest bits of it for the store. No row is read while
         # its slot is written: no logic for that case.
@@ -121,5 +129,6 @@ class LayerMemory(wiring.Component):
         with m.If(self.load):
             m.d.sync += loading.eq(Mux(self.loaded, 0, loading + 1))
             with m.If(loading != 0):
-                m.d.sync += chain.eq(Cat(chain, above)[table.descriptor_bits :])
+                row_of_chain = above[: table.descriptor_bits]
+                m.d.sync += chain.eq(Cat(chain, row_of_chain)[table.descriptor_bits :])
         return m

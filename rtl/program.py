@@ -2,7 +2,7 @@
 
 A program is a sequence of packets of ``program_bits`` wide words, least significant byte first::
 
-    header      magic, fingerprint of the configuration                               CRC-32
+    header      magic                                                                 CRC-32
     layer       opcode LAYER, layer table                                             CRC-32
     conv layer  opcode CONV, key, construction descriptor, layer table                CRC-32
       tile      opcode TILE, one channel record per output channel of the tile, mask  CRC-32
@@ -10,11 +10,13 @@ A program is a sequence of packets of ``program_bits`` wide words, least signifi
     end         opcode END                                                            CRC-32
 
 Every item starts on a fresh word. The last word of the end packet carries the stream's ``last``.
-The CRC-32 (that of zlib) covers every byte of its packet and of all packets before it, without
-their CRCs: none can be missing. Nothing that a packet brings is used before its CRC has been found
-right, so that a damaged program never gives a wrong result. The key (32 bits) is that of output
-channel -``constructor_lanes``, which each lane steps to its own channels (see the weight signs'
-specification).
+The CRC-32 (that of zlib) covers every byte of its packet and of all packets before it: none can be
+missing. It begins with the fingerprint of the configuration in place of 0: the header's is right
+for this configuration only. Each word of a CRC has the lowest bits of the CRC of all words before
+it, for which words of CRCs count as zeros. Nothing that a packet brings is used before its CRC has
+been found right, so that a damaged program never gives a wrong result. The key (32 bits) is that of
+output channel -``constructor_lanes``, which each lane steps to its own channels (see the weight
+signs' specification).
 
 The mask words of a tile go to the constructor's lanes in turns; a lane that has what it needs is
 left out (see `hiddenite.rtl.mask_expander`).
@@ -49,13 +51,13 @@ FAR_SHIFT = 9
 
 
 class Opcode(enum.IntEnum):
-    """First word of a packet."""
+    """First word of a packet; an odd one says that a tile follows."""
 
-    LAYER = 1
-    CONV = 2
-    TILE = 3
-    END = 4
-    LAST_TILE = 5
+    LAYER = 2
+    CONV = 3
+    LAST_TILE = 4
+    TILE = 5
+    END = 6
 
 
 class ErrorCode(enum.IntEnum):
@@ -75,7 +77,7 @@ class ErrorCode(enum.IntEnum):
     TRAILING = 6
     """The program's end came without ``last``."""
     TIMEOUT = 7
-    """A stream that had begun brought nothing for ``timeout_cycles``."""
+    """A stream that had begun was waited for, and none brought anything for ``timeout_cycles``."""
     IMAGE_SHORT = 8
     """The image's ``last`` came before its last beat."""
     IMAGE_LONG = 9
@@ -122,7 +124,6 @@ class LayerDescriptor(data.StructLayout):
     window_y.kernel_last : kernel size - 1
     window_y.phases_last : s - 1
     window_y.phase, window_y.bank : where the first tap is
-    window_y.size_last : size of the map - 1
     window_y.row_step : address from a row of banks to the next (more banks than one only)
     store_y, store_x : the output along an axis
     store_y.phases_last : s - 1
@@ -138,7 +139,6 @@ class LayerDescriptor(data.StructLayout):
                 "phases_last": phase,
                 "phase": phase,
                 "bank": ceil_log2(banks),
-                "size_last": ceil_log2(c.largest_map),
             }
             if banks > 1:
                 fields["row_step"] = c.address_bits
@@ -197,6 +197,7 @@ class LayerTable:
     row                 window                          output or residual
     =================== =============================== =======================================
     0, 1, ...           descriptor, lowest bits first   output: ``other`` has which
+    size                y, x: less the size of the map
     next                to the next word                of the output, or of the residual
     x_step, x_wrap,     to the next tap in a row: in    output: to the next pixel in a row,
     x_row               the next plane; in the first,   likewise
@@ -236,7 +237,6 @@ class LayerTable:
 
     def __init__(self, c: Configuration):
         self.columns = -(-(c.address_bits + Increment(c).size) // c.program_bits)
-        self.descriptor_bits = self.columns * c.program_bits - c.address_bits
         self.store_columns = -(-c.address_bits // c.program_bits)
         one = self.store_columns == 1
         self.store_bits = c.address_bits if one else self.store_columns * c.program_bits
@@ -246,8 +246,12 @@ class LayerTable:
         if c.rows > 1:
             other += ["row_step", "row_wrap"]
         size = LayerDescriptor(c).size
-        self.descriptor_rows = max(-(-size // self.descriptor_bits), len(other))
+        most = self.columns * c.program_bits - c.address_bits
+        self.descriptor_rows = max(-(-size // most), len(other))
+        # As few as the rows allow: each of them is a register in every row.
+        self.descriptor_bits = -(-size // self.descriptor_rows)
         names = [
+            "size",
             "next",
             *("x_step", "x_wrap", *["x_row"] * (c.cols > 1)),
             *("y_step", "y_wrap", *["y_row"] * (c.rows > 1)),

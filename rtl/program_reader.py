@@ -23,7 +23,6 @@ from .program import (
     ChannelRecord,
     ConstructionDescriptor,
     ErrorCode,
-    LayerTable,
     Opcode,
     words_of,
 )
@@ -39,6 +38,7 @@ class ProgramReader(wiring.Component):
     i : the program
     stop : the engine has stopped with an error
     layers : words of layer tables, for the layer memory
+    layers_end : the word in hand ends a table
     layer_commit : the table that was written last is right (for one cycle)
     construction : construction descriptor of the conv layer in hand
     clear, key_word, start_layer, start_tile, channels_last, room, complete, masks : see
@@ -58,6 +58,7 @@ class ProgramReader(wiring.Component):
                 "i": In(stream.Signature(StructLayout({"data": c.program_bits, "last": 1}))),
                 "stop": In(1),
                 "layers": Out(stream.Signature(c.program_bits)),
+                "layers_end": In(1),
                 "layer_commit": Out(1),
                 "construction": Out(ConstructionDescriptor(c)),
                 "clear": Out(1),
@@ -87,165 +88,123 @@ class ProgramReader(wiring.Component):
         taken = Signal()
         m.d.comb += taken.eq(self.i.valid & self.i.ready)
 
-        m.submodules.checksum = checksum = Checksum(bits)
-        m.d.comb += checksum.data.eq(word)
-
-        layer_words = LayerTable(c).words
-        construction_words = words_of(ConstructionDescriptor(c), bits)
+        crc_words = max(1, 32 // bits)
+        conv_words = crc_words + words_of(ConstructionDescriptor(c), bits)
         record_words = words_of(ChannelRecord(c), bits)
-        header = Const(MAGIC | c.fingerprint << 32, 64)
-        header_words, crc_words = 64 // bits, max(1, 32 // bits)
+        m.submodules.checksum = checksum = Checksum(bits, c.fingerprint)
+        m.d.comb += [checksum.data.eq(word), checksum.clear.eq(self.clear)]
 
-        count = Signal(range(max(layer_words, construction_words, record_words, header_words)))
+        count = Signal(range(max(crc_words, conv_words, record_words)))
         channel = Signal(range(c.och))
-        opcode = Signal(Opcode)
-        # The layer needs another tile; this one is its last.
-        more_tiles, last_tile = Signal(), Signal()
-        constructing = Signal(construction_words * bits)
+        # 0 for the header.
+        opcode = Signal(3)
+        layer, tile, end = opcode[1:] == 0b01, opcode[1:] == 0b10, opcode[1:] == 0b11
+        more_tiles = opcode[0]
+        constructing = Signal(words_of(ConstructionDescriptor(c), bits) * bits)
         half = Signal()
         m.d.comb += [
             self.construction.eq(constructing),
             self.record.eq(word),
             self.record_channel.eq(channel),
             self.record_half.eq(half),
-            self.channels_last.eq(Mux(last_tile, self.construction.channels_last, c.och - 1)),
+            self.channels_last.eq(Mux(more_tiles, c.och - 1, self.construction.channels_last)),
             self.layers.payload.eq(word),
             self.masks.payload.eq(word),
         ]
 
-        def fail(code):
-            m.d.comb += self.error.eq(code)
-            m.next = "STOPPED"
+        def counted(words):
+            """Count the words of an item; 1 with its last one."""
+            ends = Signal()
+            m.d.comb += ends.eq(count == words - 1)
+            m.d.sync += count.eq(Mux(ends, 0, count + 1))
+            return ends
 
-        def counted(words, following):
-            """Count the words of an item, then go on to the next state."""
-            m.d.sync += count.eq(count + 1)
-            with m.If(count == words - 1):
-                m.d.sync += count.eq(0)
-                m.next = following
-
-        ends = Signal()
-        with m.FSM():
+        ready, program_ends = Signal(), Signal()
+        error = self.error
+        m.d.comb += self.i.ready.eq(ready & ~self.stop)
+        with m.FSM() as fsm:
+            m.d.comb += checksum.take.eq(taken & ~fsm.ongoing("CHECKSUM"))
             with m.State("HEADER"):
-                m.d.comb += self.i.ready.eq(1)
-                with m.If(~self.running):
-                    m.d.comb += self.clear.eq(1)
+                m.d.comb += ready.eq(1)
+                magic = Const(MAGIC, max(32, bits))
+                expected = Array(magic.word_select(i, bits) for i in range(crc_words))[count]
                 with m.If(taken):
-                    m.d.comb += checksum.take.eq(1)
-                    m.d.sync += [self.running.eq(1), opcode.eq(0)]
-                    counted(header_words, "CHECKSUM")
-                    expected = Array(header.word_select(i, bits) for i in range(header_words))[
-                        count
-                    ]
-                    with m.If(word != expected):
-                        with m.If((count * bits < 32) & (word[:32] != expected[:32])):
-                            fail(ErrorCode.MAGIC)
-                        with m.Else():
-                            fail(ErrorCode.CONFIGURATION)
-            with m.State("CHECKSUM"):
-                m.d.comb += self.i.ready.eq(1)
-                with m.If(taken):
-                    m.d.comb += checksum.check.eq(1)
-                    counted(crc_words, "CHECKED")
-                    m.d.comb += ends.eq((opcode == Opcode.END) & (count == crc_words - 1))
-                    with m.If(~checksum.right):
-                        fail(ErrorCode.CHECKSUM)
-                    with m.Elif(ends & ~self.i.payload.last):
-                        fail(ErrorCode.TRAILING)
-            with m.State("CHECKED"):
-                m.next = "OPCODE"
-                with m.Switch(opcode):
-                    with m.Case(Opcode.LAYER):
-                        m.d.comb += self.layer_commit.eq(1)
-                    with m.Case(Opcode.CONV):
-                        m.d.comb += [self.layer_commit.eq(1), self.start_layer.eq(1)]
-                        m.d.sync += more_tiles.eq(1)
-                    with m.Case(Opcode.TILE, Opcode.LAST_TILE):
-                        m.d.comb += self.tile_commit.eq(1)
-                        m.d.sync += half.eq(~half)
-                        with m.If(last_tile):
-                            m.d.sync += more_tiles.eq(0)
-                    with m.Case(Opcode.END):
-                        m.next = "END"
-            with m.State("OPCODE"):
-                m.d.comb += self.i.ready.eq(1)
-                with m.If(taken):
-                    m.d.comb += checksum.take.eq(1)
-                    m.d.sync += [
-                        opcode.eq(word),
-                        last_tile.eq(word == Opcode.LAST_TILE),
-                        channel.eq(0),
-                    ]
-                    with m.If(more_tiles):
-                        m.next = "ROOM"
-                        with m.If((word != Opcode.TILE) & (word != Opcode.LAST_TILE)):
-                            fail(ErrorCode.OPCODE)
-                    with m.Elif(word == Opcode.LAYER):
-                        m.next = "LAYER"
-                    with m.Elif(word == Opcode.CONV):
-                        m.next = "KEY"
-                    with m.Elif(word == Opcode.END):
+                    m.d.sync += self.running.eq(1)
+                    with m.If(counted(crc_words)):
                         m.next = "CHECKSUM"
-                    with m.Else():
-                        fail(ErrorCode.OPCODE)
-            with m.State("KEY"):
-                m.d.comb += self.i.ready.eq(1)
+                    with m.If(word != expected):
+                        m.d.comb += error.eq(ErrorCode.MAGIC)
+            with m.State("CHECKSUM"):
+                m.d.comb += [ready.eq(1), checksum.check.eq(taken)]
                 with m.If(taken):
-                    m.d.comb += [checksum.take.eq(1), self.key_word.eq(1)]
-                    counted(crc_words, "CONSTRUCTION")
-            with m.State("CONSTRUCTION"):
-                m.d.comb += self.i.ready.eq(1)
+                    with m.If(counted(crc_words)):
+                        m.d.comb += program_ends.eq(end)
+                        m.next = "CHECKED"
+                    with m.If(~checksum.right):
+                        # It begins with the fingerprint.
+                        m.d.comb += error.eq(
+                            Mux(opcode == 0, ErrorCode.CONFIGURATION, ErrorCode.CHECKSUM)
+                        )
+            # What was wrong has stopped the engine now.
+            with m.State("CHECKED"), m.If(~self.stop):
+                m.d.comb += [
+                    self.layer_commit.eq(layer),
+                    self.start_layer.eq(layer & more_tiles),
+                    self.tile_commit.eq(tile),
+                    self.clear.eq(end & self.quiet),
+                ]
+                m.d.sync += half.eq(half ^ tile)
+                with m.If(~end):
+                    m.next = "OPCODE"
+                with m.Elif(self.quiet):
+                    m.d.sync += [opcode.eq(0), self.running.eq(0)]
+                    m.next = "HEADER"
+            with m.State("OPCODE"):
+                m.d.comb += ready.eq(1)
                 with m.If(taken):
-                    m.d.comb += checksum.take.eq(1)
+                    m.d.sync += [opcode.eq(word), channel.eq(0)]
+                    with m.Switch(word):
+                        with m.Case(Opcode.LAYER):
+                            m.next = "LAYER"
+                        with m.Case(Opcode.CONV):
+                            m.next = "CONV"
+                        with m.Case(Opcode.TILE, Opcode.LAST_TILE):
+                            m.next = "RECORD"
+                        with m.Case(Opcode.END):
+                            m.next = "CHECKSUM"
+                        with m.Default():
+                            m.d.comb += error.eq(ErrorCode.OPCODE)
+                    with m.If(more_tiles != ((word == Opcode.TILE) | (word == Opcode.LAST_TILE))):
+                        m.d.comb += error.eq(ErrorCode.OPCODE)
+            with m.State("CONV"):
+                m.d.comb += [ready.eq(1), self.key_word.eq(taken & (count < crc_words))]
+                with m.If(taken):
+                    # The key's words pass through.
                     m.d.sync += constructing.eq(Cat(constructing, word)[bits:])
-                    counted(construction_words, "LAYER")
+                    with m.If(counted(conv_words)):
+                        m.next = "LAYER"
             with m.State("LAYER"):
-                m.d.comb += [
-                    self.layers.valid.eq(self.i.valid),
-                    self.i.ready.eq(self.layers.ready),
-                ]
-                with m.If(taken):
-                    m.d.comb += checksum.take.eq(1)
-                    counted(layer_words, "CHECKSUM")
-            with m.State("ROOM"), m.If(self.room):
-                m.next = "RECORD"
+                m.d.comb += [ready.eq(self.layers.ready), self.layers.valid.eq(self.i.valid)]
+                with m.If(taken & self.layers_end):
+                    m.next = "CHECKSUM"
             with m.State("RECORD"):
-                m.d.comb += self.i.ready.eq(1)
+                m.d.comb += ready.eq(self.room)
                 with m.If(taken):
-                    m.d.comb += checksum.take.eq(1)
                     m.d.comb += self.record_write.eq(1 << count)
-                    m.d.sync += count.eq(count + 1)
-                    with m.If(count == record_words - 1):
-                        m.d.sync += [count.eq(0), channel.eq(channel + 1)]
+                    with m.If(counted(record_words)):
+                        m.d.sync += channel.eq(channel + 1)
                         with m.If(channel == self.channels_last):
-                            m.next = "START"
-            with m.State("START"):
-                m.d.comb += self.start_tile.eq(1)
-                m.next = "MASK"
+                            m.d.comb += self.start_tile.eq(1)
+                            m.next = "MASK"
             with m.State("MASK"):
-                m.d.comb += [
-                    self.masks.valid.eq(self.i.valid),
-                    self.i.ready.eq(self.masks.ready),
-                ]
-                with m.If(taken):
-                    m.d.comb += checksum.take.eq(1)
+                m.d.comb += [ready.eq(self.masks.ready), self.masks.valid.eq(self.i.valid)]
                 with m.If(self.complete):
                     m.next = "CHECKSUM"
-            with m.State("END"), m.If(self.quiet):
-                m.d.comb += checksum.clear.eq(1)
-                m.d.sync += self.running.eq(0)
-                m.next = "HEADER"
-            with m.State("STOPPED"):
-                pass
 
         # Only the word that ends an end packet may be the last.
-        with m.If(taken & self.i.payload.last & ~ends):
-            m.d.comb += self.error.eq(ErrorCode.TRUNCATED)
-        if c.timeout_cycles:
-            waited = Signal(range(c.timeout_cycles + 1))
-            m.d.sync += waited.eq(Mux(self.running & self.i.ready & ~self.i.valid, waited + 1, 0))
-            with m.If(waited == c.timeout_cycles):
-                m.d.comb += self.error.eq(ErrorCode.TIMEOUT)
-        with m.If(self.stop):
-            m.d.comb += self.i.ready.eq(0)
+        with m.If(taken):
+            with m.If(self.i.payload.last & ~program_ends):
+                m.d.comb += error.eq(ErrorCode.TRUNCATED)
+            with m.If(~self.i.payload.last & program_ends & checksum.right):
+                m.d.comb += error.eq(ErrorCode.TRAILING)
         return m

@@ -144,25 +144,26 @@ class Store(wiring.Component):
             m.d.sync += [chunk.eq(chunk + 1), over.eq((over | channels_end) & ~pixel_last)]
             with m.If(share_last | pixel_last):
                 m.d.sync += chunk.eq(0)
-            with m.If(load & share_last):
+            with m.If(Mux(load, share_last, map_ends)):
                 m.d.sync += tile.eq(tile + 1)
             with m.If(load & pixel_last):
                 m.d.sync += tile.eq(0)
             with m.If(pixel_last):
                 x.step(m)
-            with m.If(row_ends):
-                with m.If(~y.pixel_last):
+            if c.rows > 1:
+                with m.If(row_ends):
+                    y.step(m)
+                with m.If(row_ends & ~y.pixel_last):
                     x.back(m)
-                y.step(m)
+                with m.If(pixels_end & ~x.tile_last):
+                    y.back(m)
             with m.If(pixels_end):
                 x.next_tile(m)
-                with m.If(x.tile_last):
-                    y.next_tile(m)
-                with m.Else():
-                    y.back(m)
+            with m.If(pixels_end & x.tile_last):
+                if c.rows == 1:
+                    y.step(m)
+                y.next_tile(m)
             with m.If(map_ends):
-                with m.If(~load):
-                    m.d.sync += tile.eq(tile + 1)
                 with m.If(tile_last):
                     m.d.sync += active.eq(0)
 

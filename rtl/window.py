@@ -45,8 +45,6 @@ class Step(data.StructLayout):
     -------
     valid, residual : a step of the array; a read of a residual word
     first, last : of a pixel tile
-    tile_last : the last step of a tile of output channels
-    half : half of the channel records that the tile uses
     word : which of the residual's words
     part : which part of the word the output channels are (``och < ich`` only), of a residual and of
         a pool; 0 for a conv's step
@@ -59,8 +57,6 @@ class Step(data.StructLayout):
                 "residual": 1,
                 "first": 1,
                 "last": 1,
-                "tile_last": 1,
-                "half": 1,
                 "word": ceil_log2(c.och // c.unit),
                 "part": ceil_log2(c.ich // c.unit),
             }
@@ -77,7 +73,7 @@ class Window(wiring.Component):
     layer : descriptor, stable while the layer runs
     read, row, increment, residual : row of the layer's table, to be read in this cycle; what was
         read last, see `hiddenite.rtl.layer_memory.LayerMemory`
-    start : begins a layer (for one cycle)
+    start : begins a layer (for one cycle); ``increment`` is the table's row ``size``
     tile_ready : a constructed tile is there; needed for convs only
     tile_taken : the tile's last step is issued
     slot_free : the post-processor will have room when the pixel tile's sum is there
@@ -87,6 +83,8 @@ class Window(wiring.Component):
     o_address, o_bank_y, o_bank_x : word of the first pixel lane, and the bank it is in
     o_rows, o_cols : which pixel lanes are inside the map
     o_weight : address in the tile buffer
+    o_tile_last, o_half : of the pixel tile whose last step was issued last: it is the last one of a
+        tile of output channels; half of the channel records that it uses
     """
 
     def __init__(self, c: Configuration):
@@ -112,6 +110,8 @@ class Window(wiring.Component):
                 "o_rows": Out(c.rows),
                 "o_cols": Out(c.cols),
                 "o_weight": Out(ceil_log2(c.tile_words)),
+                "o_tile_last": Out(1),
+                "o_half": Out(1),
             }
         )
 
@@ -175,9 +175,12 @@ class Window(wiring.Component):
 
         # The step in hand.
         step = Signal(Step(c))
-        layer_last = Signal()
+        step_tile_last, layer_last = Signal(), Signal()
         address, residual = Signal(c.address_bits), Signal(c.address_bits)
+        # Along each axis, where the step is in the map, and where behind its end: that one is
+        # negative before it.
         position_y, position_x = (Signal(c.position_bits, name=f"position_{i}") for i in "yx")
+        behind_y, behind_x = (Signal(c.position_bits, name=f"behind_{i}") for i in "yx")
         bank_y, bank_x = Signal.like(self.o_bank_y), Signal.like(self.o_bank_x)
         with m.If(advance):
             m.d.sync += [
@@ -185,7 +188,7 @@ class Window(wiring.Component):
                 step.residual.eq(read_residual),
                 step.first.eq(first),
                 step.last.eq(last & ~read_residual),
-                step.tile_last.eq(pixels_last),
+                step_tile_last.eq(pixels_last),
                 step.word.eq(word),
                 step.part.eq(Mux(conv & ~read_residual, 0, tile)),
                 layer_last.eq(tile_last),
@@ -200,9 +203,17 @@ class Window(wiring.Component):
             with m.If(step.residual | step.last):
                 m.d.sync += residual.eq(residual + self.residual)
 
+        with m.If(advance | self.start):
+            m.d.sync += [
+                behind_y.eq(behind_y + self.increment.y),
+                behind_x.eq(behind_x + self.increment.x),
+            ]
+        with m.Elif(~busy):
+            m.d.sync += [behind_y.eq(0), behind_x.eq(0)]
+
         half = Signal()
         waiting, go = Signal(), Signal()
-        ends = go & step.last & step.tile_last
+        ends = self.last_issued & step_tile_last
         m.d.comb += [
             go.eq(busy & ~waiting & ~self.hold & (self.slot_free | ~(step.last | step.residual))),
             advance.eq(go | begun),
@@ -232,16 +243,17 @@ class Window(wiring.Component):
 
         m.d.sync += [
             self.o_step.eq(step),
-            self.o_step.half.eq(half),
             self.o_step.valid.eq(go & step.valid),
             self.o_step.residual.eq(go & step.residual),
             self.o_weight.eq(Cat(weight[:-1], weight[-1] | (half & ~layer.large_tiles))),
             self.o_address.eq(address),
             self.o_bank_y.eq(bank_y),
             self.o_bank_x.eq(bank_x),
-            self.o_rows.eq(y.inside(position_y)),
-            self.o_cols.eq(x.inside(position_x)),
+            self.o_rows.eq(y.inside(position_y, behind_y)),
+            self.o_cols.eq(x.inside(position_x, behind_x)),
         ]
+        with m.If(self.last_issued):
+            m.d.sync += [self.o_tile_last.eq(step_tile_last), self.o_half.eq(half)]
         with m.If(step.residual):
             m.d.sync += [
                 self.o_address.eq(residual),
@@ -287,10 +299,11 @@ class _Taps:
             further = Mux(row, rows[f"{self.name}_row"], further)
         return Mux(wrap, further, rows[f"{self.name}_step"])
 
-    def inside(self, position):
-        """Which pixel lanes are inside the map; positions before it count as large ones."""
-        size = len(position)
+    def inside(self, position, behind):
+        """Which pixel lanes are inside the map; far behind it a position is negative again."""
+        sign = len(position) - 1
         stride = self.axis.phases_last + 1 if self.banks > 1 else 0
         return Cat(
-            (position + lane * stride)[:size] <= self.axis.size_last for lane in range(self.banks)
+            ~(position + lane * stride)[sign] & (behind + lane * stride)[sign]
+            for lane in range(self.banks)
         )

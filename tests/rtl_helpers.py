@@ -163,7 +163,7 @@ def packets(program):
         out.append(words[at : at + size])
         at += size + max(1, 32 // c.program_bits)
 
-    take(64 // c.program_bits)
+    take(max(1, 32 // c.program_bits))
     for stage in program.stages:
         conv = stage.operation == Operation.CONV
         take(1 + conv * (max(1, 32 // c.program_bits) + construction) + layer)
@@ -175,11 +175,15 @@ def packets(program):
 
 
 def close(parts, c):
-    """Packets with their CRCs, each over all that came before."""
-    size, value, out = c.program_bits // 8, 0, []
+    """Packets with their CRCs, each over all that came before and zeros in place of CRCs."""
+    size, before, out = c.program_bits // 8, b"", []
     for part in parts:
-        value = zlib.crc32(b"".join(word.to_bytes(size, "little") for word in part), value)
-        out.append(part + split(value, c.program_bits, max(1, 32 // c.program_bits)))
+        before += b"".join(word.to_bytes(size, "little") for word in part)
+        crc = []
+        for _ in range(max(1, 32 // c.program_bits)):
+            crc.append(zlib.crc32(before, c.fingerprint) & ((1 << c.program_bits) - 1))
+            before += bytes(size)
+        out.append(part + crc)
     return out
 
 
@@ -201,6 +205,10 @@ def layer_descriptor(words, c):
 async def load_layer(ctx, tables, words):
     """Write a layer's table to a layer memory and load its descriptor."""
     await send(ctx, tables.words, words)
+    ctx.set(tables.commit, 1)
+    await ctx.tick()
+    ctx.set(tables.commit, 0)
+    assert not ctx.get(tables.empty)
     ctx.set(tables.load, 1)
     await ctx.tick().until(tables.loaded)
     ctx.set(tables.load, 0)

@@ -103,7 +103,7 @@ def test_presets(name, elements):
 def test_derived_sizes():
     c = Configuration(**SIZES, rows=2, cols=4)
     assert (c.banks, c.processing_elements, c.unit) == (8, 256, 4)
-    # Positions: 1024 pixels, twice a kernel of 256, four strides of 8.
+    # Positions: those of 1024 pixels, and as many outside; 256 + 4 * 8 would do there.
     assert (c.address_bits, c.position_bits) == (6, 11)
     assert c.activation_bytes == 64 * 8 * 8
     assert c.array_latency == 5
