@@ -85,8 +85,8 @@ class ProgramReader(wiring.Component):
         c = self.c
         bits = c.program_bits
         word = self.i.payload.data
-        taken = Signal()
-        m.d.comb += taken.eq(self.i.valid & self.i.ready)
+        taken, offered = Signal(), Signal()
+        m.d.comb += [taken.eq(self.i.valid & self.i.ready), offered.eq(self.i.valid & ~self.stop)]
 
         crc_words = max(1, 32 // bits)
         conv_words = crc_words + words_of(ConstructionDescriptor(c), bits)
@@ -128,7 +128,7 @@ class ProgramReader(wiring.Component):
                 m.d.comb += ready.eq(1)
                 magic = Const(MAGIC, max(32, bits))
                 expected = Array(magic.word_select(i, bits) for i in range(crc_words))[count]
-                with m.If(taken):
+                with m.If(offered):
                     m.d.sync += self.running.eq(1)
                     with m.If(counted(crc_words)):
                         m.next = "CHECKSUM"
@@ -136,7 +136,7 @@ class ProgramReader(wiring.Component):
                         m.d.comb += error.eq(ErrorCode.MAGIC)
             with m.State("CHECKSUM"):
                 m.d.comb += [ready.eq(1), checksum.check.eq(taken)]
-                with m.If(taken):
+                with m.If(offered):
                     with m.If(counted(crc_words)):
                         m.d.comb += program_ends.eq(end)
                         m.next = "CHECKED"
@@ -161,7 +161,7 @@ class ProgramReader(wiring.Component):
                     m.next = "HEADER"
             with m.State("OPCODE"):
                 m.d.comb += ready.eq(1)
-                with m.If(taken):
+                with m.If(offered):
                     m.d.sync += [opcode.eq(word), channel.eq(0)]
                     with m.Switch(word):
                         with m.Case(Opcode.LAYER):
@@ -201,10 +201,12 @@ class ProgramReader(wiring.Component):
                 with m.If(self.complete):
                     m.next = "CHECKSUM"
 
-        # Only the word that ends an end packet may be the last.
-        with m.If(taken):
-            with m.If(self.i.payload.last & ~program_ends):
-                m.d.comb += error.eq(ErrorCode.TRUNCATED)
-            with m.If(~self.i.payload.last & program_ends & checksum.right):
-                m.d.comb += error.eq(ErrorCode.TRAILING)
+        # Only the word that ends an end packet may be the last. A cycle late, as masks take long to
+        # say that they take a word; what came before has been found right.
+        cut = Signal()
+        m.d.sync += cut.eq(taken & self.i.payload.last & ~program_ends)
+        with m.If(cut):
+            m.d.comb += error.eq(ErrorCode.TRUNCATED)
+        with m.If(offered & ~self.i.payload.last & program_ends & checksum.right):
+            m.d.comb += error.eq(ErrorCode.TRAILING)
         return m
