@@ -270,7 +270,7 @@ def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> 
     fields = {
         "parameter": parameter,
         "segments_last": stage.kernel[1] - 1,
-        "words_last": groups - 1,
+        "word_before_last": (groups - 2) % (1 << c.group_bits),
         "tail_last": (channels - 1) % c.ich,
         "tile_words": stage.kernel[0] * stage.kernel[1] * groups,
         "channels_last": (stage.shape[2] - 1) % c.och,

@@ -93,10 +93,12 @@ class ConstructorLane(wiring.Component):
 
         # The word in hand.
         channel = Signal.like(self.write.slice)
-        segment, word = Signal.like(layer.segments_last), Signal.like(layer.words_last)
+        segment, word = Signal.like(layer.segments_last), Signal.like(layer.word_before_last)
         address = Signal.like(layer.tile_words)
         masks, last = Signal(c.ich, init=1 << self.lane % c.ich), Signal(range(c.ich))
-        segment_ends = word == layer.words_last
+        # Known a word before, as much depends on it.
+        segment_ends = Signal()
+        only_word = layer.word_before_last == (1 << c.group_bits) - 1
         row_ends = segment_ends & (segment == layer.segments_last)
         channel_ends = address == layer.tile_words
         share_ends = channel_ends & (channel == self.channels_last)
@@ -108,7 +110,7 @@ class ConstructorLane(wiring.Component):
         place, keep = Signal(RUN_BITS, init=self.lane + c.constructor_lanes), Signal()
         busy, inside, near, finish, accept = (Signal() for _ in range(5))
         m.d.comb += [
-            inside.eq((place[low:] == 0) & (place[:low] <= last)),
+            inside.eq((place[low:] == 0) & (~segment_ends | (place[:low] <= layer.tail_last))),
             # In the word behind it, which is as long, so that both can be dealt with at once.
             near.eq((place[low:] == 1) & (layer.tail_last == c.ich - 1)),
             finish.eq(busy & ~inside & signs.valid),
@@ -116,7 +118,8 @@ class ConstructorLane(wiring.Component):
         ]
         # What follows a tile is left where it is: it may be of another layer. Behind a word that
         # ends only the next one is looked into, which may be the tile's last one.
-        at_end = keep & (place[:low] == last)
+        at_tail = place[:low] == layer.tail_last
+        at_end = keep & Mux(segment_ends, at_tail, place[:low] == c.ich - 1)
         left = Mux(share_ends, finish | at_end, finish & at_end)
         m.d.comb += expander.take.eq(expander.valid & Mux(busy, accept & ~left, ~expander.whole))
         base, more, kept = Signal(RUN_BITS), Signal(RUN_BITS), Signal()
@@ -147,8 +150,9 @@ class ConstructorLane(wiring.Component):
         ]
         with m.If(finish):
             m.d.sync += [address.eq(address + 1), word.eq(word + 1)]
+            m.d.sync += segment_ends.eq(word == layer.word_before_last)
             with m.If(segment_ends):
-                m.d.sync += [word.eq(0), segment.eq(segment + 1)]
+                m.d.sync += [word.eq(0), segment.eq(segment + 1), segment_ends.eq(only_word)]
             with m.If(row_ends):
                 m.d.sync += segment.eq(0)
             with m.If(channel_ends):
@@ -158,7 +162,7 @@ class ConstructorLane(wiring.Component):
         with m.If(self.start_tile):
             m.d.sync += busy.eq(self.any_channel)
         with m.If((self.clear | self.start_layer) & self.prepared):
-            m.d.sync += [keep.eq(0), place.eq(0), masks.eq(0)]
+            m.d.sync += [keep.eq(0), place.eq(0), masks.eq(0), segment_ends.eq(only_word)]
         # As if each output channel kept one weight, of a sign that is still 0.
         with m.If(~self.prepared):
             m.d.comb += [kept.eq(1), more.eq(c.constructor_lanes - 1)]

@@ -273,7 +273,7 @@ class ConstructionDescriptor(data.StructLayout):
     -------
     parameter : parameter k of the mask code
     segments_last : KW - 1
-    words_last : words of ``ich`` weights per (ky, kx), - 1
+    word_before_last : words of ``ich`` weights per (ky, kx), - 2; -1 where there is one
     tail_last : weights in the last of them, - 1
     tile_words : words of a tile per output channel
     channels_last : output channels of the last tile - 1
@@ -284,7 +284,7 @@ class ConstructionDescriptor(data.StructLayout):
             {
                 "parameter": 4,
                 "segments_last": ceil_log2(c.largest_kernel),
-                "words_last": c.group_bits,
+                "word_before_last": c.group_bits,
                 "tail_last": ceil_log2(c.ich),
                 "tile_words": ceil_log2(c.tile_words),
                 "channels_last": ceil_log2(c.och),

@@ -233,7 +233,7 @@ def construction_fields(c, mask, parameter):
     return {
         "parameter": parameter,
         "segments_last": width - 1,
-        "words_last": groups - 1,
+        "word_before_last": (groups - 2) % (1 << c.group_bits),
         "tail_last": (channels - 1) % c.ich,
         "tile_words": height * width * groups,
         "channels_last": (out_channels - 1) % c.och,
