@@ -240,6 +240,11 @@ class Engine(wiring.Component):
             step = Signal.like(window.o_step, name=f"step_{stage}")
             m.d.sync += step.eq(steps[-1])
             steps.append(step)
+        step = steps[2]
+        # All of a residual's words are read, one after the other.
+        word = Signal.like(post.word)
+        with m.If(step.residual):
+            m.d.sync += word.eq(word + 1)
         period = pool_period(c) - 2
         before = steps[min(period, 2)]
         pool_next = before.valid & before.last
@@ -261,7 +266,7 @@ class Engine(wiring.Component):
             post.last_issued.eq(window.last_issued),
             post.pool_next.eq(pool_next),
             post.load_residual.eq(step.residual),
-            post.word.eq(step.word),
+            post.word.eq(word),
             post.pixels.eq(activations.pixels),
             constructor.release.eq(post.released),
             store.stop.eq(stop),

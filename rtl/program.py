@@ -51,7 +51,11 @@ FAR_SHIFT = 9
 
 
 class Opcode(enum.IntEnum):
-    """First word of a packet; an odd one says that a tile follows."""
+    """First word of a packet.
+
+    The lowest bit says that a tile follows; the others are the same for a layer with and without
+    tiles, and for a tile and the last one.
+    """
 
     LAYER = 2
     CONV = 3

@@ -163,9 +163,8 @@ class Store(wiring.Component):
                 if c.rows == 1:
                     y.step(m)
                 y.next_tile(m)
-            with m.If(map_ends):
-                with m.If(tile_last):
-                    m.d.sync += active.eq(0)
+            with m.If(map_ends & tile_last):
+                m.d.sync += active.eq(0)
 
         # Address: goes on in the cycle after, when it has been used.
         address = Signal(c.address_bits)

@@ -45,7 +45,6 @@ class Step(data.StructLayout):
     -------
     valid, residual : a step of the array; a read of a residual word
     first, last : of a pixel tile
-    word : which of the residual's words
     part : which part of the word the output channels are (``och < ich`` only), of a residual and of
         a pool; 0 for a conv's step
     """
@@ -57,7 +56,6 @@ class Step(data.StructLayout):
                 "residual": 1,
                 "first": 1,
                 "last": 1,
-                "word": ceil_log2(c.och // c.unit),
                 "part": ceil_log2(c.ich // c.unit),
             }
         )
@@ -103,7 +101,7 @@ class Window(wiring.Component):
                 "slot_free": In(1),
                 "hold": In(1),
                 "last_issued": Out(1),
-                "o_step": Out(Step(c)),
+                "o_step": Out(Step(c), init={"first": 1}),
                 "o_address": Out(c.address_bits),
                 "o_bank_y": Out(ceil_log2(c.rows)),
                 "o_bank_x": Out(ceil_log2(c.cols)),
@@ -128,7 +126,6 @@ class Window(wiring.Component):
         tile_y, tile_x = (Signal(ceil_log2(c.largest_map), name=f"tile_{i}") for i in "yx")
         words = c.och // c.unit
         word = Signal(range(words + 1))
-        first = Signal()
         group_last = group == layer.groups_last
         last = group_last & x.last & y.last
         read_residual = last & layer.residual & (word != words)
@@ -160,7 +157,7 @@ class Window(wiring.Component):
             with m.If(read_residual):
                 m.d.sync += word.eq(word + 1)
             with m.Else():
-                m.d.sync += [first.eq(last), group.eq(group + 1)]
+                m.d.sync += group.eq(group + 1)
                 with m.If(group_last):
                     m.d.sync += group.eq(0)
                     x.step(m)
@@ -174,8 +171,9 @@ class Window(wiring.Component):
                         m.d.sync += [tile_y.eq(0), tile.eq(tile + 1)]
 
         # The step in hand.
-        step = Signal(Step(c))
+        step_residual, step_last = Signal(), Signal()
         step_tile_last, layer_last = Signal(), Signal()
+        part = Signal.like(self.o_step.part)
         address, residual = Signal(c.address_bits), Signal(c.address_bits)
         # Along each axis, where the step is in the map, and where behind its end: that one is
         # negative before it.
@@ -184,13 +182,10 @@ class Window(wiring.Component):
         bank_y, bank_x = Signal.like(self.o_bank_y), Signal.like(self.o_bank_x)
         with m.If(advance):
             m.d.sync += [
-                step.valid.eq(~read_residual),
-                step.residual.eq(read_residual),
-                step.first.eq(first),
-                step.last.eq(last & ~read_residual),
+                step_residual.eq(read_residual),
+                step_last.eq(last & ~read_residual),
                 step_tile_last.eq(pixels_last),
-                step.word.eq(word),
-                step.part.eq(Mux(conv & ~read_residual, 0, tile)),
+                part.eq(Mux(conv & ~read_residual, 0, tile)),
                 layer_last.eq(tile_last),
                 position_y.eq(position_y + self.increment.y),
                 position_x.eq(position_x + self.increment.x),
@@ -198,9 +193,9 @@ class Window(wiring.Component):
                 bank_x.eq(x.bank),
             ]
             # What was read is for the word, for the tile or for the tap after the step in hand.
-            with m.If(~step.residual):
+            with m.If(~step_residual):
                 m.d.sync += address.eq(address + self.increment.address)
-            with m.If(step.residual | step.last):
+            with m.If(step_residual | step_last):
                 m.d.sync += residual.eq(residual + self.residual)
 
         with m.If(advance | self.start):
@@ -215,14 +210,14 @@ class Window(wiring.Component):
         waiting, go = Signal(), Signal()
         ends = self.last_issued & step_tile_last
         m.d.comb += [
-            go.eq(busy & ~waiting & ~self.hold & (self.slot_free | ~(step.last | step.residual))),
+            go.eq(busy & ~waiting & ~self.hold & (self.slot_free | ~(step_last | step_residual))),
             advance.eq(go | begun),
-            self.last_issued.eq(go & step.last),
+            self.last_issued.eq(go & step_last),
             self.tile_taken.eq(ends & conv),
         ]
         weight = Signal(ceil_log2(c.tile_words))
-        with m.If(go & conv & step.valid):
-            m.d.sync += weight.eq(Mux(step.last, 1, weight + 1))
+        with m.If(go & conv & ~step_residual):
+            m.d.sync += weight.eq(Mux(step_last, 1, weight + 1))
         with m.If(self.tile_ready | ~conv):
             m.d.sync += waiting.eq(0)
         with m.If(ends):
@@ -232,8 +227,7 @@ class Window(wiring.Component):
         m.d.sync += begun.eq(self.start)
         with m.If(self.start):
             # As if after a last step, from 0 on.
-            m.d.sync += [busy.eq(1), waiting.eq(1), first.eq(1)]
-            m.d.sync += [step.last.eq(1), step.residual.eq(0)]
+            m.d.sync += [busy.eq(1), waiting.eq(1), step_last.eq(1), step_residual.eq(0)]
             # A tile begins with word 1; a pool stays at word 0.
             m.d.sync += weight.eq(conv)
             cleared = address, residual, position_y, position_x, group, word, tile_y, tile_x, tile
@@ -242,9 +236,10 @@ class Window(wiring.Component):
             y.begin(m)
 
         m.d.sync += [
-            self.o_step.eq(step),
-            self.o_step.valid.eq(go & step.valid),
-            self.o_step.residual.eq(go & step.residual),
+            self.o_step.valid.eq(go & ~step_residual),
+            self.o_step.residual.eq(go & step_residual),
+            self.o_step.last.eq(step_last),
+            self.o_step.part.eq(part),
             self.o_weight.eq(Cat(weight[:-1], weight[-1] | (half & ~layer.large_tiles))),
             self.o_address.eq(address),
             self.o_bank_y.eq(bank_y),
@@ -252,9 +247,11 @@ class Window(wiring.Component):
             self.o_rows.eq(y.inside(position_y, behind_y)),
             self.o_cols.eq(x.inside(position_x, behind_x)),
         ]
+        with m.If(self.o_step.valid):
+            m.d.sync += self.o_step.first.eq(self.o_step.last)
         with m.If(self.last_issued):
             m.d.sync += [self.o_tile_last.eq(step_tile_last), self.o_half.eq(half)]
-        with m.If(step.residual):
+        with m.If(step_residual):
             m.d.sync += [
                 self.o_address.eq(residual),
                 self.o_bank_y.eq(0),
