@@ -177,96 +177,13 @@ class ProgramReader(wiring.Component):
                         m.d.comb += error.eq(ErrorCode.OPCODE)
             # Key and construction descriptor of a conv, or channel records of a tile.
             with m.State("ITEM"):
+                item = offered & (~tile | self.room)
                 m.d.comb += [
                     ready.eq(~tile | self.room),
-                    self.key_word.eq(taken & ~tile & (count < crc_words)),
-                    self.record_write.eq(Mux(taken & tile, 1 << count, 0)),
+                    self.key_word.eq(item & ~tile & (count < crc_words)),
+                    self.record_write.eq(Mux(item & tile, 1 << count, 0)),
                 ]
-                with m.If(taken):
-                    with m.If(~tile):
-                        # The key's words pass through.
-                        m.d.sync += constructing.eq(Cat(constructing, word)[bits:])
-                    with m.If(counted(Mux(tile, record_words, conv_words))):
-                        m.d.sync += channel.eq(channel + 1)
-                        with m.If(~tile | (channel == self.channels_last)):
-                            m.d.comb += self.start_tile.eq(tile)
-                            m.next = "BODY"
-            # Layer table, or mask.
-            with m.State("BODY"):
-                m.d.comb += [
-                    ready.eq(Mux(tile, self.masks.ready, self.layers.ready)),
-                    self.layers.valid.eq(self.i.valid & ~tile),
-                    self.masks.valid.eq(self.i.valid & tile),
-                ]
-                with m.If(Mux(tile, self.complete, taken & self.layers_end)):
-                    m.next = "CHECKSUM"
-
-        # Only the word that ends an end packet may be the last. A cycle late, as masks take long to
-        # say that they take a word; what came before has been found right.
-        cut = Signal()
-        m.d.sync += cut.eq(taken & self.i.payload.last & ~program_ends)
-        with m.If(cut):
-            m.d.comb += error.eq(ErrorCode.TRUNCATED)
-        with m.If(offered & ~self.i.payload.last & program_ends & checksum.right):
-            m.d.comb += error.eq(ErrorCode.TRAILING)
-        return m            with m.State("HEADER"):
-                m.d.comb += ready.eq(1)
-                magic = Const(MAGIC, max(32, bits))
-                expected = Array(magic.word_select(i, bits) for i in range(crc_words))[count]
-                with m.If(offered):
-                    m.d.sync += self.running.eq(1)
-                    with m.If(counted(crc_words)):
-                        m.next = "CHECKSUM"
-                    with m.If(word != expected):
-                        m.d.comb += error.eq(ErrorCode.MAGIC)
-            with m.State("CHECKSUM"):
-                m.d.comb += [ready.eq(1), checksum.check.eq(offered)]
-                with m.If(offered):
-                    with m.If(counted(crc_words)):
-                        m.d.comb += program_ends.eq(end)
-                        m.next = "CHECKED"
-                    with m.If(~checksum.right):
-                        # It begins with the fingerprint.
-                        m.d.comb += error.eq(
-                            Mux(opcode == 0, ErrorCode.CONFIGURATION, ErrorCode.CHECKSUM)
-                        )
-            # What was wrong has stopped the engine now.
-            with m.State("CHECKED"), m.If(~self.stop):
-                m.d.comb += [
-                    self.layer_commit.eq(layer),
-                    self.start_layer.eq(layer & more_tiles),
-                    self.tile_commit.eq(tile),
-                    self.clear.eq(end & self.quiet),
-                ]
-                m.d.sync += half.eq(half ^ tile)
-                with m.If(~end):
-                    m.next = "OPCODE"
-                with m.Elif(self.quiet):
-                    m.d.sync += [opcode.eq(0), self.running.eq(0)]
-                    m.next = "HEADER"
-            with m.State("OPCODE"):
-                m.d.comb += ready.eq(1)
-                with m.If(offered):
-                    m.d.sync += [opcode.eq(word), channel.eq(0)]
-                    with m.Switch(word):
-                        with m.Case(Opcode.LAYER):
-                            m.next = "BODY"
-                        with m.Case(Opcode.CONV, Opcode.TILE, Opcode.LAST_TILE):
-                            m.next = "ITEM"
-                        with m.Case(Opcode.END):
-                            m.next = "CHECKSUM"
-                        with m.Default():
-                            m.d.comb += error.eq(ErrorCode.OPCODE)
-                    with m.If(more_tiles != ((word == Opcode.TILE) | (word == Opcode.LAST_TILE))):
-                        m.d.comb += error.eq(ErrorCode.OPCODE)
-            # Key and construction descriptor of a conv, or channel records of a tile.
-            with m.State("ITEM"):
-                m.d.comb += [
-                    ready.eq(~tile | self.room),
-                    self.key_word.eq(taken & ~tile & (count < crc_words)),
-                    self.record_write.eq(Mux(taken & tile, 1 << count, 0)),
-                ]
-                with m.If(taken):
+                with m.If(item):
                     with m.If(~tile):
                         # The key's words pass through.
                         m.d.sync += constructing.eq(Cat(constructing, word)[bits:])
