@@ -202,12 +202,12 @@ class ProgramReader(wiring.Component):
                 with m.If(Mux(tile, self.complete, taken & self.layers_end)):
                     m.next = "CHECKSUM"
 
-        # Only the word that ends an end packet may be the last. A cycle late, as masks take long to
-        # say that they take a word; what came before has been found right.
+        # Only the word that ends an end packet may be the last. Another one is seen a cycle late,
+        # as masks take long to say that they take a word; what came before has been found right.
         cut = Signal()
         m.d.sync += cut.eq(taken & self.i.payload.last & ~program_ends)
-        with m.If(cut):
-            m.d.comb += error.eq(ErrorCode.TRUNCATED)
         with m.If(offered & ~self.i.payload.last & program_ends & checksum.right):
             m.d.comb += error.eq(ErrorCode.TRAILING)
+        with m.If(cut):
+            m.d.comb += error.eq(ErrorCode.TRUNCATED)
         return m
