@@ -111,6 +111,7 @@ class Firmware:
         a.jump("begin")
 
     def _main(self) -> None:
+        """Do one thing after another; a byte must be received before the next one has come."""
         a = self._a
         a.label("main")
         if self._flash:
@@ -142,7 +143,7 @@ class Firmware:
         self._copy(self._result_used, self._rest_left)
         a.load_constant(RESULT_BUFFER)
         a.store(self._rest_mask)
-        a.jump("feed program")
+        a.jump("main")
 
         a.label("answer info")
         self._begin_body(FrameType.INFO, HEADER.size)
@@ -153,7 +154,7 @@ class Firmware:
         ):
             a.load_constant(value)
             a.store(at)
-        a.jump("feed program")
+        a.jump("main")
 
         a.label("answer status")
         self._begin_body(FrameType.STATUS, HEADER.size + STATUS.size)
@@ -181,11 +182,11 @@ class Firmware:
             a.store(fields + 6 + n)
         a.label("no program room")
         a.load(self._image_closed)
-        a.jump_unless(Condition.ZERO, "feed program")
+        a.jump_unless(Condition.ZERO, "main")
         a.load_constant(IMAGE_BUFFER)
         a.subtract(self._image_fill)
         a.store(fields + 10)
-        a.jump("feed program")
+        a.jump("main")
 
         a.label("send body")
         self._decrease(self._left)
@@ -196,12 +197,12 @@ class Firmware:
         a.jump_unless(Condition.ZERO, "not last")
         a.load(self._at)
         a.fetch(Destination.SEND_LAST)
-        a.jump("feed program")
+        a.jump("main")
         a.label("not last")
         a.load(self._at)
         a.fetch(Destination.SEND)
         self._increase(self._at)
-        a.jump("feed program")
+        a.jump("main")
 
         a.label("send result")
         self._decrease(self._rest_left)
@@ -212,11 +213,12 @@ class Firmware:
         a.mask(self._rest_mask)
         a.fetch(Destination.SEND)
         self._increase(self._rest_at)
-        a.jump("feed program")
+        a.jump("main")
         a.label("result ends")
         a.load(self._rest_at)
         a.mask(self._rest_mask)
         a.fetch(Destination.SEND_LAST)
+        a.jump("main")
 
     def _begin_body(self, frame_type: FrameType, size: int) -> None:
         a = self._a
@@ -260,9 +262,10 @@ class Firmware:
         a.fetch(Destination.PROGRAM)
         a.label("next of program")
         self._increase(self._program_tail)
-        a.jump_unless(Condition.CARRY, "feed image")
+        a.jump_unless(Condition.CARRY, "main")
         a.subtract(self._program_page)
         a.store(self._program_page)
+        a.jump("main")
 
     def _feed_image(self) -> None:
         a = self._a
@@ -285,6 +288,7 @@ class Firmware:
         a.fetch(Destination.IMAGE)
         a.label("next of image")
         self._increase(self._image_tail)
+        a.jump("main")
 
     def _take_result(self) -> None:
         a = self._a

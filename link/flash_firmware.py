@@ -151,6 +151,8 @@ class FlashFirmware:
         """Turn to the image if the engine wants it, otherwise to the program."""
         a = self._a
         a.label("round")
+        # The other thread must not wait for too long.
+        a.switch()
         a.load(self._own)
         a.mask(a.constant(Sources.PROGRAM))
         a.store(self._program_due)
@@ -255,6 +257,7 @@ class FlashFirmware:
         a.jump_if(Condition.CARRY, "image counted")
         a.add_to(self._images_left + 1)
         a.label("image counted")
+        a.switch()
         for n in range(2):
             a.load(self._images_left + n)
             a.jump_unless(Condition.ZERO, "next image")

@@ -30,7 +30,7 @@ WIDE = replace(PATIENT, program_bits=32)
 
 def parameters(c, **fields):
     return LinkParameters(
-        configuration=c, clock_hz=12_000_000, baud=1_000_000, name="simulated", **fields
+        configuration=c, clock_hz=16_000_000, baud=1_000_000, name="simulated", **fields
     )
 
 
@@ -69,7 +69,7 @@ def test_everything_from_the_host(c, digits):
         host = Host(board)
         info = Info.unpack(host.ask(FrameType.HELLO))
         assert info == (2, c.fingerprint, 511, 255, c.program_bits // 8, c.post_lanes, 0,
-                        12_000_000, "simulated")  # fmt: skip
+                        16_000_000, "simulated")  # fmt: skip
         host.open(1)
         for number in range(IMAGES):
             work.check(host.infer(work.program.bytes, work.images[number], work.size), number)
@@ -137,7 +137,7 @@ def test_nothing_but_noise_then_work(digits):
     rng = random.Random(3)
     with SimulatedBoard(parameters(SINGLE)) as board:
         board.write(rng.randbytes(3000))
-        board.advance(10 * 12 * 3000)
+        board.advance(10 * 16 * 3000)
         board.read(10_000, 1e-4)
         host = Host(board)
         host.open(1)

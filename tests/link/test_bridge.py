@@ -18,7 +18,7 @@ from hiddenite.link.protocol import (
     encode,
 )
 
-DIVISOR = 12
+DIVISOR = 16
 FRESH = Status(0, 0, 0, 0, 511, 0, 255, 0)
 
 

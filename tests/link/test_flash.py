@@ -71,7 +71,7 @@ class Engine:
 
 def bridge(first):
     return Bridge(
-        divisor=12,
+        divisor=16,
         flash=Flash(BASE, 50, BOTH),
         sources=BOTH,
         first=first,
