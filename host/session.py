@@ -32,7 +32,7 @@ __all__ = ["Session", "SessionError"]
 _WINDOW_SECONDS = 0.05
 _SMALLEST_WINDOW = 1024
 # Questions while the board computes: at first at once, then more and more seldom.
-_FIRST_PAUSE = 0.001
+_FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.01
 
 

@@ -9,7 +9,6 @@ from .instructions import DIRECT_PAGE, Assembler, Condition, Destination, Source
 from .protocol import (
     CHECKSUM_BYTES,
     HEADER,
-    LONGEST_PIECE,
     OFFSET,
     SOURCES,
     STATUS,
@@ -18,11 +17,13 @@ from .protocol import (
     Sources,
 )
 
-__all__ = ["IMAGE_BUFFER", "PROGRAM_BUFFER", "RESULT_BUFFER", "Firmware"]
+__all__ = ["IMAGE_BUFFER", "LONGEST_PIECE", "PROGRAM_BUFFER", "RESULT_BUFFER", "Firmware"]
 
 # The memory: pages 0 and 1 are the ring of the program, page 2 that of the image, page 3 begins
 # with that of the result, then INFO, and ends with the direct page.
 PROGRAM_BUFFER, IMAGE_BUFFER, RESULT_BUFFER = 511, 255, 63
+LONGEST_PIECE = 128
+"""Bytes of a piece that the board takes, a power of two; hosts send a quarter of a buffer."""
 _IMAGE_PAGE, _RESULT_PAGE = 2, 3
 _INFO = 64
 _DIRECT = DIRECT_PAGE % 256

@@ -48,8 +48,8 @@ ESCAPE = 0x7D
 ESCAPE_XOR = 0x20
 CHECKSUM_BYTES = 4
 
-LONGEST_BODY = 133
-LONGEST_PIECE = 128
+LONGEST_BODY = 261
+LONGEST_PIECE = 256
 """Bytes of a program or an image in one frame."""
 LONGEST_RESULT = 63
 """Bytes of a result in one frame."""

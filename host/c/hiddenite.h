@@ -1,6 +1,6 @@
 /* Hiddenite: the host's end of the link to a board, in C99.
  *
- * For a microcontroller as host: no allocation, no stdio, no threads; about 1 KB of state. The
+ * For a microcontroller as host: no allocation, no stdio, no threads; about 1.4 KB of state. The
  * protocol is docs/link.md. Bytes may be lost, added or changed on the way: a call ends with the
  * right result or with an error, never with a wrong result, within a limited time.
  *
@@ -31,8 +31,8 @@
 extern "C" {
 #endif
 
-#define HIDDENITE_LONGEST_BODY 133
-#define HIDDENITE_LONGEST_PIECE 128
+#define HIDDENITE_LONGEST_BODY 261
+#define HIDDENITE_LONGEST_PIECE 256
 #define HIDDENITE_LONGEST_FRAME (2 * (HIDDENITE_LONGEST_BODY + 4) + 2)
 #define HIDDENITE_FRAMES_IN_FLIGHT 16
 
