@@ -94,7 +94,7 @@ class FlashFirmware:
             a.load_constant(-rounds >> 8 * n)
             a.store(self._left + n)
         a.label("wakes")
-        a.switch()
+        self._pause()
         self._count_up(self._left, "wakes")
 
     def _read_header(self) -> None:
