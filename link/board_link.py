@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Const, Module, Mux, ResetInserter
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -13,7 +13,7 @@ from hiddenite.rtl.program import ErrorCode
 
 from .argmax import Argmax
 from .bridge import Bridge
-from .flash import FlashReader
+from .flash_firmware import Flash
 from .protocol import DEFAULT_BAUD, LONGEST_NAME, Sources
 from .rom import ProgramROM
 from .uart import baud_divisor
@@ -21,7 +21,7 @@ from .words import WordAssembler, WordSplitter
 
 __all__ = ["BoardLink", "LinkParameters"]
 
-_SMALLEST_BUFFER, _LARGEST_BUFFER = 512, 1 << 15
+_WAKE_UP_SECONDS = 50e-6
 _BASE_STEP = 4096
 _LARGEST_BASE = (1 << 24) - _BASE_STEP
 
@@ -40,8 +40,6 @@ class LinkParameters:
         Rate of the UART.
     name : str
         Name of the board, 1 to 32 characters of ASCII.
-    buffer_bytes : int
-        Size of the program buffer, and of the image buffer: a power of two, 512 to 32,768.
     flash_base : int or None
         Address of a program and images in the SPI flash, a multiple of 4,096 below 2**24; None: no
         flash.
@@ -61,13 +59,12 @@ class LinkParameters:
     clock_hz: int
     baud: int = DEFAULT_BAUD
     name: str
-    buffer_bytes: int = 512
     flash_base: int | None = None
     program: bytes | None = None
     standalone: bool = False
 
     def __post_init__(self) -> None:
-        for field, kind in (("clock_hz", int), ("baud", int), ("buffer_bytes", int), ("name", str)):
+        for field, kind in (("clock_hz", int), ("baud", int), ("name", str)):
             value = getattr(self, field)
             if type(value) is not kind:
                 said = {int: "an integer", str: "a string"}[kind]
@@ -79,12 +76,6 @@ class LinkParameters:
                 f"link: name must be 1 to {LONGEST_NAME} characters of ASCII, not {self.name!r}"
             )
         baud_divisor(self.clock_hz, self.baud)
-        size = self.buffer_bytes
-        if size & (size - 1) or not _SMALLEST_BUFFER <= size <= _LARGEST_BUFFER:
-            raise InputError(
-                f"link: buffer_bytes must be a power of two from {_SMALLEST_BUFFER} to "
-                f"{_LARGEST_BUFFER}, not {size}"
-            )
         base = self.flash_base
         if base is not None and (
             type(base) is not int or base % _BASE_STEP or not 0 <= base <= _LARGEST_BASE
@@ -154,52 +145,52 @@ class BoardLink(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p, c = self.parameters, self.parameters.configuration
+        flash = None
+        if p.flash_base is not None:
+            flash = Flash(
+                p.flash_base,
+                int(p.clock_hz * _WAKE_UP_SECONDS),
+                Sources.IMAGE if p.program is not None else Sources.PROGRAM | Sources.IMAGE,
+            )
         m.submodules.bridge = bridge = Bridge(
             divisor=baud_divisor(p.clock_hz, p.baud),
-            buffer_bytes=p.buffer_bytes,
+            flash=flash,
             sources=p.sources,
+            first=Sources.PROGRAM | Sources.IMAGE if p.standalone else Sources(0),
             fingerprint=c.fingerprint,
             program_bytes=c.program_bits // 8,
             post_lanes=c.post_lanes,
             clock_hz=p.clock_hz,
             name=p.name,
         )
-        emptied = ResetInserter(bridge.opened)
+        emptied = ResetInserter(bridge.begin)
         program, image = WordAssembler(c.program_bits // 8), WordAssembler(c.post_lanes)
         splitter = WordSplitter(4 * c.post_lanes)
         m.submodules.program = emptied(program)
         m.submodules.image = emptied(image)
         m.submodules.splitter = emptied(splitter)
 
-        # Until a host opens a session.
-        alone = Signal(init=p.standalone)
-        with m.If(bridge.opened):
-            m.d.sync += alone.eq(0)
-        program_own, image_own = bridge.program_own | alone, bridge.image_own | alone
-        works = ~bridge.no_source
-
-        flash = rom = None
-        memory_error = Signal()
+        alone = ~bridge.host if p.standalone else Const(0)
         if p.flash_base is not None:
-            flash = FlashReader(p.flash_base, p.clock_hz)
-            m.submodules.flash = emptied(flash)
             m.d.comb += [
-                self.cs.eq(flash.cs),
-                self.sck.eq(flash.sck),
-                self.mosi.eq(flash.mosi),
-                flash.miso.eq(self.miso),
-                flash.program_own.eq(program_own & works if p.program is None else 0),
-                flash.image_own.eq(image_own & works),
-                flash.image_wanted.eq(self.image.ready),
-                memory_error.eq(flash.error),
+                self.cs.eq(bridge.cs),
+                self.sck.eq(bridge.sck),
+                self.mosi.eq(bridge.mosi),
+                bridge.miso.eq(self.miso),
             ]
-        if p.program is not None:
-            rom = ProgramROM(p.program)
-            m.submodules.rom = emptied(rom)
-            m.d.comb += rom.own.eq(program_own & works)
-        own_program = rom.o if rom else flash.program if flash else None
-        self._choose(m, program.i, bridge.program, own_program, program_own)
-        self._choose(m, image.i, bridge.image, flash and flash.image, image_own)
+        connect(m, bridge.image, image.i)
+        if p.program is None:
+            connect(m, bridge.program, program.i)
+        else:
+            m.submodules.rom = rom = emptied(ProgramROM(p.program))
+            own = bridge.program_own
+            m.d.comb += [
+                rom.own.eq(own),
+                program.i.payload.eq(Mux(own, rom.o.payload, bridge.program.payload)),
+                program.i.valid.eq(Mux(own, rom.o.valid, bridge.program.valid)),
+                rom.o.ready.eq(program.i.ready & own),
+                bridge.program.ready.eq(program.i.ready & ~own),
+            ]
 
         connect(m, program.o, flipped(self.program))
         connect(m, image.o, flipped(self.image))
@@ -213,10 +204,11 @@ class BoardLink(wiring.Component):
             bridge.state.eq(self.status.state),
             bridge.error.eq(self.status.error),
             bridge.layer.eq(self.status.layer),
-            bridge.memory_error.eq(memory_error),
-            self.engine_reset.eq(bridge.opened),
+            # While the engine takes the last beat of an image, it does not yet want the next one.
+            bridge.image_wanted.eq(self.image.ready & ~self.image.valid),
+            self.engine_reset.eq(bridge.begin),
             self.running.eq(self.status.state == State.RUNNING),
-            self.error.eq((self.status.state == State.ERROR) | memory_error | bridge.no_source),
+            self.error.eq((self.status.state == State.ERROR) | bridge.fault),
         ]
         if p.standalone:
             m.submodules.argmax = argmax = Argmax()
@@ -228,20 +220,3 @@ class BoardLink(wiring.Component):
             with m.If(alone):
                 m.d.comb += self.result.ready.eq(argmax.i.ready)
         return m
-
-    @staticmethod
-    def _choose(m: Module, chosen, from_host, own, is_own) -> None:
-        """Connect a stream from the host or, where there is one, from the board's own memory."""
-        if own is None:
-            m.d.comb += [
-                chosen.payload.eq(from_host.payload),
-                chosen.valid.eq(from_host.valid),
-                from_host.ready.eq(chosen.ready),
-            ]
-            return
-        m.d.comb += [
-            chosen.payload.eq(Mux(is_own, own.payload, from_host.payload)),
-            chosen.valid.eq(Mux(is_own, own.valid, from_host.valid)),
-            own.ready.eq(chosen.ready & is_own),
-            from_host.ready.eq(chosen.ready & ~is_own),
-        ]

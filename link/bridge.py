@@ -1,165 +1,194 @@
-"""Between the frames of a UART and the streams of an engine.
+"""Between the pins of a UART and a flash and the streams of an engine.
 
 ::
 
-    rx ─► frame receiver ─► request reader ─┬─► program buffer ─► words ─► program
-                                  │         └─► image buffer ───► words ─► image
-                                  ▼
-    tx ◄── frame sender ◄── answer writer ◄───── result buffer ◄─ bytes ◄─ result
+    rx ─► frame receiver ─►┌────────────┐─► program
+    tx ◄── frame sender ◄──│ controller │─► image
+    flash ◄──► SPI master ◄┴────────────┘◄─ result
 """
 
-from amaranth.hdl import Module, Mux, ResetInserter
+from amaranth.hdl import Array, Cat, Module
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out
 
-from .answers import AnswerWriter
+from .checksum import Checksum
+from .controller import Controller
+from .firmware import IMAGE_BUFFER, PROGRAM_BUFFER, Firmware
+from .flash_firmware import Flash
 from .frame_receiver import FrameReceiver
 from .frame_sender import FrameSender
-from .protocol import HEADER, INFO, VERSION, BoardState, FrameType, Sources
-from .requests import RequestReader
-from .result_buffer import ResultBuffer
-from .stream_buffer import BYTE_STREAM, StreamBuffer
+from .instructions import Destination, Source
+from .protocol import INFO, VERSION, Sources
+from .spi import SPIMaster
+from .words import BYTE_STREAM
 
 __all__ = ["Bridge"]
 
 
 class Bridge(wiring.Component):
-    """Sessions: bytes of programs and images from a host, bytes of results to it.
+    """Sessions: bytes of programs and images from a host or a flash, bytes of results to a host.
 
     Parameters
     ----------
     divisor : int
         Clock cycles of a bit.
-    buffer_bytes : int
-        Size of the program buffer, and of the image buffer.
+    flash : Flash or None
+        A flash at the board.
     sources : Sources
         What the board has in its own memory.
+    first : Sources
+        What it takes from there until a host opens a session.
     fingerprint, program_bytes, post_lanes, clock_hz, name
         What an INFO says.
 
     Members
     -------
     rx, tx : pins
-    program, image : bytes for the engine, from the host
+    cs, sck, mosi, miso : pins of the flash, if there is one; ``cs`` is active low
+    program, image : bytes for the engine, from the host or the flash
+    image_wanted : the engine takes an image
     result : bytes from the engine
-    state, error, layer : what a STATUS says of the engine and of the board's memory
-    program_own, image_own : the session takes these from the board's own memory
-    no_source : it asks for what the board does not have
-    opened : a session begins (for one cycle)
+    state, error, layer : what a STATUS says of the engine
+    program_own : the program comes from the board's own memory
+    fault : the session asks for what the board does not have, or the flash holds nothing right
+    begin : a session begins, or the board does (for one cycle)
+    host : a host has opened a session
     """
 
     def __init__(
         self,
         *,
         divisor: int,
-        buffer_bytes: int,
+        flash: Flash | None,
         sources: Sources,
+        first: Sources,
         fingerprint: int,
         program_bytes: int,
         post_lanes: int,
         clock_hz: int,
         name: str,
     ):
-        self.divisor, self.buffer_bytes, self.sources = divisor, buffer_bytes, sources
-        # One byte of a buffer is never in use.
-        room = buffer_bytes - 1
-        self.info = HEADER.pack(FrameType.INFO, 0) + INFO.pack(
-            VERSION, fingerprint, room, room, program_bytes, post_lanes, sources, clock_hz
+        self.divisor, self.flash = divisor, flash
+        info = INFO.pack(
+            VERSION,
+            fingerprint,
+            PROGRAM_BUFFER,
+            IMAGE_BUFFER,
+            program_bytes,
+            post_lanes,
+            sources,
+            clock_hz,
         )
-        self.info += name.encode("ascii")
+        self.firmware = Firmware(info + name.encode("ascii"), sources, first, flash)
+        pins = {"cs": Out(1, init=1), "sck": Out(1), "mosi": Out(1), "miso": In(1)}
         super().__init__(
             {
                 "rx": In(1, init=1),
                 "tx": Out(1, init=1),
+                **(pins if flash else {}),
                 "program": Out(BYTE_STREAM),
                 "image": Out(BYTE_STREAM),
+                "image_wanted": In(1),
                 "result": In(stream.Signature(8)),
                 "state": In(2),
                 "error": In(4),
                 "layer": In(16),
-                "memory_error": In(1),
                 "program_own": Out(1),
-                "image_own": Out(1),
-                "no_source": Out(1),
-                "opened": Out(1),
+                "fault": Out(1),
+                "begin": Out(1),
+                "host": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        receiver = FrameReceiver(self.divisor)
-        sender = FrameSender(self.divisor)
-        requests = RequestReader()
-        answers = AnswerWriter(len(self.info))
-        program, image = StreamBuffer(self.buffer_bytes), StreamBuffer(self.buffer_bytes)
-        results = ResultBuffer(self.info)
-        emptied = ResetInserter(self.opened)
-        m.submodules.receiver, m.submodules.sender = receiver, sender
-        m.submodules.requests, m.submodules.answers = requests, answers
-        m.submodules.program = emptied(program)
-        m.submodules.image = emptied(image)
-        m.submodules.results = emptied(results)
+        firmware = self.firmware
+        m.submodules.receiver = receiver = FrameReceiver(self.divisor)
+        m.submodules.sender = sender = FrameSender(self.divisor)
+        m.submodules.controller = controller = Controller(
+            firmware.code, firmware.memory, firmware.first, firmware.second
+        )
+        result, taken = controller.result, controller.taken
 
-        connect(m, answers.o, sender.i)
-        connect(m, program.o, flipped(self.program))
-        connect(m, image.o, flipped(self.image))
-        connect(m, flipped(self.result), results.i)
-        for buffer, name in ((program, "program"), (image, "image")):
+        def goes(destination: Destination):
+            return controller.destination == destination
+
+        # Bytes that go out wait until they are taken.
+        for out, destination in (
+            (sender.i, Destination.SEND),
+            (self.program, Destination.PROGRAM),
+            (self.image, Destination.IMAGE),
+        ):
+            with m.If(out.ready):
+                m.d.sync += out.valid.eq(0)
+            with m.If(controller.destination[1:] == destination >> 1):
+                m.d.sync += [
+                    out.payload.data.eq(result),
+                    out.payload.last.eq(controller.destination[0]),
+                    out.valid.eq(1),
+                ]
+        m.d.comb += self.begin.eq(goes(Destination.BEGIN))
+        with m.If(self.begin):
+            m.d.sync += [self.program.valid.eq(0), self.image.valid.eq(0)]
+        for register, destination in (
+            (self.fault, Destination.FAULT),
+            (self.program_own, Destination.OWN),
+        ):
+            with m.If(goes(destination)):
+                m.d.sync += register.eq(result[0])
+        with m.If(goes(Destination.HOST)):
+            m.d.sync += self.host.eq(1)
+
+        flash_byte, flash_ready, flash_right = 0, 0, 0
+        if self.flash:
+            m.submodules.spi = spi = SPIMaster()
+            m.submodules.checksum = checksum = Checksum()
             m.d.comb += [
-                buffer.data.eq(receiver.data),
-                buffer.write.eq(getattr(requests, f"{name}_write")),
-                buffer.commit.eq(getattr(requests, f"{name}_commit")),
-                buffer.length.eq(requests.length),
-                buffer.last.eq(requests.last),
-                buffer.begin.eq(requests.begin),
-                getattr(requests, f"{name}_offset").eq(buffer.offset),
-                getattr(answers, f"{name}_offset").eq(buffer.offset),
-                getattr(answers, f"{name}_room").eq(buffer.room),
-                getattr(self, f"{name}_own").eq(getattr(requests, f"{name}_own")),
+                self.sck.eq(spi.sck),
+                self.mosi.eq(spi.mosi),
+                spi.miso.eq(self.miso),
+                spi.i.eq(result),
+                spi.load.eq(goes(Destination.FLASH)),
+                spi.start.eq(spi.load | (taken & (controller.source == Source.FLASH))),
+                spi.stop.eq(goes(Destination.SELECT)),
+                checksum.start.eq(goes(Destination.CHECKSUM)),
+                checksum.shift.eq(spi.shift),
+                checksum.bit.eq(self.miso),
             ]
-        missing = [
-            own
-            for own, source in (
-                (requests.program_own, Sources.PROGRAM),
-                (requests.image_own, Sources.IMAGE),
-            )
-            if not self.sources & source
-        ]
-        no_source = requests.unknown_sources
-        for own in missing:
-            no_source = no_source | own
-        state = Mux(self.memory_error, BoardState.MEMORY, self.state)
+            with m.If(goes(Destination.SELECT)):
+                m.d.sync += self.cs.eq(~result[0])
+            flash_byte, flash_ready, flash_right = spi.o, spi.ready, checksum.right
+
+        values = {
+            Source.RECEIVED: receiver.data,
+            Source.RESULT: self.result.payload,
+            Source.FLASH: flash_byte,
+            Source.STATE: self.state,
+            Source.ERROR: self.error,
+            Source.LAYER_LOW: self.layer[:8],
+            Source.LAYER_HIGH: self.layer[8:],
+        }
         m.d.comb += [
             receiver.rx.eq(self.rx),
             self.tx.eq(sender.tx),
-            self.opened.eq(requests.opened),
-            self.no_source.eq(no_source),
-            requests.data.eq(receiver.data),
-            requests.valid.eq(receiver.valid),
-            requests.end.eq(receiver.end),
-            requests.right.eq(receiver.right),
-            requests.busy.eq(answers.busy),
-            requests.result_known.eq(results.known),
-            results.data.eq(receiver.data),
-            results.compare_low.eq(requests.offset_low),
-            results.compare_high.eq(requests.offset_high),
-            results.release.eq(requests.release),
-            results.hold.eq(requests.hold | answers.hold),
-            results.begin.eq(answers.begin),
-            results.next.eq(answers.next),
-            results.constant.eq(answers.constant),
-            results.read_constant.eq(answers.read_constant),
-            answers.answer.eq(requests.answer),
-            answers.answered.eq(requests.answered),
-            answers.forget.eq(requests.opened),
-            answers.session.eq(requests.session),
-            answers.state.eq(Mux(no_source, BoardState.NO_SOURCE, state)),
-            answers.error.eq(self.error),
-            answers.layer.eq(self.layer),
-            answers.result_end.eq(results.end),
-            answers.filled.eq(results.filled),
-            answers.read_offset.eq(results.read_offset),
-            answers.final.eq(results.final),
-            answers.read_data.eq(results.read_data),
+            receiver.take.eq(taken & (controller.source == Source.RECEIVED)),
+            receiver.next.eq(goes(Destination.RECEIVE)),
+            self.result.ready.eq(taken & (controller.source == Source.RESULT)),
+            controller.value.eq(Array(values.get(n, 0) for n in range(8))[controller.source]),
+            controller.conditions.eq(
+                Cat(
+                    receiver.received,
+                    receiver.ended,
+                    receiver.right,
+                    ~sender.i.valid,
+                    ~self.program.valid,
+                    ~self.image.valid,
+                    self.image_wanted & ~self.image.valid,
+                    self.result.valid,
+                    flash_ready,
+                    flash_right,
+                    receiver.received | receiver.ended | self.result.valid,
+                )
+            ),
         ]
         return m

@@ -25,15 +25,25 @@ class FrameReceiver(wiring.Component):
     Members
     -------
     rx : the pin
-    data, valid : a byte, its CRC's four bytes included (for one cycle)
-    end : a flag (for one cycle)
-    right : with ``end``: the bytes since the last flag end with their CRC
+    data, received : a byte, its CRC's four bytes included; stays until ``take``
+    ended : there was a flag; stays until ``next``
+    right : with ``ended``: the bytes before it end with their CRC, and each of them was taken
+        before the next one came
+    take, next : what was received has been seen (for one cycle)
     """
 
     def __init__(self, divisor: int):
         self.divisor = divisor
         super().__init__(
-            {"rx": In(1, init=1), "data": Out(8), "valid": Out(1), "end": Out(1), "right": Out(1)}
+            {
+                "rx": In(1, init=1),
+                "data": Out(8),
+                "received": Out(1),
+                "ended": Out(1),
+                "right": Out(1),
+                "take": In(1),
+                "next": In(1),
+            }
         )
 
     def elaborate(self, platform):
@@ -43,28 +53,40 @@ class FrameReceiver(wiring.Component):
         escape, broken = Signal(), Signal()
         # Of the byte that is in the UART's register.
         covered, escaped = Signal(), Signal()
-        is_flag, is_escape = Signal(), Signal()
+        is_flag, is_escape, valid, late = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             uart.rx.eq(self.rx),
             is_flag.eq(uart.data == FLAG),
             is_escape.eq(uart.data == ESCAPE),
-            self.data.eq(uart.data),
-            self.data[5].eq(uart.data[5] ^ escape),
-            self.valid.eq(uart.valid & ~is_flag & ~is_escape),
-            self.end.eq(uart.valid & is_flag),
-            self.right.eq(checksum.right & ~escape & ~broken),
-            checksum.start.eq(self.end),
+            valid.eq(uart.valid & ~is_flag & ~is_escape),
+            late.eq(uart.valid & (self.received | self.ended)),
+            checksum.start.eq(uart.valid & is_flag),
             checksum.shift.eq(uart.shift & covered),
             checksum.bit.eq(uart.data[0] ^ (escaped & (uart.index == 5))),
         ]
         assert ESCAPE_XOR == 1 << 5
         with m.If(uart.valid):
             m.d.sync += [
-                covered.eq(self.valid),
+                covered.eq(valid),
                 escaped.eq(escape),
                 escape.eq(is_escape),
-                broken.eq(~is_flag & (broken | (escape & is_escape))),
+                broken.eq(~is_flag & (broken | late | (escape & is_escape))),
             ]
         with m.Elif(uart.error):
             m.d.sync += broken.eq(1)
+
+        with m.If(self.take):
+            m.d.sync += self.received.eq(0)
+        with m.If(self.next):
+            m.d.sync += self.ended.eq(0)
+        with m.If(valid):
+            m.d.sync += [
+                self.received.eq(1),
+                self.data.eq(uart.data ^ (escape << 5)),
+            ]
+        with m.If(uart.valid & is_flag):
+            m.d.sync += [
+                self.ended.eq(1),
+                self.right.eq(checksum.right & ~escape & ~broken & ~late),
+            ]
         return m

@@ -9,11 +9,13 @@ from hiddenite.golden.errors import InputError
 __all__ = ["HEADER_BYTES", "MAGIC", "memory_contents"]
 
 MAGIC = b"HDNF"
-_FIELDS = struct.Struct("<IIII8x")
-HEADER_BYTES = len(MAGIC) + 4 + _FIELDS.size
+_FIELDS = struct.Struct("<IIII")
+HEADER_BYTES = len(MAGIC) + _FIELDS.size + 4
 
 LARGEST = (1 << 24) - 1
 MOST_IMAGES = (1 << 16) - 1
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def memory_contents(program: bytes, images: Sequence[bytes] = (), *, fingerprint: int) -> bytes:
@@ -49,9 +51,7 @@ def memory_contents(program: bytes, images: Sequence[bytes] = (), *, fingerprint
     fields = _FIELDS.pack(len(program), size, len(images), fingerprint)
     contents = b"".join(
         [
-            MAGIC,
-            _checksum(fields),
-            fields,
+            MAGIC + fields + _checksum(MAGIC + fields),
             program,
             *(image + _checksum(image) for image in images),
         ]
@@ -62,4 +62,5 @@ def memory_contents(program: bytes, images: Sequence[bytes] = (), *, fingerprint
 
 
 def _checksum(data: bytes) -> bytes:
-    return zlib.crc32(data).to_bytes(4, "little")
+    """CRC-32 with the most significant bit of each byte first, as a flash gives them."""
+    return zlib.crc32(data.translate(_REVERSED)).to_bytes(4, "little").translate(_REVERSED)

@@ -38,7 +38,7 @@ __all__ = [
     "encode",
 ]
 
-VERSION = 1
+VERSION = 2
 """Version of the protocol, in every INFO."""
 
 DEFAULT_BAUD = 1_000_000
@@ -51,7 +51,7 @@ CHECKSUM_BYTES = 4
 LONGEST_BODY = 261
 LONGEST_PIECE = 256
 """Bytes of a program or an image in one frame."""
-LONGEST_RESULT = 128
+LONGEST_RESULT = 63
 """Bytes of a result in one frame."""
 LONGEST_NAME = 32
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from .stream_buffer import BYTE_STREAM
+from .words import BYTE_STREAM
 
 __all__ = ["ProgramROM"]
 

@@ -8,7 +8,8 @@ from hiddenite.golden.errors import InputError
 
 __all__ = ["UARTReceiver", "UARTTransmitter", "baud_divisor"]
 
-SMALLEST_DIVISOR = 4
+SMALLEST_DIVISOR = 16
+"""Below that, the link's `Controller` does not keep up with the bytes."""
 LARGEST_ERROR = 0.02
 _START, _STOP = 15, 8
 
@@ -26,7 +27,7 @@ def baud_divisor(clock_hz: int, baud: int) -> int:
     divisor = (2 * clock_hz + baud) // (2 * baud)
     if divisor < SMALLEST_DIVISOR:
         raise InputError(
-            f"baud rate must be at most a quarter of the clock, {clock_hz} Hz, not {baud}"
+            f"baud rate must be at most a sixteenth of the clock, {clock_hz} Hz, not {baud}"
         )
     error = abs(clock_hz / divisor - baud) / baud
     if error > LARGEST_ERROR:

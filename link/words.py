@@ -4,9 +4,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from .stream_buffer import BYTE_STREAM
+__all__ = ["BYTE_STREAM", "WordAssembler", "WordSplitter"]
 
-__all__ = ["WordAssembler", "WordSplitter"]
+BYTE_STREAM = stream.Signature(data.StructLayout({"data": 8, "last": 1}))
+"""Bytes of a program or an image; ``last`` with the last one."""
 
 
 class WordAssembler(wiring.Component):

@@ -1,10 +1,10 @@
 """What tests of the link share: a UART, a flash, a host and noise in Python."""
 
+from hiddenite.link.firmware import LONGEST_PIECE
 from hiddenite.link.protocol import (
     ESCAPE,
     FLAG,
     HEADER,
-    LONGEST_PIECE,
     OFFSET,
     OFFSET_MODULUS,
     SOURCES,

@@ -11,7 +11,7 @@
 #define FLAG 0x7e
 #define ESCAPE 0x7d
 #define ESCAPE_XOR 0x20
-#define VERSION 1
+#define VERSION 2
 
 enum { HELLO = 0x01, OPEN = 0x02, PROGRAM = 0x10, IMAGE = 0x20, RESULT = 0x30, LAST = 1 };
 enum { INFO = 0x81, STATUS = 0x82, RESULT_DATA = 0x83 };

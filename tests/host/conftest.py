@@ -56,7 +56,7 @@ def simulated(digits):
     """Give a line to the simulated board, which has the network in its memory too."""
     parameters = LinkParameters(
         configuration=PATIENT,
-        clock_hz=12_000_000,
+        clock_hz=16_000_000,
         baud=1_000_000,
         name="simulated",
         program=compile_network(digits[0], PATIENT).bytes,

@@ -245,9 +245,9 @@ def test_refused_boards(digits):
             " 5 s",
         ),
         (
-            line_to(digits, version=2),
+            line_to(digits, version=3),
             {},
-            "the board speaks version 2 of the protocol, this program version 1",
+            "the board speaks version 3 of the protocol, this program version 2",
         ),
         (
             line_to(digits, fingerprint=0x1234),

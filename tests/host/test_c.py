@@ -390,7 +390,7 @@ def test_what_boards_and_lines_do(host, digits):
     _, images, expected = digits
     assert host(ModelLine(Silence())).hello() == "NO_ANSWER"
     assert host(ModelLine(Nonsense())).hello() == "NO_BOARD"
-    assert host(version=2).hello() == "VERSION"
+    assert host(version=3).hello() == "VERSION"
     h = host(compute=1e9)
     h.hello()
     assert run_all(h, images, expected) == "NO_PROGRESS"

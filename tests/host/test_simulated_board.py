@@ -19,7 +19,8 @@ def test_results_are_those_of_the_golden_model(digits, simulated):
     traffic = host.traffic
     assert (traffic.sessions, traffic.bytes_resent) == (1, 0)
     useful = 3 * (3137 + 128)
-    assert traffic.bytes_sent < 1.12 * useful
+    # The board's buffers take images in pieces of 63 bytes and give results in pieces of as many.
+    assert traffic.bytes_sent < 1.13 * useful
     # The line is hardly ever idle.
     assert traffic.seconds < 1.2 * useful * 10 / 1_000_000
 

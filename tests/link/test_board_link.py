@@ -30,7 +30,7 @@ WIDE = replace(PATIENT, program_bits=32)
 
 def parameters(c, **fields):
     return LinkParameters(
-        configuration=c, clock_hz=4_000_000, baud=1_000_000, name="simulated", **fields
+        configuration=c, clock_hz=16_000_000, baud=1_000_000, name="simulated", **fields
     )
 
 
@@ -68,8 +68,8 @@ def test_everything_from_the_host(c, digits):
     with SimulatedBoard(parameters(c)) as board:
         host = Host(board)
         info = Info.unpack(host.ask(FrameType.HELLO))
-        assert info == (1, c.fingerprint, 511, 511, c.program_bits // 8, c.post_lanes, 0,
-                        4_000_000, "simulated")  # fmt: skip
+        assert info == (2, c.fingerprint, 511, 255, c.program_bits // 8, c.post_lanes, 0,
+                        16_000_000, "simulated")  # fmt: skip
         host.open(1)
         for number in range(IMAGES):
             work.check(host.infer(work.program.bytes, work.images[number], work.size), number)
@@ -137,7 +137,7 @@ def test_nothing_but_noise_then_work(digits):
     rng = random.Random(3)
     with SimulatedBoard(parameters(SINGLE)) as board:
         board.write(rng.randbytes(3000))
-        board.advance(10 * 4 * 3000)
+        board.advance(10 * 16 * 3000)
         board.read(10_000, 1e-4)
         host = Host(board)
         host.open(1)
@@ -182,7 +182,7 @@ def test_damaged_flash(place, digits):
     begin = BASE + HEADER_BYTES + program
     at = {
         "magic": BASE + 1,
-        "header": BASE + 12,
+        "header": BASE + 5,
         "program": BASE + HEADER_BYTES + 600,
         "image": begin + image - 1,
         "image checksum": begin + image + 2,
@@ -225,10 +225,6 @@ def test_rom(digits):
         ({"name": ""}, "link: name must be 1 to 32 characters of ASCII, not ''"),
         ({"clock_hz": 0}, "link: clock_hz must be 1 to 4294967295, not 0"),
         ({"baud": "fast"}, "link: baud must be an integer, not 'fast'"),
-        (
-            {"buffer_bytes": 256},
-            "link: buffer_bytes must be a power of two from 512 to 32768, not 256",
-        ),
         (
             {"flash_base": 4097},
             "link: flash_base must be a multiple of 4096 from 0 to 16773120, not 4097",

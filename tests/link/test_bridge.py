@@ -18,8 +18,8 @@ from hiddenite.link.protocol import (
     encode,
 )
 
-DIVISOR = 4
-FRESH = Status(0, 0, 0, 0, 511, 0, 511, 0)
+DIVISOR = 16
+FRESH = Status(0, 0, 0, 0, 511, 0, 255, 0)
 
 
 class Bench:
@@ -29,8 +29,9 @@ class Bench:
         self.dut = Bridge(
             **{
                 "divisor": DIVISOR,
-                "buffer_bytes": 512,
+                "flash": None,
                 "sources": Sources.PROGRAM,
+                "first": Sources(0),
                 "fingerprint": 0x7E7D0123,
                 "program_bytes": 2,
                 "post_lanes": 4,
@@ -56,7 +57,7 @@ class Bench:
         size = -1
         while len(self.received) > size:
             size = len(self.received)
-            await ctx.tick().repeat(12 * DIVISOR)
+            await ctx.tick().repeat(40 * DIVISOR)
         data, self.received[:] = bytes(self.received), []
         return self.decoder.feed(data)
 
@@ -87,13 +88,13 @@ def test_info_and_open():
         info = await bench.ask(ctx, FrameType.HELLO, 200)
         assert info[:2] == bytes([FrameType.INFO, 0])
         assert Info.unpack(info) == (
-            1, 0x7E7D0123, 511, 511, 2, 4, Sources.PROGRAM, 24_000_000, "x" * 32,
+            2, 0x7E7D0123, 511, 255, 2, 4, Sources.PROGRAM, 24_000_000, "x" * 32,
         )  # fmt: skip
         answer = await bench.ask(ctx, FrameType.OPEN, 0x7E, 0)
         assert answer[:2] == bytes([FrameType.STATUS, 0x7E]) and Status.unpack(answer) == FRESH
         for sources in (2, 3, 4, 0x80):
             status = await bench.status(ctx, FrameType.OPEN, sources, sources)
-            assert status.state == BoardState.NO_SOURCE and ctx.get(bench.dut.no_source)
+            assert status.state == BoardState.NO_SOURCE and ctx.get(bench.dut.fault)
         # The current session is only asked for its status.
         await bench.ask(ctx, FrameType.OPEN, 1, 0)
         await bench.ask(ctx, FrameType.IMAGE, 1, bytes(2), b"abc")
@@ -103,8 +104,6 @@ def test_info_and_open():
         ctx.set(bench.dut.error, 9)
         ctx.set(bench.dut.layer, 0x7D7E)
         assert (await bench.status(ctx, FrameType.OPEN, 2, 0))[:3] == (2, 9, 0x7D7E)
-        ctx.set(bench.dut.memory_error, 1)
-        assert (await bench.status(ctx, FrameType.OPEN, 2, 0)).state == BoardState.MEMORY
 
     bench.run(run)
 
@@ -125,17 +124,17 @@ def test_what_is_no_request_gets_no_answer():
             [FrameType.PROGRAM, 5, 0, 0],
             [FrameType.PROGRAM, 5, 0],
             [FrameType.IMAGE, 6, 0, 0, 1],
-            [FrameType.IMAGE, 5, 0, 0, bytes(257)],
+            [FrameType.IMAGE, 5, 0, 0, bytes(129)],
             [0x12, 5, 0, 0, 1],
             [FrameType.STATUS, 5],
             [0, 0],
         ):
             assert await bench.ask(ctx, *body) is None, body
         # A frame that is too long, with a CRC that is right.
-        long = encode(bytes([FrameType.PROGRAM, 5, 0, 0]) + bytes(256))
-        assert len(long) > 256
-        for extra in (2, 300, 600):
-            body = bytes([FrameType.PROGRAM, 5, 0, 0]) + bytes([1]) * (256 + extra)
+        long = encode(bytes([FrameType.PROGRAM, 5, 0, 0]) + bytes(128))
+        assert len(long) > 128
+        for extra in (2, 120, 256, 600):
+            body = bytes([FrameType.PROGRAM, 5, 0, 0]) + bytes([1]) * (128 + extra)
             import zlib
 
             frame = b"\x7e" + body + zlib.crc32(body).to_bytes(4, "little") + b"\x7e"
@@ -149,34 +148,53 @@ def test_what_is_no_request_gets_no_answer():
 def test_pieces():
     bench = Bench()
     rng = random.Random(5)
-    data = rng.randbytes(400)
+    data = rng.randbytes(512)
 
     async def run(ctx):
         dut = bench.dut
         await bench.ask(ctx, FrameType.OPEN, 5, 0)
-        status = await bench.status(ctx, FrameType.PROGRAM, 5, OFFSET.pack(0), data[:200])
-        assert status == FRESH._replace(program_offset=200, program_room=311)
+        status = await bench.status(ctx, FrameType.PROGRAM, 5, OFFSET.pack(0), data[:128])
+        # A byte on its way to the engine is in the buffer no more.
+        room = status.program_room
+        assert room - 383 in (0, 1) and status == FRESH._replace(
+            program_offset=128, program_room=room
+        )
         # Again, as when its answer was lost; a gap; for a session that is over.
-        for offset in (0, 201, 200 + 256):
-            assert status == await bench.status(
+        for offset in (0, 129, 128 + 256):
+            assert await bench.status(
                 ctx, FrameType.PROGRAM, 5, OFFSET.pack(offset), data[:100]
-            )
+            ) == status._replace(program_room=384)
         # Damaged: then the right one.
-        frame = bytearray(encode(bytes([FrameType.PROGRAM, 5, 200, 0]) + bytes(150)))
+        frame = bytearray(encode(bytes([FrameType.PROGRAM, 5, 128, 0]) + bytes(120)))
         frame[50] ^= 1
         await send_bytes(ctx, dut.rx, frame, DIVISOR)
         assert await bench.answers(ctx) == []
-        status = await bench.status(ctx, FrameType.PROGRAM_LAST, 5, OFFSET.pack(200), data[200:])
-        assert status == FRESH._replace(program_offset=400, program_room=0)
+        for begin in (128, 256, 384):
+            kind = FrameType.PROGRAM_LAST if begin == 384 else FrameType.PROGRAM
+            piece = data[begin : begin + 128]
+            status = await bench.status(ctx, kind, 5, OFFSET.pack(begin), piece)
+        assert status == FRESH._replace(program_offset=512, program_room=0)
         got = b""
         ctx.set(dut.program.ready, 1)
-        for number in range(400):
+        for number in range(512):
             (payload,) = await ctx.tick().sample(dut.program.payload).until(dut.program.valid)
             got += bytes([payload.data])
-            assert payload.last == (number == 399)
+            assert payload.last == (number == 511)
         assert got == data
+        ctx.set(dut.program.ready, 0)
         status = await bench.status(ctx, FrameType.OPEN, 5, 0)
-        assert status == FRESH._replace(program_offset=400)
+        assert status == FRESH._replace(program_offset=512)
+        # Full to the last byte, and a piece that is one too long.
+        await bench.ask(ctx, FrameType.OPEN, 7, 0)
+        for begin in (0, 128):
+            status = await bench.status(
+                ctx, FrameType.IMAGE, 7, OFFSET.pack(begin), data[begin : begin + 128 - begin // 64]
+            )
+        assert (status.image_offset, status.image_room) == (254, 2)
+        for size, offset in ((3, 254), (2, 256), (1, 256)):
+            status = await bench.status(ctx, FrameType.IMAGE, 7, OFFSET.pack(254), data[:size])
+            assert status.image_offset == offset
+        assert status.image_room == 0
         # The board's own program: the host's is not taken.
         await bench.ask(ctx, FrameType.OPEN, 6, Sources.PROGRAM)
         assert await bench.status(ctx, FrameType.PROGRAM, 6, OFFSET.pack(0), b"x") == FRESH
@@ -194,32 +212,31 @@ def test_results():
         dut = bench.dut
         await bench.ask(ctx, FrameType.OPEN, 5, 0)
         assert await bench.status(ctx, FrameType.RESULT, 5, OFFSET.pack(0)) == FRESH
-        await bench.result(ctx, data[:255])
+        await bench.result(ctx, data[:63])
         for _ in range(2):
             answer = await bench.ask(ctx, FrameType.RESULT, 5, OFFSET.pack(0))
-            assert answer == bytes([FrameType.RESULT_DATA, 5, 0, 0]) + data[:128]
+            assert answer == bytes([FrameType.RESULT_DATA, 5, 0, 0]) + data[:63]
         # Full until the host says what it has.
         ctx.set(dut.result.valid, 1)
-        await ctx.tick().repeat(3)
-        assert not ctx.get(dut.result.ready)
+        for _ in range(200):
+            await ctx.tick()
+            assert not ctx.get(dut.result.ready)
         ctx.set(dut.result.valid, 0)
-        for wrong in (256, 0xFFFF, 0x0100, 300):
+        for wrong in (64, 256, 0xFFFF, 0x0100, 300):
             status = await bench.status(ctx, FrameType.RESULT, 5, OFFSET.pack(wrong))
-            assert status.result_end == 255
-        have, end = 0, 255
+            assert status.result_end == 63
+        have, end = 0, 63
         while have < len(data):
             answer = await bench.ask(ctx, FrameType.RESULT, 5, OFFSET.pack(have))
             if answer[0] == FrameType.RESULT_DATA:
                 assert OFFSET.unpack_from(answer, 2)[0] == have
                 piece = answer[4:]
-                assert piece == data[have : have + len(piece)] and len(piece) == min(
-                    128, end - have
-                )
+                assert piece == data[have : have + len(piece)] and len(piece) == end - have
                 # Not always all of it has arrived.
                 have += rng.choice([len(piece), rng.randrange(len(piece) + 1)])
             else:
                 assert have == end
-            room = 255 - (end - have)
+            room = 63 - (end - have)
             if room:
                 await bench.ask(ctx, FrameType.RESULT, 5, OFFSET.pack(have))
                 await bench.result(ctx, data[end : end + rng.randrange(room + 1)])

@@ -4,11 +4,13 @@ import pytest
 from amaranth.sim import Simulator
 from link_helpers import FlashModel
 
-from hiddenite.link.flash import FlashReader
+from hiddenite.link.bridge import Bridge
+from hiddenite.link.flash_firmware import Flash
 from hiddenite.link.memory_contents import HEADER_BYTES, memory_contents
+from hiddenite.link.protocol import Sources
 
 BASE = 0x3000
-CLOCK_HZ = 1_000_000
+BOTH = Sources.PROGRAM | Sources.IMAGE
 IMAGE = 40
 
 
@@ -44,8 +46,6 @@ class Engine:
 
     async def run(self, ctx, runs):
         dut = self.dut
-        ctx.set(dut.program_own, self.program_own)
-        ctx.set(dut.image_own, self.image_own)
         for _ in range(runs):
             ended = not self.program_own
             while not ended and len(self.programs[-1]) < self.wants_at:
@@ -55,7 +55,7 @@ class Engine:
                 ctx.set(dut.image_wanted, 1)
                 while not await self._take(ctx, dut.image, self.images):
                     await self._pause(ctx)
-                    if ctx.get(dut.error):
+                    if ctx.get(dut.fault):
                         return
                 ctx.set(dut.image_wanted, 0)
                 self.images.append(b"")
@@ -67,6 +67,20 @@ class Engine:
     async def _pause(self, ctx):
         while self.rng.random() < 0.3:
             await ctx.tick().repeat(self.rng.randrange(1, 60))
+
+
+def bridge(first):
+    return Bridge(
+        divisor=16,
+        flash=Flash(BASE, 50, BOTH),
+        sources=BOTH,
+        first=first,
+        fingerprint=1,
+        program_bytes=1,
+        post_lanes=1,
+        clock_hz=12_000_000,
+        name="flash",
+    )
 
 
 def run(engine, flash, runs, limit=800_000):
@@ -89,16 +103,56 @@ def run(engine, flash, runs, limit=800_000):
             raise TimeoutError("not done")
 
 
-@pytest.mark.parametrize("size, wants_at", [(700, 90), (700, 699), (30, 30), (2000, 1023), (1, 1)])
+@pytest.mark.parametrize("size, wants_at", [(300, 90), (300, 299), (30, 30), (600, 300), (1, 1)])
 def test_program_and_images_in_turn(size, wants_at):
     rng = random.Random(size)
     program, images, inside = contents(rng, size)
-    engine = Engine(FlashReader(BASE, CLOCK_HZ), rng, wants_at)
+    engine = Engine(bridge(BOTH), rng, wants_at)
     flash = FlashModel(inside)
-    run(engine, flash, 5)
-    assert engine.programs[:-1] == [program] * 5
-    assert engine.images[:-1] == [*images, *images[:2]]
+    run(engine, flash, 4)
+    assert engine.programs[:-1] == [program] * 4
+    assert engine.images[:-1] == [*images, images[0]]
+    # An image is read in one go, a program from where it was left.
     first = BASE + HEADER_BYTES + size
-    assert {command & 0xFFFFFF for command in flash.commands} == {
-        BASE, *(first + n * (IMAGE + 4) for n in range(3))
-    }  # fmt: skip
+    addresses = {command & 0xFFFFFF for command in flash.commands}
+    assert {at for at in addresses if at >= first} == {first + n * (IMAGE + 4) for n in range(3)}
+    assert min(addresses) == BASE
+
+
+@pytest.mark.parametrize("source", [Sources.PROGRAM, Sources.IMAGE])
+def test_one_of_both(source):
+    rng = random.Random(int(source))
+    program, images, inside = contents(rng, 300)
+    has_program = source == Sources.PROGRAM
+    engine = Engine(bridge(source), rng, 50, has_program, not has_program)
+    run(engine, FlashModel(inside), 4)
+    if has_program:
+        assert engine.programs[:-1] == [program] * 4 and engine.images == [b""]
+    else:
+        assert engine.images[:-1] == [*images, images[0]]
+
+
+def test_speed():
+    """A byte of a program takes no more cycles than 24."""
+    rng = random.Random(5)
+    _, _, inside = contents(rng, 700)
+    dut = bridge(Sources.PROGRAM)
+    times, cycle = [], [0]
+
+    async def bench(ctx):
+        ctx.set(dut.program.ready, 1)
+        while len(times) < 700:
+            _, _, valid = await ctx.tick().sample(dut.program.valid)
+            cycle[0] += 1
+            if valid:
+                times.append(cycle[0])
+
+    async def follow(ctx):
+        await FlashModel(inside).follow(ctx, dut)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.add_testbench(follow, background=True)
+    simulator.run()
+    assert times[-1] - times[0] <= 24 * 699

@@ -11,7 +11,7 @@ from hiddenite.link.uart import UARTReceiver, UARTTransmitter, baud_divisor
 def test_divisor():
     assert baud_divisor(24_000_000, 1_000_000) == 24
     assert baud_divisor(48_000_000, 115_200) == 417
-    assert baud_divisor(4_000_000, 1_000_000) == 4
+    assert baud_divisor(16_000_000, 1_000_000) == 16
 
 
 @pytest.mark.parametrize(
@@ -21,13 +21,13 @@ def test_divisor():
         (
             12_000_000,
             4_000_000,
-            "baud rate must be at most a quarter of the clock, 12000000 Hz, not 4000000",
+            "baud rate must be at most a sixteenth of the clock, 12000000 Hz, not 4000000",
         ),
         (
-            12_000_000,
-            2_600_000,
-            "baud rate must be within 2 % of a whole divisor of the clock, 12000000 Hz, "
-            "not 2600000: 7.7% off",
+            16_000_000,
+            975_000,
+            "baud rate must be within 2 % of a whole divisor of the clock, 16000000 Hz, "
+            "not 975000: 2.6% off",
         ),
     ],
 )

@@ -1,0 +1,370 @@
+"""Firmware of the link's second thread: programs and images from an SPI flash (docs/link.md).
+
+The engine takes a program's beginning, then the image, then the rest of the program. The thread
+reads one byte at a time and waits for the engine to take it; where the engine waits for the image,
+it turns to that, and then back to the byte where it was.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .instructions import DIRECT_PAGE, Assembler, Condition, Destination, Source
+from .memory_contents import HEADER_BYTES, MAGIC
+from .protocol import CHECKSUM_BYTES, BoardState, Sources
+
+if TYPE_CHECKING:
+    from .firmware import Firmware
+
+__all__ = ["Flash", "FlashFirmware"]
+
+_WAKE_UP, _READ = 0xAB, 0x03
+_ADDRESS = 3
+"""Bytes of an address, and of a size."""
+_PAUSE_CYCLES = 12
+"""Cycles of a round of waiting, at least."""
+
+
+@dataclass(frozen=True)
+class Flash:
+    """A flash.
+
+    Attributes
+    ----------
+    base : int
+        Address of the header.
+    wake_cycles : int
+        Cycles that it takes to wake up.
+    sources : Sources
+        What comes from it.
+    """
+
+    base: int
+    wake_cycles: int
+    sources: Sources
+
+
+class FlashFirmware:
+    """Adds the thread to the firmware.
+
+    Parameters
+    ----------
+    assembler : Assembler
+    sessions : Firmware
+        Has the variables ``flash_own``, ``fault`` and ``busy``.
+    flash : Flash
+    """
+
+    def __init__(self, assembler: Assembler, sessions: "Firmware", flash: Flash):
+        self._a = a = assembler
+        self._own, self._fault, self._busy = sessions.flash_own, sessions.fault, sessions.busy
+        self._base, self._wake_cycles = flash.base, flash.wake_cycles
+        # The header after MAGIC, without the fingerprint: three numbers of four bytes each.
+        self._header = a.variables(HEADER_BYTES - len(MAGIC))
+        self._size, self._image_size, self._images = (self._header + 4 * n for n in range(3))
+        self._number = a.variables()
+        # Bytes that remain, as negative numbers.
+        self._program_left, self._left = a.variables(_ADDRESS), a.variables(_ADDRESS)
+        self._program_end, self._image = a.variables(_ADDRESS), a.variables(_ADDRESS)
+        self._images_left = a.variables(2)
+        self._address = a.variables(_ADDRESS)
+        self._program_due, self._image_due, self._sent = (a.variables() for _ in range(3))
+        self._last = a.variables()
+        self._labels = 0
+        self._wake()
+        self._read_header()
+        self._choose()
+        self._read_program()
+        self._read_image()
+        self._stop()
+
+    def _wake(self) -> None:
+        a = self._a
+        a.label("flash")
+        a.load_constant(0)
+        a.give(Destination.SELECT)
+        a.load(self._own)
+        a.jump_if(Condition.ZERO, "stop")
+        a.load_constant(1)
+        a.give(Destination.SELECT)
+        self._send(a.constant(_WAKE_UP))
+        a.load_constant(0)
+        a.give(Destination.SELECT)
+        rounds = -(-self._wake_cycles // _PAUSE_CYCLES)
+        for n in range(_ADDRESS):
+            a.load_constant(-rounds >> 8 * n)
+            a.store(self._left + n)
+        a.label("wakes")
+        self._pause()
+        self._count_up(self._left, "wakes")
+
+    def _read_header(self) -> None:
+        a = self._a
+        for n in range(_ADDRESS):
+            a.load_constant(self._base >> 8 * n)
+            a.store(self._address + n)
+        self._seek()
+        for byte in MAGIC:
+            self._wait()
+            a.take(Source.FLASH)
+            a.subtract(a.constant(byte))
+            a.jump_unless(Condition.ZERO, "wrong")
+        a.clear(self._number)
+        a.label("header")
+        self._wait()
+        a.load(self._number)
+        a.subtract(a.constant(HEADER_BYTES - len(MAGIC) - 1))
+        a.jump_if(Condition.ZERO, "header ends")
+        a.load_constant(DIRECT_PAGE >> 8)
+        a.give(Destination.PAGE)
+        a.load(self._number)
+        a.add(a.constant(DIRECT_PAGE % 256 + self._header))
+        a.put(Source.FLASH)
+        a.load_constant(1)
+        a.add_to(self._number)
+        a.jump("header")
+        a.label("header ends")
+        a.jump_unless(Condition.FLASH_RIGHT, "wrong")
+        # Sizes have 24 bits, the number of images 16; a program or an image has a byte.
+        for at in (self._size + 3, self._image_size + 3, self._images + 2, self._images + 3):
+            a.load(at)
+            a.jump_unless(Condition.ZERO, "wrong")
+        a.load(self._own)
+        a.mask(a.constant(Sources.PROGRAM))
+        a.jump_if(Condition.ZERO, "has program")
+        self._require(range(self._size, self._size + _ADDRESS), "has program")
+        a.label("has program")
+        a.load(self._own)
+        a.mask(a.constant(Sources.IMAGE))
+        a.jump_if(Condition.ZERO, "has image")
+        self._require(range(self._image_size, self._image_size + _ADDRESS), "has bytes")
+        a.label("has bytes")
+        self._require(range(self._images, self._images + 2), "has image")
+        a.label("has image")
+        program = self._base + HEADER_BYTES
+        for n in range(_ADDRESS):
+            a.load(self._size + n)
+            (a.add_carry if n else a.add)(a.constant(program >> 8 * n))
+            a.store(self._program_end + n)
+        self._rewind()
+
+    def _choose(self) -> None:
+        """Turn to the image if the engine wants it, otherwise to the program."""
+        a = self._a
+        a.label("round")
+        # The other thread must not wait for too long.
+        a.switch()
+        a.load(self._own)
+        a.mask(a.constant(Sources.PROGRAM))
+        a.store(self._program_due)
+        a.load(self._own)
+        a.mask(a.constant(Sources.IMAGE))
+        a.store(self._image_due)
+        a.clear(self._sent)
+        self._negate(self._size, self._program_left)
+        a.label("choose")
+        a.load_constant(0)
+        a.give(Destination.SELECT)
+        a.label("waits")
+        a.switch()
+        a.load(self._image_due)
+        a.jump_if(Condition.ZERO, "no image")
+        a.jump_unless(Condition.IMAGE_WANTED, "no image")
+        # Before the first byte of the program it may still be the image before.
+        a.load(self._own)
+        a.mask(a.constant(Sources.PROGRAM))
+        a.jump_if(Condition.ZERO, "image")
+        a.load(self._sent)
+        a.jump_unless(Condition.ZERO, "image")
+        a.label("no image")
+        a.load(self._program_due)
+        a.jump_unless(Condition.ZERO, "program")
+        a.load(self._image_due)
+        a.jump_if(Condition.ZERO, "round")
+        a.jump("waits")
+
+    def _read_program(self) -> None:
+        a = self._a
+        a.label("program")
+        for n in range(_ADDRESS):
+            a.load(self._program_end + n)
+            (a.add_carry if n else a.add)(self._program_left + n)
+            a.store(self._address + n)
+        self._seek()
+        a.label("program byte")
+        self._pause()
+        a.jump_if(Condition.PROGRAM_READY, "program taken by engine")
+        a.load(self._image_due)
+        a.jump_if(Condition.ZERO, "program byte")
+        a.jump_unless(Condition.IMAGE_WANTED, "program byte")
+        a.load(self._sent)
+        a.jump_if(Condition.ZERO, "program byte")
+        a.jump("choose")
+        a.label("program taken by engine")
+        a.load_constant(1)
+        a.store(self._sent)
+        a.add_to(self._program_left)
+        a.jump_if(Condition.CARRY, "program carry")
+        # Counted while the byte comes.
+        a.label("program moves")
+        a.jump_unless(Condition.FLASH_READY, "program moves")
+        a.move(Destination.PROGRAM, Source.FLASH)
+        a.jump("program byte")
+        a.label("program carry")
+        for n in range(1, _ADDRESS):
+            a.add_to(self._program_left + n)
+            a.jump_unless(Condition.CARRY, "program moves")
+        a.label("program ends")
+        a.jump_unless(Condition.FLASH_READY, "program ends")
+        a.move(Destination.PROGRAM_LAST, Source.FLASH)
+        a.clear(self._program_due)
+        a.jump("choose")
+
+    def _read_image(self) -> None:
+        a = self._a
+        a.label("image")
+        a.load_constant(0)
+        a.give(Destination.SELECT)
+        for n in range(_ADDRESS):
+            a.load(self._image + n)
+            a.store(self._address + n)
+        self._negate(self._image_size, self._left)
+        self._seek()
+        a.label("image byte")
+        self._pause()
+        a.jump_unless(Condition.FLASH_READY, "image byte")
+        a.jump_unless(Condition.IMAGE_READY, "image byte")
+        a.load_constant(1)
+        a.add_to(self._left)
+        a.jump_if(Condition.CARRY, "image carry")
+        a.label("image moves")
+        a.move(Destination.IMAGE, Source.FLASH)
+        a.jump("image byte")
+        a.label("image carry")
+        for n in range(1, _ADDRESS):
+            a.add_to(self._left + n)
+            a.jump_unless(Condition.CARRY, "image moves")
+        # The last byte waits until the checksum has been found right.
+        a.take(Source.FLASH)
+        a.store(self._last)
+        for n in range(CHECKSUM_BYTES):
+            self._wait()
+            if n < CHECKSUM_BYTES - 1:
+                a.take(Source.FLASH)
+        a.jump_unless(Condition.FLASH_RIGHT, "wrong")
+        a.load(self._last)
+        a.give(Destination.IMAGE_LAST)
+        a.clear(self._image_due)
+        # The last image is followed by the first.
+        a.load_constant(-1)
+        a.add_to(self._images_left)
+        a.jump_if(Condition.CARRY, "image counted")
+        a.add_to(self._images_left + 1)
+        a.label("image counted")
+        a.switch()
+        for n in range(2):
+            a.load(self._images_left + n)
+            a.jump_unless(Condition.ZERO, "next image")
+        self._rewind()
+        a.jump("choose")
+        a.label("next image")
+        for n in range(_ADDRESS):
+            a.load(self._address + n)
+            (a.add_carry if n else a.add)(self._image_size + n)
+            a.store(self._image + n)
+        a.load_constant(CHECKSUM_BYTES)
+        self._carry_into(self._image, "choose")
+        a.jump("choose")
+
+    def _stop(self) -> None:
+        a = self._a
+        a.label("wrong")
+        a.load_constant(BoardState.MEMORY)
+        a.store(self._fault)
+        a.load_constant(1)
+        a.give(Destination.FAULT)
+        a.label("stop")
+        a.load_constant(0)
+        a.give(Destination.SELECT)
+        a.label("stopped")
+        a.switch()
+        a.jump("stopped")
+
+    # Pieces.
+
+    def _label(self) -> str:
+        self._labels += 1
+        return f"flash {self._labels}"
+
+    def _wait(self) -> None:
+        """Wait for the flash's byte, and let the other thread work meanwhile."""
+        again = self._label()
+        self._a.label(again)
+        self._a.switch()
+        self._a.jump_unless(Condition.FLASH_READY, again)
+
+    def _pause(self) -> None:
+        """Let the other thread work, if it has something to do."""
+        a, works, goes_on = self._a, self._label(), self._label()
+        a.jump_if(Condition.EVENT, works)
+        a.load(self._busy)
+        a.jump_if(Condition.ZERO, goes_on)
+        a.label(works)
+        a.switch()
+        a.label(goes_on)
+
+    def _send(self, at: int) -> None:
+        self._a.load(at)
+        self._a.give(Destination.FLASH)
+        self._wait()
+
+    def _seek(self) -> None:
+        """Begin to read at `address`; what comes from there is covered by a new checksum."""
+        a = self._a
+        a.load_constant(1)
+        a.give(Destination.SELECT)
+        self._send(a.constant(_READ))
+        for n in reversed(range(_ADDRESS)):
+            self._send(self._address + n)
+        a.give(Destination.CHECKSUM)
+        a.take(Source.FLASH)
+
+    def _rewind(self) -> None:
+        """The first image is the next one."""
+        a = self._a
+        for n in range(_ADDRESS):
+            a.load(self._program_end + n)
+            a.store(self._image + n)
+        for n in range(2):
+            a.load(self._images + n)
+            a.store(self._images_left + n)
+
+    def _require(self, numbers: range, label: str) -> None:
+        """Go to a label if one of the bytes is not 0; stop otherwise."""
+        for at in numbers:
+            self._a.load(at)
+            self._a.jump_unless(Condition.ZERO, label)
+        self._a.jump("wrong")
+
+    def _negate(self, source: int, destination: int) -> None:
+        a = self._a
+        for n in range(_ADDRESS):
+            a.load_constant(0)
+            (a.subtract_carry if n else a.subtract)(source + n)
+            a.store(destination + n)
+
+    def _count_up(self, at: int, again: str) -> None:
+        """Add 1 to a number; go back to a label unless it becomes 0."""
+        self._a.load_constant(1)
+        for n in range(_ADDRESS):
+            self._a.add_to(at + n)
+            self._a.jump_unless(Condition.CARRY, again)
+
+    def _carry_into(self, at: int, done: str) -> None:
+        """Add the accumulator to a number."""
+        a = self._a
+        a.add_to(at)
+        a.jump_unless(Condition.CARRY, done)
+        a.load_constant(1)
+        a.add_to(at + 1)
+        a.jump_unless(Condition.CARRY, done)
+        a.add_to(at + 2)

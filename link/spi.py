@@ -1,0 +1,54 @@
+"""Bytes to and from an SPI flash."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["SPIMaster"]
+
+
+class SPIMaster(wiring.Component):
+    """A byte out and a byte in, most significant bit first, in mode 0; 16 cycles a byte.
+
+    Members
+    -------
+    sck, mosi, miso : pins
+    load : `i` goes out (for one cycle)
+    start : a byte begins (for one cycle, with `load` or without)
+    stop : the byte that is on its way ends at once
+    ready : the byte is complete
+    i, o : bytes
+    shift : a bit comes in, `miso` (for one cycle)
+    """
+
+    sck: Out(1)
+    mosi: Out(1)
+    miso: In(1)
+    load: In(1)
+    start: In(1)
+    stop: In(1)
+    ready: Out(1)
+    i: In(8)
+    o: Out(8)
+    shift: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        count = Signal(5)
+        m.d.comb += [
+            self.ready.eq(~count[4]),
+            self.sck.eq(count[4] & count[0]),
+            self.shift.eq(self.sck),
+            self.mosi.eq(self.o[-1]),
+        ]
+        with m.If(self.stop):
+            m.d.sync += count.eq(0)
+        with m.Elif(self.start):
+            m.d.sync += count.eq(16)
+        with m.Elif(count[4]):
+            m.d.sync += count.eq(count + 1)
+        with m.If(self.load):
+            m.d.sync += self.o.eq(self.i)
+        with m.Elif(self.shift):
+            m.d.sync += self.o.eq(Cat(self.miso, self.o))
+        return m

@@ -1,0 +1,39 @@
+from amaranth.sim import Simulator
+
+from hiddenite.link.spi import SPIMaster
+
+
+def test_bytes_both_ways():
+    dut, sent = SPIMaster(), []
+
+    async def bench(ctx):
+        for out, back in ((0xA5, 0x3C), (0x01, 0xFE)):
+            ctx.set(dut.i, out)
+            ctx.set(dut.load, 1)
+            ctx.set(dut.start, 1)
+            await ctx.tick()
+            ctx.set(dut.load, 0)
+            ctx.set(dut.start, 0)
+            bits = []
+            for cycle in range(16):
+                assert not ctx.get(dut.ready) and ctx.get(dut.sck) == cycle % 2
+                ctx.set(dut.miso, back >> 7 - cycle // 2 & 1)
+                if ctx.get(dut.shift):
+                    bits.append(ctx.get(dut.mosi))
+                await ctx.tick()
+            assert ctx.get(dut.ready) and ctx.get(dut.o) == back
+            assert int("".join(map(str, bits)), 2) == out
+            sent.append(out)
+        # What is on its way is given up.
+        ctx.set(dut.start, 1)
+        await ctx.tick().repeat(5)
+        ctx.set(dut.start, 0)
+        ctx.set(dut.stop, 1)
+        await ctx.tick()
+        assert ctx.get(dut.ready) and not ctx.get(dut.sck)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert len(sent) == 2
