@@ -1,4 +1,4 @@
-"""Chains of ECP5's carry cells, written out: what is added goes through the adders' own LUTs.
+"""Chains of ECP5's carry cells: what is added goes through the adders' own LUTs.
 
 A CCU2C (Lattice FPGA-TN-02200) is two bits of a carry chain. Each has a LUT of four inputs:
 
@@ -7,72 +7,130 @@ A CCU2C (Lattice FPGA-TN-02200) is two bits of a carry chain. Each has a LUT of 
     A, B, C, D ─► LUT ─┬─ XOR carry ─► S
                        └─ 1: carry goes on; 0: carry out is INIT[3:0] at (A, B)
 
-INIT[3:0] is also the LUT's own table where C = D = 0. An adder of A and g(B, C, D) wants A XOR g
-from the LUT and, where that is 0, A as the carry: so g must be 0 where C = D = 0, and it may be
-anything elsewhere.
+INIT[3:0] is also the LUT's own table where C = D = 0. So a bit adds an augend, which A and B make,
+and an addend, which all inputs make and which is 0 where C = D = 0: INIT[3:0] is the augend, and
+the LUT gives augend XOR addend.
 """
 
-from amaranth.hdl import Cat, Const, Elaboratable, Instance, Module, Signal
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from .shared_module import is_emitting
+from amaranth.hdl import Cat, Const, Instance, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
-__all__ = ["ACCUMULATE", "ADD", "ADD_MASKED", "CLEARABLE", "PASS", "ZERO", "CarryChain", "table"]
-
-
-def table(function) -> int:
-    """INIT of a LUT that computes ``function(a, b, c, d)``, of integers 0 and 1."""
-    return sum((function(i & 1, i >> 1 & 1, i >> 2 & 1, i >> 3) & 1) << i for i in range(16))
+__all__ = ["ACCUMULATE", "ADD", "ADD_MASKED", "CLEARABLE", "PASS", "ZERO", "Bit", "CarryChain"]
 
 
-# An input that is not needed is 1: that is what an ECP5's unconnected input is.
-ADD_MASKED = table(lambda a, b, c, d: a ^ (c & (b ^ d)))
-"""A + (C AND (B XOR D)): partial sum A, activation B, mask C, sign D."""
-ADD = table(lambda a, b, c, d: a ^ (c & d & b))
-"""A + B; C = D = 1."""
-PASS = table(lambda a, b, c, d: a)
-"""A + 0; B = C = D = 1."""
-ZERO = table(lambda a, b, c, d: 0)
-"""0 + 0: S is the carry of the bit below, and the bit above gets none. A = B = C = D = 1."""
-ACCUMULATE = table(lambda a, b, c, d: (a & ~c ^ b) if d else b)
-"""(A AND NOT C) + B: accumulator A, term B, clear C; D = 1."""
-CLEARABLE = table(lambda a, b, c, d: a & ~c if d else 0)
-"""(A AND NOT C) + 0: accumulator A, clear C; B = D = 1."""
+@dataclass(frozen=True)
+class Bit:
+    """What a bit of a chain adds.
 
-_ONE = Const(1, 1)
-
-
-class CarryChain(Elaboratable):
-    """Bits from the lowest up, added one by one before elaboration.
-
-    No carry goes into the lowest bit, and none comes out of the highest. An adder whose highest
-    bit cannot carry may have another adder above it: nextpnr spends two cells on the ends of each
-    chain. In emitted Verilog these are CCU2C cells; in Amaranth's simulator, which does not know
-    them, their equations.
+    Attributes
+    ----------
+    inputs : str
+        Inputs of the LUT that are needed; the others are 1, as an ECP5's unconnected inputs are.
+    augend, addend : callable
+        Of A and B; of all inputs. The addend is 0 where C = D = 0.
     """
 
-    def __init__(self):
-        self._bits = []
+    inputs: str
+    augend: Callable
+    addend: Callable
 
-    def __len__(self):
-        return len(self._bits)
-
-    def add(self, init: int, a=_ONE, b=_ONE, c=_ONE, d=_ONE) -> Signal:
-        """Put a bit on top; return its sum."""
-        total = Signal(name=f"s_{len(self._bits)}")
-        self._bits.append((init, a, b, c, d, total))
+    @property
+    def init(self) -> int:
+        """Table of the LUT."""
+        total = 0
+        for i in range(16):
+            a, b, c, d = (i >> n & 1 for n in range(4))
+            total |= ((self.augend(a, b) ^ self.addend(a, b, c, d)) & 1) << i
         return total
+
+
+ADD_MASKED = Bit("abcd", lambda a, b: a, lambda a, b, c, d: c & (b ^ d))
+"""A + (C AND (B XOR D)): partial sum A, activation B, mask C, sign D."""
+ADD = Bit("ab", lambda a, b: a, lambda a, b, c, d: b & c & d)
+"""A + B."""
+PASS = Bit("a", lambda a, b: a, lambda a, b, c, d: a & 0)
+"""A + 0."""
+ZERO = Bit("", lambda a, b: a & 0, lambda a, b, c, d: a & 0)
+"""0 + 0: the sum is the carry of the bit below, and the bit above gets none."""
+ACCUMULATE = Bit("abc", lambda a, b: b, lambda a, b, c, d: a & ~c & d)
+"""(A AND NOT C) + B: accumulator A, term B, clear C."""
+CLEARABLE = Bit("ac", lambda a, b: a & 0, lambda a, b, c, d: a & ~c & d)
+"""(A AND NOT C) + 0: accumulator A, clear C."""
+
+
+class CarryChain(wiring.Component):
+    """Bits from the lowest up, in runs of bits that add alike; no register.
+
+    No carry goes into the lowest bit, and none comes out of the highest. An adder that ends with a
+    zero may have another adder above it: nextpnr spends two cells on the ends of each chain.
+
+    Parameters
+    ----------
+    runs : tuple of (Bit, int)
+        What the bits of a run add, and how many they are.
+
+    Members
+    -------
+    a_N, b_N, c_N, d_N : inputs of run N, those that it needs; c and d are one bit for all of it
+    s_N : sum of run N
+    """
+
+    def __init__(self, runs: tuple[tuple[Bit, int], ...]):
+        self.runs = runs
+        members = {}
+        for number, (bit, width) in enumerate(runs):
+            for name in bit.inputs:
+                members[f"{name}_{number}"] = In(width if name in "ab" else 1)
+            members[f"s_{number}"] = Out(width)
+        super().__init__(members)
+
+    @property
+    def cells(self) -> "CarryChain":
+        """The same chain, made of CCU2C."""
+        return _Cells(self.runs)
+
+    def _operands(self, number):
+        """A, B, C and D of a run, as wide as it is."""
+        bit, width = self.runs[number]
+        return [
+            getattr(self, f"{name}_{number}").replicate(1 if name in "ab" else width)
+            if name in bit.inputs
+            else Const(-1, width)
+            for name in "abcd"
+        ]
 
     def elaborate(self, platform):
         m = Module()
-        bits = list(self._bits)
+        augend, addend, total = [], [], []
+        for number, (bit, width) in enumerate(self.runs):
+            a, b, c, d = self._operands(number)
+            augend.append(bit.augend(a, b)[:width])
+            addend.append(bit.addend(a, b, c, d)[:width])
+            total.append(getattr(self, f"s_{number}"))
+            # Nothing carries out of a zero: the bits above are an addition of their own.
+            if bit is ZERO or number == len(self.runs) - 1:
+                m.d.comb += Cat(total).eq(Cat(augend) + Cat(addend))
+                augend, addend, total = [], [], []
+        return m
+
+
+class _Cells(CarryChain):
+    def elaborate(self, platform):
+        m = Module()
+        bits = [
+            (bit.init, *(operand[i] for operand in operands), getattr(self, f"s_{number}")[i])
+            for number, (bit, width) in enumerate(self.runs)
+            for operands in [self._operands(number)]
+            for i in range(width)
+        ]
         if len(bits) % 2:
-            bits.append((ZERO, _ONE, _ONE, _ONE, _ONE, Signal(name="unused")))
+            bits.append((ZERO.init, *[Const(1, 1)] * 4, Signal(name="unused")))
         carry = Const(0, 1)
         for number, halves in enumerate(zip(bits[::2], bits[1::2], strict=True)):
-            if not is_emitting():
-                for init, *inputs, total in halves:
-                    carry = _equations(m, init, inputs, total, carry)
-                continue
             into, carry = carry, Signal(name=f"carry_{number}")
             ports = {"i_CIN": into, "o_COUT": carry}
             for half, (init, *inputs, total) in enumerate(halves):
@@ -84,15 +142,3 @@ class CarryChain(Elaboratable):
                 ports |= {f"i_{n}{half}": v for n, v in zip("ABCD", inputs, strict=True)}
             m.submodules[f"cell_{number}"] = Instance("CCU2C", **ports)
         return m
-
-
-def _equations(m, init, inputs, total, carry):
-    """Half a CCU2C with its sum; returns its carry out."""
-    lut, generate, out = Signal(), Signal(), Signal()
-    m.d.comb += [
-        lut.eq(Const(init, 16).bit_select(Cat(inputs), 1)),
-        generate.eq(Const(init, 16).bit_select(Cat(inputs[:2]), 1)),
-        total.eq(lut ^ carry),
-        out.eq((~lut & generate) | (lut & carry)),
-    ]
-    return out

@@ -13,8 +13,9 @@ behind it, so input i comes i cycles after input 0.
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 
-from .carry_chain import ACCUMULATE, ADD, ADD_MASKED, CLEARABLE, PASS, ZERO, CarryChain
+from .carry_chain import ACCUMULATE, ADD, ADD_MASKED, CLEARABLE, PASS, ZERO, Bit, CarryChain
 from .dot_product import DotProductSignature, masked
+from .shared_module import SharedModule
 
 __all__ = ["ChainDotProduct"]
 
@@ -42,54 +43,77 @@ class ChainDotProduct(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        chains = [CarryChain()]
+        chains = [_Chain()]
 
         def chain(bits):
             """The chain that has room for so many more bits."""
-            if len(chains[-1]) and len(chains[-1]) + bits > MOST_BITS:
-                chains.append(CarryChain())
+            if 0 < len(chains[-1]) > MOST_BITS - bits:
+                chains.append(_Chain())
             return chains[-1]
 
-        def register(bits):
-            value = Signal(len(bits), reset_less=True)
-            m.d.sync += value.eq(Cat(bits))
-            return value
+        def register(value):
+            kept = Signal(len(value), reset_less=True)
+            m.d.sync += kept.eq(value)
+            return kept
 
         # The partial sum is low + 256 * (high + spare). An even stage only keeps the carry of its
         # eight bits, as spare; the next one adds both carries to high at once.
-        low, high, spare = register(masked(self.pixel[:8], self.mask[0], self.sign[0])), [], None
+        low, high, spare = register(masked(self.pixel[:8], self.mask[0], self.sign[0])), None, None
         for stage in range(1, self.ich):
-            own = chain(8 + stage.bit_length())
+            own = chain(9 + stage.bit_length())
             pixel = self.pixel.word_select(stage, 8)
-            total = [
-                own.add(ADD_MASKED, a, b, self.mask[stage], self.sign[stage])
-                for a, b in zip(low, pixel, strict=True)
-            ]
+            total = own.add(ADD_MASKED, 8, low, pixel, self.mask[stage], self.sign[stage])
             if stage % 2 == 0:
-                spare = register([own.add(ZERO)])
+                spare = register(own.add(ZERO, 1))
                 high = register(high)
+            elif high is None:
+                high = register(own.add(ZERO, 1))
             else:
-                # At most ``stage`` carries so far, so the highest bit has none.
-                if spare is None:
-                    above = [own.add(ZERO)]
-                else:
-                    above = [own.add(ADD, high[0], spare), *(own.add(PASS, a) for a in high[1:])]
-                above += [own.add(ZERO) for _ in range(stage.bit_length() - len(above))]
-                high, spare = register(above), None
+                # At most ``stage`` carries so far, so the highest bit has none. The zero on top
+                # makes the next addition one of its own: unknown bits of a sum stay in it.
+                above = [own.add(ADD, 1, high[0], spare)]
+                above.append(own.add(PASS, len(high) - 1, high[1:]))
+                above.append(own.add(ZERO, 1))
+                high = register(Cat(above)[: stage.bit_length()])
             low = register(total)
 
         own = chain(self.accumulator_bits)
         accumulator = Signal(self.accumulator_bits, reset_less=True)
-        terms = [*low, *high]
-        total = [
-            own.add(ACCUMULATE, a, terms[i], self.first)
-            if i < len(terms)
-            else own.add(CLEARABLE, a, c=self.first)
-            for i, a in enumerate(accumulator)
-        ]
+        terms = low if high is None else Cat(low, high)
+        total = own.add(ACCUMULATE, len(terms), accumulator[: len(terms)], terms, self.first)
+        above = accumulator[len(terms) :]
+        total = Cat(total, own.add(CLEARABLE, len(above), above, self.first))
         with m.If(self.valid[-1]):
-            m.d.sync += accumulator.eq(Cat(total))
+            m.d.sync += accumulator.eq(total)
         m.d.comb += self.total.eq(accumulator)
         for number, own in enumerate(chains):
-            m.submodules[f"chain_{number}"] = own
+            m.submodules[f"chain_{number}"] = own.connect(m, f"carry_chain_{number}")
         return m
+
+
+class _Chain:
+    """A carry chain while runs are put on top of it."""
+
+    def __init__(self):
+        self._runs, self._operands, self._totals = [], [], []
+
+    def __len__(self):
+        return sum(width for _, width in self._runs)
+
+    def add(self, bit: Bit, width: int, *operands) -> Signal:
+        """Put a run on top, with the inputs that it needs; return its sum."""
+        total = Signal(width)
+        if width:
+            self._runs.append((bit, width))
+            self._operands.append(operands)
+            self._totals.append(total)
+        return total
+
+    def connect(self, m: Module, name: str) -> SharedModule:
+        """Make the chain; its module has this name."""
+        shared = SharedModule(name, CarryChain, tuple(self._runs), clocked=False)
+        for number, (bit, _) in enumerate(self._runs):
+            for port, operand in zip(bit.inputs, self._operands[number], strict=True):
+                m.d.comb += getattr(shared.ports, f"{port}_{number}").eq(operand)
+            m.d.comb += self._totals[number].eq(getattr(shared.ports, f"s_{number}"))
+        return shared

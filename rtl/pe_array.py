@@ -116,12 +116,10 @@ class PEArray(wiring.Component):
         """With chains, input i is i cycles late; all dot products that take it share its way."""
         if self.c.array != "chain":
             return value
-        inputs = []
-        for i in range(self.c.ich):
-            field = value.word_select(i, width)
-            for cycle in range(i):
-                late = Signal(width, name=f"{name}_{i}_{cycle}", reset_less=True)
-                m.d.sync += late.eq(field)
-                field = late
-            inputs.append(field)
+        inputs = [value[:width]]
+        while len(value) > width:
+            late = Signal(len(value) - width, name=f"{name}_{len(inputs)}", reset_less=True)
+            m.d.sync += late.eq(value[width:])
+            inputs.append(late[:width])
+            value = late
         return Cat(inputs)

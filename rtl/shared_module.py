@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 
-__all__ = ["SharedModule", "collect_modules", "is_emitting"]
+__all__ = ["SharedModule", "collect_modules"]
 
 _collected: ContextVar[dict[str, wiring.Component] | None] = ContextVar("collected", default=None)
 
@@ -32,11 +32,6 @@ def collect_modules():
         _collected.reset(token)
 
 
-def is_emitting() -> bool:
-    """Whether Verilog is emitted, in which a vendor's cells may stand; no simulation has them."""
-    return _collected.get() is not None
-
-
 class SharedModule(Elaboratable):
     """One use of a component that is used many times. Made while its parent is elaborated.
 
@@ -45,9 +40,12 @@ class SharedModule(Elaboratable):
     name : str
         Module name in Verilog; the same name must mean the same hardware.
     component : type
-        A `Component` class. One with a method ``verilog(name)`` writes its own text.
+        A `Component` class. One with a method ``verilog(name)`` writes its own text; one with an
+        attribute ``cells`` is emitted with that, the same hardware of a vendor's cells.
     *parameters
         Its parameters.
+    clocked : bool
+        Whether it has registers.
 
     Attributes
     ----------
@@ -55,8 +53,10 @@ class SharedModule(Elaboratable):
         Object with the component's members.
     """
 
-    def __init__(self, name: str, component: type[wiring.Component], *parameters):
-        self.name = name
+    def __init__(
+        self, name: str, component: type[wiring.Component], *parameters, clocked: bool = True
+    ):
+        self.name, self.clocked = name, clocked
         modules = _collected.get()
         if modules is None:
             self.component = self.ports = component(*parameters)
@@ -69,7 +69,7 @@ class SharedModule(Elaboratable):
     def elaborate(self, platform):
         if self.component is not None:
             return self.component
-        ports = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
+        ports = {"i_clk": ClockSignal(), "i_rst": ResetSignal()} if self.clocked else {}
         for path, member, value in self.ports.signature.flatten(self.ports):
             direction = "i" if member.flow is wiring.In else "o"
             ports[f"{direction}_{'__'.join(map(str, path))}"] = Value.cast(value)

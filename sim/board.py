@@ -134,7 +134,8 @@ def _build(parameters: LinkParameters, flash_bytes: int, simulator: str) -> Path
     """Compile a board, or take it from the cache."""
     c = parameters.configuration
     verilog = generate(c) + "\n" + _convert(BoardLink(parameters), "board_link")
-    defines = "`define FLASH\n" * (parameters.flash_base is not None)
+    defines = builder.DEFINITION
+    defines += "`define FLASH\n" * (parameters.flash_base is not None)
     defines += "`define STANDALONE\n" * parameters.standalone
     harness = defines + resources.files(__package__).joinpath("board.v").read_text()
     values = {
@@ -150,8 +151,7 @@ def _build(parameters: LinkParameters, flash_bytes: int, simulator: str) -> Path
     else:
         tools, options = [toolchain.icarus()], ()
     tools = [*(tool.version for tool in tools), cocotb.__version__, str(builder._LIBRARIES)]
-    cells = resources.files(__package__).joinpath("ecp5_cells.v").read_text()
-    sources = {"harness.v": harness, "ecp5_cells.v": cells, "design.v": verilog}
+    sources = {"harness.v": harness, "design.v": verilog}
     key = (simulator, sources, values, options, builder._MAKE_VARIABLES, tools)
     final = builder._cached("board", *key)
     if final.is_dir():

@@ -16,10 +16,13 @@ import cocotb
 import cocotb_tools.config
 
 from hiddenite.golden.errors import InputError
+from hiddenite.rtl.verilog import SIMULATION
 from hiddenite.sim import toolchain
 
 SIMULATORS = ("verilator", "icarus")
 TOP = "harness"
+DEFINITION = f"`define {SIMULATION}\n"
+"""First line of the first source."""
 
 # Lint is a check of its own; here a warning would only hide what matters.
 _VERILATOR_OPTIONS = (
@@ -92,7 +95,7 @@ def build(
     Parameters
     ----------
     verilog : str
-        Verilog text with the top module `hiddenite`.
+        Verilog text with the top module `hiddenite`; the macro `SIMULATION` is defined for it.
     simulator : str
         "verilator" or "icarus".
     word_bits : int
@@ -129,10 +132,8 @@ def build(
     if waves not in (None, "fst", "vcd"):
         raise ValueError(f"waves must be None, 'fst' or 'vcd', not {waves!r}")
     parameters = {"W": word_bits, "L": lanes}
-    sources = {
-        name: resources.files(__package__).joinpath(name).read_text()
-        for name in ("harness.v", "ecp5_cells.v")
-    } | {"design.v": verilog}
+    harness = resources.files(__package__).joinpath("harness.v").read_text()
+    sources = {"harness.v": f"{DEFINITION}{harness}", "design.v": verilog}
     if simulator == "verilator":
         tools = [toolchain.verilator(), toolchain.compiler()]
         if waves == "fst":

@@ -2,7 +2,7 @@ import re
 
 import pytest
 from amaranth.back import verilog
-from amaranth.hdl import Module
+from amaranth.hdl import Fragment, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from rtl_helpers import simulate
@@ -65,6 +65,17 @@ def test_verilog_has_instances_of_modules_to_be_emitted_once():
     assert not re.search(r"^module counter", text, re.M)
     for port in ("clk", "rst", "x", "total"):
         assert text.count(f".{port}(") == 3
+
+
+def test_module_without_registers_has_no_clock():
+    with collect_modules() as modules:
+        m = Module()
+        m.submodules.leaf = SharedModule("leaf", Counter, 8, clocked=False)
+        text = verilog.convert(m, ports=[])
+        # Amaranth warns of components that are never elaborated.
+        Fragment.get(modules["leaf"], None)
+    assert re.search(r"^\s+leaf ", text, re.M)
+    assert ".x(" in text and ".clk(" not in text and ".rst(" not in text
 
 
 def test_afterwards_modules_are_no_longer_collected():

@@ -13,7 +13,10 @@ import pytest
 
 from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.engine import memories
+from hiddenite.rtl.verilog import SIMULATION
 from hiddenite.sim import toolchain
+from hiddenite.synthesis.netlist import cell_models
+from hiddenite.synthesis.parts import PARTS
 
 MOST_BYTES = 4_000_000
 MOST_SECONDS = 30
@@ -59,20 +62,22 @@ def waivers():
         yield path
 
 
-@pytest.fixture
-def cells():
-    """Models of the cells that emitted Verilog may have."""
-    with resources.as_file(resources.files("hiddenite.sim") / "ecp5_cells.v") as path:
-        yield path
-
-
 @pytest.mark.parametrize("preset", PRESETS)
-def test_lint(preset, design, waivers, cells):
-    status, said = lint(waivers, design(preset), cells)
+def test_lint(preset, design, waivers):
+    status, said = lint(waivers, design(preset), f"-D{SIMULATION}")
     assert status == 0 and "%" not in said, said
 
 
-def test_every_waiver_has_a_reason_and_is_needed(design, waivers, cells):
+def test_lint_of_vendor_cells(design, waivers, tmp_path):
+    """Whatever is to be said of the vendor's own models."""
+    models, silence = tmp_path / "models.v", tmp_path / "models.vlt"
+    models.write_text(cell_models({"CCU2C": 1}, PARTS["ecp5-25f"]))
+    silence.write_text('`verilator_config\nlint_off -file "*models.v"\n')
+    status, said = lint(silence, waivers, design("ecp5-25f"), models)
+    assert status == 0 and "%" not in said, said
+
+
+def test_every_waiver_has_a_reason_and_is_needed(design, waivers):
     text = waivers.read_text()
     rules = re.findall(r"^lint_off -rule (\w+)$", text, re.M)
     statements = [line for line in text.splitlines() if line and not line.startswith(("//", "`"))]
@@ -80,7 +85,7 @@ def test_every_waiver_has_a_reason_and_is_needed(design, waivers, cells):
     assert len(set(rules)) == len(rules)
     needed = set()
     for preset in PRESETS:
-        _, said = lint("-Wno-fatal", design(preset), cells)
+        _, said = lint("-Wno-fatal", design(preset), f"-D{SIMULATION}")
         needed |= set(re.findall(r"^%Warning-(\w+):", said, re.M))
         if needed >= set(rules):
             break
@@ -88,11 +93,11 @@ def test_every_waiver_has_a_reason_and_is_needed(design, waivers, cells):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_yosys_finds_no_fault_and_all_memories(preset, design, cells, tmp_path):
+def test_yosys_finds_no_fault_and_all_memories(preset, design, tmp_path):
     if importlib.util.find_spec("pyosys") is None:
         pytest.skip(f"preset {preset} is not checked with Yosys: pyosys is not installed")
     script, report = Path(__file__).with_name("yosys_report.py"), tmp_path / "report.json"
-    command = [sys.executable, str(script), str(design(preset)), str(cells), str(report)]
+    command = [sys.executable, str(script), str(design(preset)), str(report)]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )

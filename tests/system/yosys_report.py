@@ -1,4 +1,4 @@
-"""What Yosys makes of a design: ``python yosys_report.py DESIGN.v CELLS.v REPORT.json``.
+"""What Yosys makes of a design: ``python yosys_report.py DESIGN.v REPORT.json``.
 
 A process of its own, as Yosys prints a lot and ends the process when a check fails. The report has
 ``memories``, a list of [width, depth, count] without those that nothing writes, which are tables,
@@ -43,10 +43,11 @@ def collect(modules, name, tables):
     return found
 
 
-def main(source, cells, report):
+def main(source, report):
     design = libyosys.Design()
     netlist = Path(report).with_suffix(".netlist")
-    reads = f"read_verilog -lib {cells}", f"read_verilog {source}"
+    cells = "read_verilog -lib +/ecp5/ccu2c_sim.vh", "blackbox =CCU2C"
+    reads = *cells, f"read_verilog {source}"
     for command in (*reads, *COMMANDS, f"write_json {netlist}"):
         libyosys.run_pass(command, design)
     modules = json.loads(netlist.read_text())["modules"]
