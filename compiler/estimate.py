@@ -106,9 +106,11 @@ class _ArraySide:
         self.words = c.och // c.unit if stage.residual is not None else 0
         height, width, _ = stage.shape
         self.pixel_tiles = -(-height // c.rows) * -(-width // c.cols)
-        self.levels = c.array_latency
+        # Beyond the shortest way to the array.
+        self.read = c.read_latency - 2
+        self.levels = self.read + c.array_latency
         self.beats = c.banks * (c.och if conv else c.unit) // c.post_lanes
-        early = 4 + (0 if self.words else self.levels)
+        early = 4 + (self.read if self.words else self.levels)
         if stage.target is None:
             early = 0
         # From a pixel tile's last step until the next one may be issued.

@@ -26,7 +26,7 @@ __all__ = ["ActivationMemory"]
 
 
 class ActivationMemory(wiring.Component):
-    """Banks, aligner and running maximum. Latency from ``address`` to ``pixels``: 2 cycles.
+    """Banks, aligner and running maximum. Latency from ``address`` to ``pixels``: ``read_latency``.
 
     With one port, a write and a read in the same cycle exclude each other: the read gives nothing.
 
@@ -97,19 +97,23 @@ class ActivationMemory(wiring.Component):
             ]
             words.append(bank.read_data)
 
-        # What belongs to the words, when they are read.
-        bank_y, bank_x = Signal.like(self.bank_y), Signal.like(self.bank_x)
-        rows, cols, part = Signal(c.rows), Signal(c.cols), Signal.like(self.part)
-        load, first = Signal(), Signal()
-        m.d.sync += [
-            bank_y.eq(self.bank_y),
-            bank_x.eq(self.bank_x),
-            rows.eq(self.rows),
-            cols.eq(self.cols),
-            part.eq(self.part),
-            load.eq(self.load),
-            first.eq(self.first),
-        ]
+        # What belongs to the words, when they are there.
+        names = "bank_y", "bank_x", "rows", "cols", "part", "load", "first"
+        beside = [getattr(self, name) for name in names]
+        for stage in range(c.read_latency - 1):
+            before = beside
+            if stage:
+                before = [*beside, *words]
+                words = [Signal(word, reset_less=True, name=f"word_{i}") for i in range(c.banks)]
+            beside = [
+                Signal.like(value, name=f"{name}_{stage}")
+                for name, value in zip(names, beside, strict=True)
+            ]
+            m.d.sync += [
+                kept.eq(value)
+                for kept, value in zip([*beside, *(words if stage else [])], before, strict=True)
+            ]
+        bank_y, bank_x, rows, cols, part, load, first = beside
         replace = Signal()
         m.d.comb += replace.eq(load & (first | ~self.maximum))
         # Rotate along one axis, then along the other.

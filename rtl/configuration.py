@@ -45,6 +45,9 @@ class Configuration:
     activation_ports : int
         1: one access a cycle to each bank, writes hold reads up (single-port SRAM, SPRAM of iCE40);
         2: one read and one write a cycle (block RAM).
+    read_latency : int
+        Cycles from the address of an activation or a weight to the array: 2, or 3 with registers
+        behind the activation banks, for a higher clock where block RAM is slow.
     tile_words : int
         Depth of the tile buffer in words of ``ich`` weights (2 bits each) per output channel, a
         power of two, 16 to 2**16. One word is for pools; tiles that take less than half of it are
@@ -94,6 +97,7 @@ class Configuration:
     program_bits: int = 8
     activation_words: int
     activation_ports: int = 2
+    read_latency: int = 2
     tile_words: int
     accumulator_bits: int = 20
     bias_bits: int = 34
@@ -127,6 +131,7 @@ class Configuration:
         self._power_of_two("largest_stride", 1, 16)
         self._power_of_two("largest_channels", 64, 1 << 16)
         self._range("activation_ports", 1, 2)
+        self._range("read_latency", 2, 3)
         self._range("accumulator_bits", 12, 32)
         self._range("bias_bits", 16, 34)
         self._range("timeout_cycles", 0, (1 << 32) - 1)
@@ -216,10 +221,10 @@ class Configuration:
     def fingerprint(self) -> int:
         """32 bits that a program carries, so that no other engine runs it.
 
-        Leaves out what does not change the program: ports, the build of the shifter, the time-out
-        and builds of the array that add the same too much.
+        Leaves out what does not change the program: ports and latency of memories, the build of
+        the shifter, the time-out and builds of the array that add the same too much.
         """
-        same = {"activation_ports", "shifter", "timeout_cycles"}
+        same = {"activation_ports", "read_latency", "shifter", "timeout_cycles"}
         if self.array != "flip":
             same.add("array")
         text = ",".join(f"{k}={v}" for k, v in asdict(self).items() if k not in same)
@@ -298,6 +303,7 @@ PRESETS: dict[str, Configuration] = {
         post_lanes=4,
         program_bits=16,
         activation_words=2048,
+        read_latency=3,
         tile_words=1024,
         largest_map=256,
         largest_kernel=32,
@@ -313,6 +319,7 @@ PRESETS: dict[str, Configuration] = {
         post_lanes=8,
         program_bits=32,
         activation_words=2048,
+        read_latency=3,
         tile_words=1024,
         largest_map=256,
         largest_kernel=32,

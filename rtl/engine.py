@@ -234,21 +234,21 @@ class Engine(wiring.Component):
             activations.write_data.eq(store.write_data),
             activations.write_parts.eq(store.write_parts),
         ]
-        # The step beside the data: memories and registers take two cycles.
+        # The step beside the data: memories and registers take ``read_latency``.
         steps = [window.o_step]
-        for stage in range(2):
+        for stage in range(c.read_latency):
             step = Signal.like(window.o_step, name=f"step_{stage}")
             m.d.sync += step.eq(steps[-1])
             steps.append(step)
-        step = steps[2]
+        step = steps[-1]
         # All of a residual's words are read, one after the other.
         word = Signal.like(post.word)
         with m.If(step.residual):
             m.d.sync += word.eq(word + 1)
         period = pool_period(c) - 2
-        before = steps[min(period, 2)]
+        before = steps[min(period, c.read_latency)]
         pool_next = before.valid & before.last
-        for stage in range(2, period):
+        for stage in range(c.read_latency, period):
             following = Signal(name=f"pool_next_{stage}")
             m.d.sync += following.eq(pool_next)
             pool_next = following

@@ -35,7 +35,7 @@ def pool_period(c: Configuration) -> int:
     Where they are fewer than a sum takes to its outputs, several sums are on their way; the hold
     gives one's last output before the next one comes.
     """
-    return min(max(2, c.banks * c.unit // c.post_lanes), 4 + c.array_latency)
+    return min(max(2, c.banks * c.unit // c.post_lanes), 2 + c.read_latency + c.array_latency)
 
 
 class PostLane(wiring.Component):
@@ -226,7 +226,7 @@ class PostProcessor(wiring.Component):
 
         # A sum that is on its way needs the hold when it arrives, not before; an output that may
         # have to wait for the result stream makes that time unknown.
-        arrives = Mux(layer.residual, 4, 4 + c.array_latency)
+        arrives = 2 + c.read_latency + Mux(layer.residual, 0, c.array_latency)
         early = Mux(layer.to_result, 0, arrives)
         m.d.comb += self.slot_free.eq(~pending & (left <= early))
         with m.If(Mux(conv | layer.to_result, self.capture, self.pool_next)):

@@ -42,7 +42,7 @@ class TileWrite(wiring.Signature):
 
 
 class TileBuffer(wiring.Component):
-    """Memory of masks and signs. Latency from ``address`` to ``masks``: 2 cycles.
+    """Memory of masks and signs. Latency from ``address`` to ``masks``: ``read_latency``.
 
     Members
     -------
@@ -69,16 +69,16 @@ class TileBuffer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self.c
-        # Two cycles. Trees have registers behind PEs or sums, so that none are needed between
-        # memory and PEs, each a logic cell of its own: the address waits instead.
-        address = self.address
+        # Trees have registers behind PEs or sums, so that none are needed between memory and PEs,
+        # each a logic cell of its own: the address waits instead.
         waits = c.array in ("tree", "flip")
-        if waits:
-            address = Signal.like(self.address)
-            m.d.sync += address.eq(self.address)
-        else:
-            step = Signal()
-            m.d.sync += step.eq(self.step)
+        address, step = self.address, self.step
+        for number in range(c.read_latency - (1 if waits else 2)):
+            before, address = address, Signal.like(address, name=f"address_{number}")
+            m.d.sync += address.eq(before)
+        for number in range(c.read_latency - 1):
+            before, step = step, Signal(name=f"step_{number}")
+            m.d.sync += step.eq(before)
         data = [port.data for port in self.writes]
         if c.array == "flip":
             data = [Cat(word[: c.ich], relative_signs(word[c.ich :])) for word in data]

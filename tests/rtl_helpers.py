@@ -28,7 +28,7 @@ CONFIGURATIONS = {
     ),
     "tall": Configuration(
         ich=1, och=4, rows=4, constructor_lanes=2, program_bits=16, activation_ports=1,
-        bias_bits=24, mask_decoder="serial", **_SMALL
+        read_latency=3, bias_bits=24, mask_decoder="serial", **_SMALL
     ),
     "square": Configuration(
         ich=4, och=4, rows=2, cols=2, constructor_lanes=4, post_lanes=4, program_bits=64,
@@ -36,7 +36,7 @@ CONFIGURATIONS = {
     ),
     "more_och": Configuration(
         ich=2, och=8, cols=4, constructor_lanes=1, post_lanes=2, accumulator_bits=18,
-        array="chain", **_SMALL
+        read_latency=3, array="chain", **_SMALL
     ),
     "more_ich": Configuration(
         ich=8, och=2, rows=2, constructor_lanes=2, program_bits=32, array="combinational",
@@ -44,7 +44,7 @@ CONFIGURATIONS = {
     ),
 }  # fmt: skip
 """Every special case of a size occurs: 1, och above and below ich, rows unlike columns, all builds
-of the array and of the decoder, one and two ports, every program width."""
+of the array and of the decoder, one and two ports, both latencies, every program width."""
 
 
 def simulate(component, *benches, limit=50_000):

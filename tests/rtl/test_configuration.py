@@ -49,6 +49,8 @@ RULES = [
     power("largest_channels", 1 << 16, 1 << 17, low=64),
     span("activation_ports", 1, 2, 0),
     span("activation_ports", 1, 2, 3),
+    span("read_latency", 2, 3, 1),
+    span("read_latency", 2, 3, 4),
     span("accumulator_bits", 12, 32, 11),
     span("accumulator_bits", 12, 32, 33),
     span("timeout_cycles", 0, 2**32 - 1, -1),

@@ -261,9 +261,9 @@ class Bench:
                 "tile_last": number == pixel_tiles - 1,
                 "half": half,
             }
-            # From the issue of the last step: its register, the memory's two, the adders.
+            # From the issue of the last step: its register, the memory's, the adders.
             now = self.cycle + 1
-            self.coming.append((now + 3 + c.array_latency, captured))
+            self.coming.append((now + 1 + c.read_latency + c.array_latency, captured))
             self.pool_nexts.append(now + pool_period(c) - 1)
             await self.pulse(ctx, "last_issued")
         while self.coming:
@@ -289,7 +289,7 @@ class Bench:
         residual = np.zeros((c.banks, c.och), int)
         for word in range(c.och // c.unit):
             await ctx.tick().until(dut.slot_free)
-            await ctx.tick().repeat(2)
+            await ctx.tick().repeat(c.read_latency)
             pixels = np.array([[rng.randrange(256) for _ in range(c.ich)] for _ in range(c.banks)])
             residual[:, word * c.unit : (word + 1) * c.unit] = pixels[:, : c.unit]
             values = {"word": word, "pixels": join(pixels.reshape(-1), 8)}

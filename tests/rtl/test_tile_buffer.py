@@ -6,8 +6,6 @@ from rtl_helpers import CONFIGURATIONS, relative, simulate, split
 
 from hiddenite.rtl.tile_buffer import TileBuffer
 
-LATENCY = 2
-
 
 @pytest.mark.parametrize("array", ["tree", "flip", "chain"])
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -45,8 +43,8 @@ def test_every_word_comes_back(name, array):
         ctx.set(dut.step, 1)
         asked = []
         for _ in range(3 * c.tile_words):
-            if len(asked) >= LATENCY:
-                words = [words[asked[-LATENCY]] for words in content]
+            if len(asked) >= c.read_latency:
+                words = [words[asked[-c.read_latency]] for words in content]
                 masks, signs = ctx.get(dut.masks), ctx.get(dut.signs)
                 assert split(masks, c.ich, c.och) == [w & ((1 << c.ich) - 1) for w in words]
                 stored = [split(w >> c.ich, 1, c.ich) for w in words]
@@ -74,7 +72,7 @@ def test_nothing_between_steps(array):
             ctx.set(dut.step, step)
             await ctx.tick()
             ctx.set(dut.step, 0)
-            await ctx.tick().repeat(LATENCY - 1)
+            await ctx.tick().repeat(c.read_latency - 1)
             assert bool(ctx.get(dut.masks)) == step
 
     simulate(dut, bench)

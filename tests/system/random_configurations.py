@@ -58,6 +58,7 @@ def random_configuration(seed, number, simulator):
         program_bits=in_turn("program_bits", (8, 16, 32, 64)),
         activation_words=max(64, (1 << int(rng.integers(11, 15))) // (ich * rows * cols)),
         activation_ports=in_turn("activation_ports", (1, 2)),
+        read_latency=in_turn("read_latency", (2, 3)),
         tile_words=1 << int(rng.integers(5, 11)),
         accumulator_bits=int(rng.integers(14, 33)),
         bias_bits=in_turn("bias_bits", (34, 24, 28, 21)),
