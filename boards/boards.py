@@ -89,13 +89,6 @@ class OrangeCrabOnHeader(OrangeCrabR0_2_25FPlatform):
     )
 
 
-_HX8K = Configuration(
-    ich=8,
-    och=8,
-    constructor_lanes=2,
-    activation_words=512,
-    tile_words=256,
-)
 _ULX3S = {
     "clock_hz": 50e6,
     "resources": Resources(
@@ -128,7 +121,7 @@ _ALL = (
         platform=ICE40HX8KBEVNPlatform,
         part="hx8k",
         configuration_name="hx8k",
-        configuration=_HX8K,
+        configuration=PRESETS["hx8k"],
         clock_hz=48e6,
         resources=Resources(flash="spi_flash_1x", leds=tuple(f"led:{n}" for n in range(6))),
         flash_base=0x4_0000,

@@ -294,6 +294,21 @@ PRESETS: dict[str, Configuration] = {
         shifter="multipliers",
         mask_decoder="serial",
     ),
+    "hx8k": Configuration(
+        ich=8,
+        och=8,
+        cols=2,
+        activation_words=256,
+        tile_words=256,
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=2048,
+        accumulator_bits=18,
+        bias_bits=20,
+        array="flip",
+        mask_decoder="serial",
+    ),
     "ecp5-25f": Configuration(
         ich=8,
         och=16,
@@ -346,5 +361,5 @@ PRESETS: dict[str, Configuration] = {
         largest_channels=4096,
     ),
 }
-"""Named configurations. tiny: tests; up5k: iCE40 UP5K, 128 PEs; ecp5-25f: 512 PEs;
+"""Named configurations. tiny: tests; up5k, hx8k: iCE40, 128 PEs; ecp5-25f: 512 PEs;
 ecp5-85f: 2,048 PEs; asic: 4,096 PEs, the array of the Hiddenite chip."""
