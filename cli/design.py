@@ -18,6 +18,8 @@ __all__ = ["configs", "describe_array", "generate_command"]
 
 VERILOG_FILE = "hiddenite.v"
 CONFIGURATION_FILE = "configuration.toml"
+_SIDE_BY_SIDE = 3
+"""Presets in a table: a terminal has 80 columns."""
 
 
 def describe_array(c: Configuration) -> str:
@@ -87,12 +89,16 @@ def configs(as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    keys = next(iter(facts.values()))
-    rows = [
-        [key, *(f"{v:,}" if isinstance(v, int) else v for v in (f[key] for f in facts.values()))]
-        for key in keys
-    ]
-    table(["", *facts], rows)
+    names = list(facts)
+    for first in range(0, len(names), _SIDE_BY_SIDE):
+        beside = names[first : first + _SIDE_BY_SIDE]
+        rows = [
+            [key, *(f"{v:,}" if isinstance(v, int) else v for v in (facts[n][key] for n in beside))]
+            for key in facts[names[0]]
+        ]
+        if first:
+            click.echo()
+        table(["", *beside], rows)
 
 
 def _facts(name: str, c: Configuration) -> dict[str, int | str]:

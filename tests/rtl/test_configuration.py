@@ -95,7 +95,14 @@ def test_limits_are_allowed(limits):
 
 @pytest.mark.parametrize(
     ("name", "elements"),
-    [("tiny", 64), ("up5k", 128), ("hx8k", 128), ("ecp5-25f", 512), ("ecp5-85f", 2048), ("asic", 4096)],
+    [
+        ("tiny", 64),
+        ("up5k", 128),
+        ("hx8k", 128),
+        ("ecp5-25f", 512),
+        ("ecp5-85f", 2048),
+        ("asic", 4096),
+    ],
 )
 def test_presets(name, elements):
     c = Configuration.load(name)
@@ -204,6 +211,6 @@ def test_a_name_that_is_nothing_is_refused():
     with pytest.raises(InputError) as caught:
         Configuration.load("huge")
     assert str(caught.value) == (
-        "configuration: must be a preset (tiny, up5k, hx8k, ecp5-25f, ecp5-85f, asic) or a TOML file, "
-        "not 'huge'"
+        "configuration: must be a preset (tiny, up5k, hx8k, ecp5-25f, ecp5-85f, asic) or a TOML "
+        "file, not 'huge'"
     )
