@@ -325,24 +325,6 @@ PRESETS: dict[str, Configuration] = {
         largest_stride=4,
         largest_channels=2048,
     ),
-    "ecp5-85f": Configuration(
-        ich=16,
-        och=16,
-        rows=2,
-        cols=4,
-        constructor_lanes=16,
-        post_lanes=8,
-        program_bits=32,
-        activation_words=2048,
-        read_latency=3,
-        tile_words=1024,
-        largest_map=256,
-        largest_kernel=32,
-        largest_stride=4,
-        largest_channels=2048,
-        accumulator_bits=22,
-        array="chain",
-    ),
     "asic": Configuration(
         ich=16,
         och=16,
@@ -362,4 +344,4 @@ PRESETS: dict[str, Configuration] = {
     ),
 }
 """Named configurations. tiny: tests; up5k, hx8k: iCE40, 128 PEs; ecp5-25f: 512 PEs;
-ecp5-85f: 2,048 PEs; asic: 4,096 PEs, the array of the Hiddenite chip."""
+asic: 4,096 PEs, the array of the Hiddenite chip."""

@@ -100,7 +100,6 @@ def test_limits_are_allowed(limits):
         ("up5k", 128),
         ("hx8k", 128),
         ("ecp5-25f", 512),
-        ("ecp5-85f", 2048),
         ("asic", 4096),
     ],
 )
@@ -211,6 +210,6 @@ def test_a_name_that_is_nothing_is_refused():
     with pytest.raises(InputError) as caught:
         Configuration.load("huge")
     assert str(caught.value) == (
-        "configuration: must be a preset (tiny, up5k, hx8k, ecp5-25f, ecp5-85f, asic) or a TOML "
+        "configuration: must be a preset (tiny, up5k, hx8k, ecp5-25f, asic) or a TOML "
         "file, not 'huge'"
     )
