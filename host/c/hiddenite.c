@@ -30,13 +30,14 @@ static void put16(uint8_t *p, uint32_t value) {
     p[1] = (uint8_t)(value >> 8);
 }
 
-static uint32_t crc32(const uint8_t *data, size_t length) {
+/* CRC-32 of bytes behind others that have the CRC `crc`; 0 for none. */
+static uint32_t crc32(uint32_t crc, const uint8_t *data, size_t length) {
     static const uint32_t table[16] = {
         0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
         0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
         0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
-    uint32_t crc = 0xffffffff;
 
+    crc = ~crc;
     while (length--) {
         crc ^= *data++;
         crc = crc >> 4 ^ table[crc & 15];
@@ -76,7 +77,7 @@ static size_t escape(uint8_t *to, uint8_t byte) {
 
 /* Send the body that lies in `body`. */
 static enum hiddenite_error send_body(struct hiddenite *h, const uint8_t *body, size_t length) {
-    uint32_t crc = crc32(body, length);
+    uint32_t crc = crc32(0, body, length);
     size_t size = 0, i;
 
     h->frame[size++] = FLAG;
@@ -93,7 +94,8 @@ static size_t take_byte(struct hiddenite *h, uint8_t byte) {
         int right = !h->broken && !h->escaped && length >= 6;
 
         h->length = h->escaped = h->broken = 0;
-        return right && crc32(h->body, length - 4) == get32(h->body + length - 4) ? length - 4 : 0;
+        if (!right || crc32(0, h->body, length - 4) != get32(h->body + length - 4)) return 0;
+        return length - 4;
     }
     if (h->escaped) {
         h->broken |= byte == ESCAPE;
@@ -527,12 +529,31 @@ void hiddenite_init(struct hiddenite *h, const struct hiddenite_port *port, uint
     h->margin_ms = 100;
 }
 
+/* A program begins with "HDNT" and words of a CRC that goes on from the fingerprint of the
+ * configuration; each has the lowest bits of the CRC of what comes before, where they count as 0. */
+static enum hiddenite_error check_header(struct hiddenite *h, uint32_t size) {
+    static const uint8_t zeros[8] = {0};
+    uint32_t word = h->info.program_bytes, item = word > 4 ? word : 4, crc, i, byte;
+    uint8_t head[16], expected[4];
+
+    if (item > 8 || size < 2 * item) return HIDDENITE_ARGUMENT;
+    if (read_program(h, 0, head, 2 * item) < 0) return HIDDENITE_LINE;
+    if (memcmp(head, "HDNT", 4) != 0) return HIDDENITE_ARGUMENT;
+    crc = crc32(h->info.fingerprint, head, item);
+    for (i = 0; i < 4; i += word) {
+        for (byte = 0; byte < 4; byte++) expected[byte] = (uint8_t)(crc >> 8 * byte);
+        if (memcmp(head + item + i, expected, word < 4 ? word : 4) != 0)
+            return HIDDENITE_CONFIGURATION;
+        crc = crc32(crc, zeros, word);
+    }
+    return HIDDENITE_OK;
+}
+
 enum hiddenite_error hiddenite_run(struct hiddenite *h, const struct hiddenite_program *program,
                                    const struct hiddenite_image *image, int32_t *result,
                                    uint32_t count) {
     enum hiddenite_error e = HIDDENITE_OK;
     int own = program->size == 0, attempt;
-    uint8_t head[8];
 
     if (!h->info.post_lanes || !image->data || !image->pixels || !image->channels || !result ||
         !count || count % h->info.post_lanes)
@@ -541,11 +562,9 @@ enum hiddenite_error hiddenite_run(struct hiddenite *h, const struct hiddenite_p
     h->image_source = image;
     h->result = result;
     if (!own) {
-        if (program->size < sizeof head || (!program->data && !program->read))
-            return HIDDENITE_ARGUMENT;
-        if (read_program(h, 0, head, sizeof head) < 0) return HIDDENITE_LINE;
-        if (memcmp(head, "HDNT", 4) != 0) return HIDDENITE_ARGUMENT;
-        if (get32(head + 4) != h->info.fingerprint) return HIDDENITE_CONFIGURATION;
+        if (!program->data && !program->read) return HIDDENITE_ARGUMENT;
+        e = check_header(h, program->size);
+        if (e != HIDDENITE_OK) return e;
     }
     for (attempt = 0; attempt < ATTEMPTS; attempt++) {
         if (!h->open || own != (h->sources != 0)) e = hiddenite_open(h, own);

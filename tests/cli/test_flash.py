@@ -1,6 +1,5 @@
 import json
 import struct
-import zlib
 from dataclasses import asdict
 
 import numpy as np
@@ -49,20 +48,28 @@ def calls(tmp_path, monkeypatch):
     return calls
 
 
+def crc(data):
+    """CRC-32/BZIP2, most significant byte first."""
+    state = 0xFFFFFFFF
+    for byte in data:
+        state ^= byte << 24
+        for _ in range(8):
+            state = (state << 1 ^ (0x04C11DB7 if state >> 31 else 0)) & 0xFFFFFFFF
+    return (state ^ 0xFFFFFFFF).to_bytes(4, "big")
+
+
 def parse(contents):
     """Program, images and fingerprint from a flash, as docs/link.md says."""
     assert contents[:4] == b"HDNF"
-    (checksum,) = struct.unpack_from("<I", contents, 4)
-    assert zlib.crc32(contents[8:32]) == checksum
-    size, image_size, count, fingerprint, zero = struct.unpack_from("<IIIIQ", contents, 8)
-    assert zero == 0
-    rest = contents[32:]
+    assert crc(contents[:20]) == contents[20:24]
+    size, image_size, count, fingerprint = struct.unpack_from("<IIII", contents, 4)
+    rest = contents[24:]
     program, rest = rest[:size], rest[size:]
     images = []
     for _ in range(count):
         image, rest = rest[:image_size], rest[image_size:]
-        (checksum,), rest = struct.unpack_from("<I", rest), rest[4:]
-        assert zlib.crc32(image) == checksum
+        checksum, rest = rest[:4], rest[4:]
+        assert crc(image) == checksum
         images.append(image)
     assert rest == b""
     return program, images, fingerprint
