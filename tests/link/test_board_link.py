@@ -111,13 +111,13 @@ def test_icarus():
         np.testing.assert_array_equal(program.result(beats), infer(network, image)[0])
 
 
-@pytest.mark.parametrize(("chance", "rounds"), [(0.001, 12), (0.005, 3)])
+@pytest.mark.parametrize(("chance", "rounds"), [(0.001, 8), (0.005, 2)])
 def test_noise(chance, rounds, digits):
     work = digits(SINGLE)
     rng = random.Random(chance)
     with SimulatedBoard(parameters(SINGLE)) as board:
         noise = Noise(board, rng, chance)
-        host = Host(noise, longest=64)
+        host = Host(noise, seconds=2e-3, longest=64)
         session = errors = 0
         for number in range(rounds):
             for _ in range(20):
