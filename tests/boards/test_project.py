@@ -49,7 +49,7 @@ def test_refused_platforms(tmp_path, monkeypatch, text, message):
 def test_defaults_of_a_platform():
     project = Project.of_platform(load_platform(f"{OWN}:OwnBoardPlatform"))
     assert (project.name, project.flash_base) == ("OwnBoard", 0x40000)
-    assert project.configuration == PRESETS["tiny"]
+    assert project.configuration == PRESETS["hx8k"]
     assert project.resources.flash == "spi_flash_1x"
     assert project.resources.leds == ("led:0", "led:1")
     ecp5 = Project.of_platform(BOARDS["ulx3s-25f"].platform)

@@ -11,6 +11,13 @@ from hiddenite.rtl.configuration import PRESETS
 from hiddenite.sim.verify import verify
 
 NETWORKS = ("digits", "fashion", "cifar")
+# The HX8K has room for the activations of small images only.
+RUNS = [
+    (name, preset)
+    for name in NETWORKS
+    for preset in PRESETS
+    if preset != "hx8k" or name == "digits"
+]
 ICARUS_IMAGES = 2
 MOST_MASK_BITS = 1.05  # times the entropy
 MOST_ESTIMATE_ERROR = 0.02
@@ -26,14 +33,14 @@ def check(name, preset, trained, engines, simulator="verilator", images=None):
     assert found.equal, found.difference
     np.testing.assert_array_equal(found.results, expected[:images])
     assert found.results.dtype == expected.dtype
-    # Nothing but the first image's load into an engine that rests may make a difference.
-    assert len(set(found.cycles)) == 1
+    # Before the first image, the tile buffer gets the identity.
+    first, *others = found.cycles
+    assert set(others) == {others[0]} and others[0] <= first < others[0] + c.och
     cycles = estimate(found.program).cycles
-    assert abs(cycles / found.cycles[0] - 1) <= MOST_ESTIMATE_ERROR, (cycles, found.cycles[0])
+    assert abs(cycles / others[0] - 1) <= MOST_ESTIMATE_ERROR, (cycles, others[0])
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("name", "preset"), RUNS)
 def test_bit_exact_in_the_estimated_time(name, preset, trained, engines):
     check(name, preset, trained, engines)
 
@@ -43,8 +50,7 @@ def test_bit_exact_with_icarus(trained, engines, request):
     check("digits", "tiny", trained, engines, "icarus", images)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("name", "preset"), RUNS)
 def test_estimate_takes_no_time(name, preset, trained):
     network, *_ = trained(name)
     began = time.process_time()
@@ -52,8 +58,7 @@ def test_estimate_takes_no_time(name, preset, trained):
     assert time.process_time() - began < MOST_ESTIMATE_SECONDS
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("name", ["fashion", "cifar"])
+@pytest.mark.parametrize(("name", "preset"), [run for run in RUNS if run[0] != "digits"])
 def test_masks_take_little_more_than_their_entropy(name, preset, trained):
     network, *_ = trained(name)
     program = compile_network(network, PRESETS[preset])
