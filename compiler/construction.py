@@ -155,8 +155,8 @@ class _LaneWork:
         wait[::row] = turns - turn if turn or rest + size > c.ich else 0
         wait[::per_channel] = _channel_turns(c)
         wait[begin] = 0
-        late = np.where(wait > 0, np.maximum(wait + 1 - np.diff(end, prepend=0), 0), 0)
-        late = np.concatenate([[0], np.cumsum(late)])
+        for_signs = np.where(wait > 0, np.maximum(wait + 1 - np.diff(end, prepend=0), 0), 0)
+        late = np.concatenate([[0], np.cumsum(for_signs)])
         start = total[first[:-1]] + ahead - passed + late[begin]
         # The end of each tile's first word.
         self.first_end = end[begin] + late[begin] - start
@@ -164,10 +164,18 @@ class _LaneWork:
         stop = total[first[1:]] + ahead + late[finish]
         self.cycles = stop - start
 
-        self._place_words(steps, cycle, tile, words, c)
+        # What a step may come late by while its word waits for its signs anyway.
+        spare = np.append(for_signs, 0)[origin]
+        self._place_words(steps, cycle, spare, tile, words, c)
 
     def _place_words(
-        self, steps: _Steps, cycle: np.ndarray, tile: np.ndarray, words: range, c: Configuration
+        self,
+        steps: _Steps,
+        cycle: np.ndarray,
+        spare: np.ndarray,
+        tile: np.ndarray,
+        words: range,
+        c: Configuration,
     ) -> None:
         """Find when each word is first needed, and when its last byte has moved on."""
         number = np.arange(words.start, words.stop)
@@ -193,6 +201,7 @@ class _LaneWork:
             empty = np.where(emptied < 0, -never, np.append(cycle, never)[emptied] + second)
             empty_tile = np.where(emptied < 0, -1, np.append(tile, tiles)[emptied])
         self.need = np.append(cycle, never)[needed]
+        self.spare = np.append(spare, 0)[needed]
         self.need_tile = np.append(tile, tiles)[needed]
         self.empty, self.empty_tile = empty, empty_tile
         self.first_word = words.start
@@ -289,7 +298,7 @@ def _tile_cycles(
             if work is not None and 0 <= index < len(work.need):
                 if work.need_tile[index] == tile:
                     wait = now + int(work.wait[index] - work.need[index])
-                    late[lane] = max(late[lane], wait)
+                    late[lane] = max(late[lane], wait - int(work.spare[index]))
                 if work.empty_tile[index] == tile:
                     free[lane] = max(free[lane], int(work.empty[index]) + late[lane])
             number[lane] += 1

@@ -28,7 +28,7 @@ SIZES = {
     "verilator": (20, {"max_weights": 4000, "max_pixels": 100}),
     "icarus": (4, {"max_weights": 500, "max_pixels": 40, "max_layers": 4}),
 }
-MOST_CYCLES = 20
+MOST_CYCLES = 16
 MOST_ERROR = 0.02
 
 
