@@ -111,7 +111,7 @@ def test_icarus():
         np.testing.assert_array_equal(program.result(beats), infer(network, image)[0])
 
 
-@pytest.mark.parametrize(("chance", "rounds"), [(0.001, 8), (0.005, 2)])
+@pytest.mark.parametrize(("chance", "rounds"), [(0.001, 12), (0.005, 3)])
 def test_noise(chance, rounds, digits):
     work = digits(SINGLE)
     rng = random.Random(chance)

@@ -134,7 +134,7 @@ def test_what_is_no_request_gets_no_answer():
         # A frame that is too long, with a CRC that is right.
         long = encode(bytes([FrameType.PROGRAM, 5, 0, 0]) + bytes(128))
         assert len(long) > 128
-        for extra in (2, 256, 400):
+        for extra in (2, 120, 256, 600):
             body = bytes([FrameType.PROGRAM, 5, 0, 0]) + bytes([1]) * (128 + extra)
             frame = b"\x7e" + body + zlib.crc32(body).to_bytes(4, "little") + b"\x7e"
             await send_bytes(ctx, bench.dut.rx, frame, DIVISOR)
@@ -205,7 +205,7 @@ def test_pieces():
 def test_results():
     bench = Bench()
     rng = random.Random(6)
-    data = rng.randbytes(400)
+    data = rng.randbytes(1000)
 
     async def run(ctx):
         dut = bench.dut
