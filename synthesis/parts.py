@@ -25,12 +25,15 @@ class MemoryBlock:
         (depth, width) that one block can be used as.
     ports : int
         1: one access a cycle; 2: a read and a write.
+    small_bits : int
+        Bits for each block up to which Yosys makes a memory of other cells.
     """
 
     name: str
     count: int
     shapes: tuple[tuple[int, int], ...]
     ports: int = 2
+    small_bits: int = 0
 
     def needed(self, depth: int, width: int) -> int:
         """Blocks for one memory of this shape."""
@@ -76,7 +79,7 @@ _DP16KD = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 def _ice40(
     name: str, ebr: int, device: str, place: tuple[str, ...], target_mhz: int, *, ultra: bool
 ) -> Part:
-    blocks = (MemoryBlock(name="EBR", count=ebr, shapes=_EBR),)
+    blocks = (MemoryBlock(name="EBR", count=ebr, shapes=_EBR, small_bits=64),)
     if ultra:
         spram = MemoryBlock(name="SPRAM", count=4, shapes=((16384, 16),), ports=1)
         blocks = (spram, *blocks)
@@ -95,7 +98,7 @@ def _ecp5(size: str, blocks: int) -> Part:
     return Part(
         name=f"ECP5-{size}F",
         family="ecp5",
-        blocks=(MemoryBlock(name="DP16KD", count=blocks, shapes=_DP16KD),),
+        blocks=(MemoryBlock(name="DP16KD", count=blocks, shapes=_DP16KD, small_bits=1023),),
         synthesis="synth_ecp5",
         place=(f"--{size}k", "--package", "CABGA381", "--speed", "6"),
         target_mhz=300,
@@ -111,9 +114,6 @@ PARTS = {
 }
 """Parts by the name of the preset that is made for them, or would be."""
 
-SMALL = 1024
-"""Bits of a memory that goes into look-up tables rather than into a block."""
-
 
 def memory_blocks(part: Part, c: Configuration) -> dict[str, tuple[int, int]]:
     """Memory blocks that an engine takes, and those that the part has.
@@ -127,12 +127,12 @@ def memory_blocks(part: Part, c: Configuration) -> dict[str, tuple[int, int]]:
     """
     needed = {block.name: 0 for block in part.blocks}
     for memory in memories(c):
-        if memory.depth * memory.width < SMALL:
-            continue
         for block in part.blocks:
-            blocks = memory.count * block.needed(memory.depth, memory.width)
+            each = block.needed(memory.depth, memory.width)
+            blocks = memory.count * each
             room = needed[block.name] + blocks <= block.count
             if block.ports == 2 or (memory.ports == 1 and room):
-                needed[block.name] += blocks
+                if memory.depth * memory.width > each * block.small_bits:
+                    needed[block.name] += blocks
                 break
     return {block.name: (needed[block.name], block.count) for block in part.blocks}

@@ -28,6 +28,13 @@ def test_banks_that_do_not_fit_single_port_blocks_take_others():
     assert blocks["EBR"][0] > 512
 
 
+@pytest.mark.parametrize(("name", "blocks"), [("up5k", 23), ("hx8k", 23), ("ecp5-25f", 50)])
+def test_blocks_of_presets(name, blocks):
+    """What Yosys infers for the emitted Verilog (`hiddenite synth --target`)."""
+    found = memory_blocks(PARTS[name], PRESETS[name])
+    assert found["DP16KD" if name.startswith("ecp5") else "EBR"][0] == blocks
+
+
 def test_single_port_memories_take_single_port_blocks():
     part, c = PARTS["up5k"], PRESETS["up5k"]
     # What Yosys infers for the emitted Verilog: 4 SPRAM and 23 EBR.
