@@ -1,6 +1,5 @@
 """Command about boards: `build`."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -11,7 +10,7 @@ from hiddenite.boards.boards import BOARDS, find_board, part_of
 from hiddenite.boards.project import Project, load_platform
 from hiddenite.cli.design import describe_array
 from hiddenite.cli.display import Steps, clean, files_size, print_json, table
-from hiddenite.cli.options import Selected, configuration_option, json_option
+from hiddenite.cli.options import Selected, configuration_option, jobs_option, json_option
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import Network
@@ -99,13 +98,7 @@ class _Address(click.ParamType):
     default=1,
     help="Try so many seeds, from --seed on, and keep the fastest (default: 1).",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    metavar="N",
-    default=os.cpu_count() or 1,
-    help="Seeds that run at once (default: the number of cores).",
-)
+@jobs_option
 @click.option("--force", is_flag=True, help="Make a bitstream that misses its clock.")
 @click.option(
     "-o",

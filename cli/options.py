@@ -1,5 +1,6 @@
 """Options and arguments that several commands share."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ __all__ = [
     "config_option",
     "configuration_option",
     "images_argument",
+    "jobs_option",
     "json_option",
     "network_argument",
     "result_option",
@@ -71,6 +73,13 @@ def configuration_option(**attributes):
 config_option = configuration_option(
     default=DEFAULT_CONFIGURATION,
     help=f"Preset ({', '.join(PRESETS)}) or TOML file (default: {DEFAULT_CONFIGURATION}).",
+)
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    default=os.cpu_count() or 1,
+    help="Seeds that run at once (default: the number of cores).",
 )
 simulator_option = click.option(
     "--simulator",

@@ -1,6 +1,5 @@
 """Command about FPGAs: `synth`."""
 
-import os
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import click
 
 from hiddenite.cli.display import Steps, clean, print_json, table
 from hiddenite.cli.files import output
-from hiddenite.cli.options import Selected, configuration_option, json_option
+from hiddenite.cli.options import Selected, configuration_option, jobs_option, json_option
 from hiddenite.golden.errors import InputError
 from hiddenite.rtl.configuration import PRESETS
 from hiddenite.synthesis.blocks import ENGINE
@@ -44,12 +43,7 @@ _ROWS = {
     default=0,
     help="Place and route with the seeds 1 to N (default: 0, only synthesise and pack).",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Seeds that run at once (default: the number of cores).",
-)
+@jobs_option
 @click.option(
     "-o",
     "--output",
@@ -64,7 +58,7 @@ def synth(
     target: str,
     selected: Selected | None,
     seeds: int,
-    jobs: int | None,
+    jobs: int,
     report_path: Path | None,
     as_json: bool,
 ) -> int:
@@ -88,7 +82,7 @@ def synth(
             selected.configuration,
             configuration_name=selected.name,
             seeds=seeds,
-            jobs=jobs or os.cpu_count() or 1,
+            jobs=jobs,
             progress=steps,
         )
         if file is not None:
