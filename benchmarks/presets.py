@@ -35,7 +35,7 @@ REPEATS = 5
 def measure(network: Network, images: np.ndarray, c: Configuration, simulation: Simulation):
     """Cycles per image and the median of cycles per second over `REPEATS` simulations."""
     program = compile_network(network, c)
-    run = Run(program=program.words, image=program.image_beats(images[0]), reset_before=True)
+    run = Run(program=program.words, image=program.image_beats(images[0]))
     speeds = []
     for _ in range(REPEATS):
         outcome = simulation.run([run] * 3)[-1]

@@ -191,7 +191,7 @@ def test_missed_clock_is_said(run, projects):
         ),
         (
             ["hx8k", "--config", "asic"],
-            "configuration does not fit iCE40 HX8K: 2180 EBR needed, 32 there",
+            "configuration does not fit iCE40 HX8K: 2181 EBR needed, 32 there",
         ),
         (
             ["ulx3s-25f", "--standalone"],
