@@ -13,7 +13,8 @@ from amaranth.lib.wiring import In, Out
 
 from .checksum import Checksum
 from .controller import Controller
-from .firmware import IMAGE_BUFFER, PROGRAM_BUFFER, Firmware
+from .firmware import Firmware
+from .firmware_memory import IMAGE_BUFFER, PROGRAM_BUFFER
 from .flash_firmware import Flash
 from .frame_receiver import FrameReceiver
 from .frame_sender import FrameSender

@@ -5,15 +5,13 @@ reads one byte at a time and waits for the engine to take it; where the engine w
 it turns to that, and then back to the byte where it was.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from .firmware_memory import FirmwareMemory
 from .instructions import DIRECT_PAGE, Assembler, Condition, Destination, Source
 from .memory_contents import HEADER_BYTES, MAGIC
 from .protocol import CHECKSUM_BYTES, BoardState, Sources
-
-if TYPE_CHECKING:
-    from .firmware import Firmware
 
 __all__ = ["Flash", "FlashFirmware"]
 
@@ -49,14 +47,13 @@ class FlashFirmware:
     Parameters
     ----------
     assembler : Assembler
-    sessions : Firmware
-        Has the variables ``flash_own``, ``fault`` and ``busy``.
+    memory : FirmwareMemory
     flash : Flash
     """
 
-    def __init__(self, assembler: Assembler, sessions: "Firmware", flash: Flash):
+    def __init__(self, assembler: Assembler, memory: FirmwareMemory, flash: Flash):
         self._a = a = assembler
-        self._own, self._fault, self._busy = sessions.flash_own, sessions.fault, sessions.busy
+        self._own, self._fault, self._busy = memory.flash_own, memory.fault, memory.busy
         self._base, self._wake_cycles = flash.base, flash.wake_cycles
         # The header after MAGIC, without the fingerprint: three numbers of four bytes each.
         self._header = a.variables(HEADER_BYTES - len(MAGIC))
@@ -80,19 +77,15 @@ class FlashFirmware:
     def _wake(self) -> None:
         a = self._a
         a.label("flash")
-        a.load_constant(0)
-        a.give(Destination.SELECT)
+        a.give_constant(Destination.SELECT, 0)
         a.load(self._own)
         a.jump_if(Condition.ZERO, "stop")
-        a.load_constant(1)
-        a.give(Destination.SELECT)
+        a.give_constant(Destination.SELECT, 1)
         self._send(a.constant(_WAKE_UP))
-        a.load_constant(0)
-        a.give(Destination.SELECT)
+        a.give_constant(Destination.SELECT, 0)
         rounds = -(-self._wake_cycles // _PAUSE_CYCLES)
         for n in range(_ADDRESS):
-            a.load_constant(-rounds >> 8 * n)
-            a.store(self._left + n)
+            a.set(self._left + n, -rounds >> 8 * n)
         a.label("wakes")
         self._pause()
         self._count_up(self._left, "wakes")
@@ -100,8 +93,7 @@ class FlashFirmware:
     def _read_header(self) -> None:
         a = self._a
         for n in range(_ADDRESS):
-            a.load_constant(self._base >> 8 * n)
-            a.store(self._address + n)
+            a.set(self._address + n, self._base >> 8 * n)
         self._seek()
         for byte in MAGIC:
             self._wait()
@@ -114,13 +106,11 @@ class FlashFirmware:
         a.load(self._number)
         a.subtract(a.constant(HEADER_BYTES - len(MAGIC) - 1))
         a.jump_if(Condition.ZERO, "header ends")
-        a.load_constant(DIRECT_PAGE >> 8)
-        a.give(Destination.PAGE)
+        a.give_constant(Destination.PAGE, DIRECT_PAGE >> 8)
         a.load(self._number)
         a.add(a.constant(DIRECT_PAGE % 256 + self._header))
         a.put(Source.FLASH)
-        a.load_constant(1)
-        a.add_to(self._number)
+        a.increase(self._number)
         a.jump("header")
         a.label("header ends")
         a.jump_unless(Condition.FLASH_RIGHT, "wrong")
@@ -141,10 +131,8 @@ class FlashFirmware:
         self._require(range(self._images, self._images + 2), "has image")
         a.label("has image")
         program = self._base + HEADER_BYTES
-        for n in range(_ADDRESS):
-            a.load(self._size + n)
-            (a.add_carry if n else a.add)(a.constant(program >> 8 * n))
-            a.store(self._program_end + n)
+        constants = [a.constant(program >> 8 * n) for n in range(_ADDRESS)]
+        self._add(self._size, constants, self._program_end)
         self._rewind()
 
     def _choose(self) -> None:
@@ -162,8 +150,7 @@ class FlashFirmware:
         a.clear(self._sent)
         self._negate(self._size, self._program_left)
         a.label("choose")
-        a.load_constant(0)
-        a.give(Destination.SELECT)
+        a.give_constant(Destination.SELECT, 0)
         a.label("waits")
         a.switch()
         a.load(self._image_due)
@@ -185,10 +172,8 @@ class FlashFirmware:
     def _read_program(self) -> None:
         a = self._a
         a.label("program")
-        for n in range(_ADDRESS):
-            a.load(self._program_end + n)
-            (a.add_carry if n else a.add)(self._program_left + n)
-            a.store(self._address + n)
+        left = range(self._program_left, self._program_left + _ADDRESS)
+        self._add(self._program_end, left, self._address)
         self._seek()
         a.label("program byte")
         self._pause()
@@ -200,8 +185,7 @@ class FlashFirmware:
         a.jump_if(Condition.ZERO, "program byte")
         a.jump("choose")
         a.label("program taken by engine")
-        a.load_constant(1)
-        a.store(self._sent)
+        a.set(self._sent, 1)
         a.add_to(self._program_left)
         a.jump_if(Condition.CARRY, "program carry")
         # Counted while the byte comes.
@@ -222,8 +206,7 @@ class FlashFirmware:
     def _read_image(self) -> None:
         a = self._a
         a.label("image")
-        a.load_constant(0)
-        a.give(Destination.SELECT)
+        a.give_constant(Destination.SELECT, 0)
         for n in range(_ADDRESS):
             a.load(self._image + n)
             a.store(self._address + n)
@@ -233,8 +216,7 @@ class FlashFirmware:
         self._pause()
         a.jump_unless(Condition.FLASH_READY, "image byte")
         a.jump_unless(Condition.IMAGE_READY, "image byte")
-        a.load_constant(1)
-        a.add_to(self._left)
+        a.increase(self._left)
         a.jump_if(Condition.CARRY, "image carry")
         a.label("image moves")
         a.move(Destination.IMAGE, Source.FLASH)
@@ -255,8 +237,7 @@ class FlashFirmware:
         a.give(Destination.IMAGE_LAST)
         a.clear(self._image_due)
         # The last image is followed by the first.
-        a.load_constant(-1)
-        a.add_to(self._images_left)
+        a.decrease(self._images_left)
         a.jump_if(Condition.CARRY, "image counted")
         a.add_to(self._images_left + 1)
         a.label("image counted")
@@ -267,10 +248,8 @@ class FlashFirmware:
         self._rewind()
         a.jump("choose")
         a.label("next image")
-        for n in range(_ADDRESS):
-            a.load(self._address + n)
-            (a.add_carry if n else a.add)(self._image_size + n)
-            a.store(self._image + n)
+        size = range(self._image_size, self._image_size + _ADDRESS)
+        self._add(self._address, size, self._image)
         a.load_constant(CHECKSUM_BYTES)
         self._carry_into(self._image, "choose")
         a.jump("choose")
@@ -278,13 +257,10 @@ class FlashFirmware:
     def _stop(self) -> None:
         a = self._a
         a.label("wrong")
-        a.load_constant(BoardState.MEMORY)
-        a.store(self._fault)
-        a.load_constant(1)
-        a.give(Destination.FAULT)
+        a.set(self._fault, BoardState.MEMORY)
+        a.give_constant(Destination.FAULT, 1)
         a.label("stop")
-        a.load_constant(0)
-        a.give(Destination.SELECT)
+        a.give_constant(Destination.SELECT, 0)
         a.label("stopped")
         a.switch()
         a.jump("stopped")
@@ -320,8 +296,7 @@ class FlashFirmware:
     def _seek(self) -> None:
         """Begin to read at `address`; what comes from there is covered by a new checksum."""
         a = self._a
-        a.load_constant(1)
-        a.give(Destination.SELECT)
+        a.give_constant(Destination.SELECT, 1)
         self._send(a.constant(_READ))
         for n in reversed(range(_ADDRESS)):
             self._send(self._address + n)
@@ -345,6 +320,13 @@ class FlashFirmware:
             self._a.jump_unless(Condition.ZERO, label)
         self._a.jump("wrong")
 
+    def _add(self, source: int, others: Sequence[int], destination: int) -> None:
+        """Add two numbers, the other one given by its bytes."""
+        for n, other in enumerate(others):
+            self._a.load(source + n)
+            (self._a.add_carry if n else self._a.add)(other)
+            self._a.store(destination + n)
+
     def _negate(self, source: int, destination: int) -> None:
         a = self._a
         for n in range(_ADDRESS):
@@ -364,7 +346,6 @@ class FlashFirmware:
         a = self._a
         a.add_to(at)
         a.jump_unless(Condition.CARRY, done)
-        a.load_constant(1)
-        a.add_to(at + 1)
+        a.increase(at + 1)
         a.jump_unless(Condition.CARRY, done)
         a.add_to(at + 2)

@@ -222,6 +222,33 @@ class Assembler:
         """The source goes where page and accumulator say."""
         self._operate(source, memory=1, outside=1, indirect=1)
 
+    # Several at once.
+
+    def set(self, at: int, value: int) -> None:
+        """The byte becomes a constant, which stays in the accumulator."""
+        self.load_constant(value)
+        self.store(at)
+
+    def copy(self, source: int, destination: int) -> None:
+        """A byte becomes another one, which stays in the accumulator."""
+        self.load(source)
+        self.store(destination)
+
+    def give_constant(self, destination: Destination, value: int) -> None:
+        """A constant goes there, and stays in the accumulator."""
+        self.load_constant(value)
+        self.give(destination)
+
+    def increase(self, at: int) -> None:
+        """Add 1, which stays in the accumulator."""
+        self.load_constant(1)
+        self.add_to(at)
+
+    def decrease(self, at: int) -> None:
+        """Add -1, which stays in the accumulator; no carry: it was 0."""
+        self.load_constant(-1)
+        self.add_to(at)
+
     def _operate(
         self, low, *, memory=0, acc=0, add=0, operand=0, carry=0, indirect=0, outside=0
     ) -> None:

@@ -1,6 +1,6 @@
 """What tests of the link share: a UART, a flash, a host and noise in Python."""
 
-from hiddenite.link.firmware import LONGEST_PIECE
+from hiddenite.link.firmware_memory import LONGEST_PIECE
 from hiddenite.link.protocol import (
     ESCAPE,
     FLAG,
