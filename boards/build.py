@@ -21,10 +21,10 @@ from amaranth.hdl import Elaboratable
 from hiddenite.golden.errors import InputError
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.synthesis import toolchain
-from hiddenite.synthesis.carries import align_carries
 from hiddenite.synthesis.nextpnr import RESOURCES
 from hiddenite.synthesis.parts import Part, memory_blocks
 from hiddenite.synthesis.processes import Ended, Job, run, tail
+from hiddenite.synthesis.tidy import tidy_netlist
 from hiddenite.synthesis.toolchain import Tool
 from hiddenite.synthesis.yosys import run_yosys
 
@@ -200,8 +200,7 @@ class _Flow:
             self.directory,
             lambda name: self.progress("synthesise", 0, 1, name),
         )
-        if self.family == "ice40":
-            align_carries(self.directory / f"{_DESIGN}.json")
+        tidy_netlist(self.directory / f"{_DESIGN}.json", self.family)
 
     def place_and_route(self, seeds: Sequence[int], jobs: int) -> None:
         # What nextpnr writes, of each seed on its own.

@@ -66,7 +66,7 @@ class CarryChain(wiring.Component):
     """Bits from the lowest up, in runs of bits that add alike; no register.
 
     No carry goes into the lowest bit, and none comes out of the highest. An adder that ends with a
-    zero may have another adder above it: nextpnr spends two cells on the ends of each chain.
+    zero may have another adder above it.
 
     Parameters
     ----------
@@ -127,6 +127,9 @@ class _Cells(CarryChain):
             for operands in [self._operands(number)]
             for i in range(width)
         ]
+        # The chain begins with a zero, which lets no carry through: so the constant need not be put
+        # in, which would take two cells (see `hiddenite.synthesis.chain_ends`).
+        bits.insert(0, (ZERO.init, *[Const(1, 1)] * 4, Signal(name="start")))
         if len(bits) % 2:
             bits.append((ZERO.init, *[Const(1, 1)] * 4, Signal(name="unused")))
         carry = Const(0, 1)

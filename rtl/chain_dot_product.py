@@ -19,9 +19,6 @@ from .shared_module import SharedModule
 
 __all__ = ["ChainDotProduct"]
 
-MOST_BITS = 128
-"""Bits of a carry chain, whose whole length counts as a path in timing analysis."""
-
 
 class ChainDotProduct(wiring.Component):
     """Chain of adders; for members see `DotProductSignature`. Latency: ``ich + 1`` cycles.
@@ -43,12 +40,15 @@ class ChainDotProduct(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        chains = [_Chain()]
+        chains = []
 
-        def chain(bits):
-            """The chain that has room for so many more bits."""
-            if 0 < len(chains[-1]) > MOST_BITS - bits:
-                chains.append(_Chain())
+        def chain():
+            """A chain for a stage.
+
+            Stages could share one, with a zero between, for up to two cells less each; but long
+            chains are hard to place, and timing analysis takes all of one for a path.
+            """
+            chains.append(_Chain())
             return chains[-1]
 
         def register(value):
@@ -60,7 +60,7 @@ class ChainDotProduct(wiring.Component):
         # eight bits, as spare; the next one adds both carries to high at once.
         low, high, spare = register(masked(self.pixel[:8], self.mask[0], self.sign[0])), None, None
         for stage in range(1, self.ich):
-            own = chain(9 + stage.bit_length())
+            own = chain()
             pixel = self.pixel.word_select(stage, 8)
             total = own.add(ADD_MASKED, 8, low, pixel, self.mask[stage], self.sign[stage])
             if stage % 2 == 0:
@@ -77,7 +77,7 @@ class ChainDotProduct(wiring.Component):
                 high = register(Cat(above)[: stage.bit_length()])
             low = register(total)
 
-        own = chain(self.accumulator_bits)
+        own = chain()
         accumulator = Signal(self.accumulator_bits, reset_less=True)
         terms = low if high is None else Cat(low, high)
         total = own.add(ACCUMULATE, len(terms), accumulator[: len(terms)], terms, self.first)
@@ -96,9 +96,6 @@ class _Chain:
 
     def __init__(self):
         self._runs, self._operands, self._totals = [], [], []
-
-    def __len__(self):
-        return sum(width for _, width in self._runs)
 
     def add(self, bit: Bit, width: int, *operands) -> Signal:
         """Put a run on top, with the inputs that it needs; return its sum."""

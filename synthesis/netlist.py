@@ -63,7 +63,9 @@ def simulation_netlist(netlist: Netlist, part: Part) -> str:
     part : Part
         The part.
     """
-    return netlist.verilog.read_text() + cell_models(netlist.cells, part)
+    text = netlist.verilog.read_text()
+    # A carry that goes nowhere is a constant to Yosys, which simulators do not take at an output.
+    return text.replace(".COUT(1'hx)", ".COUT()") + cell_models(netlist.cells, part)
 
 
 def cell_models(cells: dict[str, int], part: Part) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hiddenite.synthesis import toolchain
 from hiddenite.synthesis.cache import entry, new_entry
-from hiddenite.synthesis.carries import align_carries
 from hiddenite.synthesis.parts import Part
+from hiddenite.synthesis.tidy import PASSES, tidy_netlist
 from hiddenite.synthesis.yosys import run_yosys
 
 __all__ = ["Netlist", "synthesize"]
@@ -91,7 +91,8 @@ def synthesize(verilog: str, module: str, part: Part, progress: Progress | None 
         If it fails.
     """
     version = toolchain.yosys().version
-    final = entry("netlist", verilog, module, part.synthesis, version)
+    passes = [change.__name__ for change in PASSES[part.family]]
+    final = entry("netlist", verilog, module, part.synthesis, version, passes)
     step = "synthesise"
     if not final.is_dir():
         with new_entry(final) as (work, finished):
@@ -104,11 +105,13 @@ def synthesize(verilog: str, module: str, part: Part, progress: Progress | None 
             ]
             began = time.perf_counter()
             watch = None if progress is None else lambda text: progress(step, 0, 1, text.lower())
-            if part.family == "ice40":
-                run_yosys(commands, work, watch)
-                align_carries(finished / _JSON)
-                commands = [f"read_json finished/{_JSON}"]
-            run_yosys([*commands, f"write_verilog -noattr finished/{_VERILOG}"], work, watch)
+            run_yosys(commands, work, watch)
+            tidy_netlist(finished / _JSON, part.family)
+            commands = [
+                f"read_json finished/{_JSON}",
+                f"write_verilog -noattr finished/{_VERILOG}",
+            ]
+            run_yosys(commands, work, watch)
             facts = {
                 "seconds": round(time.perf_counter() - began, 1),
                 "cells": _cells(finished / _JSON, module),

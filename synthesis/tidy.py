@@ -1,0 +1,27 @@
+"""What is changed in a netlist between Yosys and nextpnr, for each family."""
+
+from pathlib import Path
+
+from hiddenite.synthesis.carries import align_carries
+from hiddenite.synthesis.chain_ends import free_chain_ends
+
+__all__ = ["PASSES", "tidy_netlist"]
+
+PASSES = {
+    "ice40": (align_carries,),
+    "ecp5": (free_chain_ends,),
+}
+
+
+def tidy_netlist(path: Path, family: str) -> None:
+    """Change a netlist, Yosys's JSON, in place.
+
+    Parameters
+    ----------
+    path : Path
+        The netlist.
+    family : str
+        "ice40" or "ecp5".
+    """
+    for change in PASSES[family]:
+        change(path)
