@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ SMALL = Configuration(
     shifter="multipliers",
     timeout_cycles=0,
 )
+# Registers before and behind multipliers.
+LONG = replace(SMALL, accumulator_bits=20, bias_bits=24, shifter="multiplexers", output_path="long")
 # Its activation memory takes the SPRAM of an iCE40.
 FOR_DIGITS = Configuration(
     ich=4, och=4, activation_words=1 << 14, activation_ports=1, tile_words=256
@@ -135,13 +138,82 @@ def test_memories(part, tmp_path, icarus_only, width, depth, granularity, ports)
 
 
 @pytest.mark.parametrize("signed", ["", "signed"])
-def test_multipliers(part, tmp_path, icarus_only, signed):
-    text = (
-        f"module block(input clk, input {signed} [15:0] a, input {signed} [14:0] b,"
-        f" output reg {signed} [30:0] p);\nalways @(posedge clk) p <= a * b;\nendmodule\n"
-    )
-    netlist, same = compare(part, text, {"a": 16, "b": 15}, {"p": 31}, tmp_path)
-    assert netlist.count("dsp") == 1 and same >= (CYCLES - 2) * 31
+@pytest.mark.parametrize("stages", ["p", "ab", "abp"])
+@pytest.mark.parametrize("enable", ["", "if (enable) "])
+def test_multipliers(part, tmp_path, icarus_only, signed, stages, enable):
+    """With registers of factors, of the product, or both."""
+    left, right = ("held_a", "held_b") if "a" in stages else ("a", "b")
+    product = f"posedge clk) {enable}" if "p" in stages else "*) "
+    text = f"""\
+module block(
+  input clk, input enable, input {signed} [15:0] a, input {signed} [14:0] b,
+  output reg {signed} [30:0] p
+);
+  reg {signed} [15:0] held_a;
+  reg {signed} [14:0] held_b;
+  always @(posedge clk) {enable}begin
+    held_a <= a;
+    held_b <= b;
+  end
+  always @({product}p {"<=" if "p" in stages else "="} {left} * {right};
+endmodule
+"""
+    netlist, same = compare(part, text, {"enable": 1, "a": 16, "b": 15}, {"p": 31}, tmp_path)
+    assert netlist.count("dsp") == 1 and same >= (CYCLES - 20) * 31
+    if part.family == "ecp5":
+        assert netlist.count("flip_flops") == 0
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+@pytest.mark.parametrize(
+    "registers", [("INPUTA", "INPUTB"), ("OUTPUT",), ("INPUTA", "INPUTB", "OUTPUT")]
+)
+def test_registers_of_a_multiplier(tmp_path, icarus_only, registers, signed):
+    """The block with registers against the one without that stands between registers."""
+
+    def block(name, registers, left, right, product):
+        ports = [f".A{i}({left}[{i}]), .B{i}({right}[{i}])" for i in range(18)]
+        ports += [f".P{i}({product}[{i}])" for i in range(36)]
+        ports += [f".SIGNED{factor}(1'b{signed}), .SOURCE{factor}(1'b0)" for factor in "AB"]
+        ports += [".CLK0(clk), .CE0(enable), .RST0(1'b0)"]
+        parameters = ", ".join(f'.REG_{register}_CLK("CLK0")' for register in registers)
+        parameters = parameters and f"#({parameters})"
+        return f"MULT18X18D {parameters} {name} ({', '.join(ports)});"
+
+    left, right = ("held_a", "held_b") if "INPUTA" in registers else ("a", "b")
+    bench = f"""
+module bench;
+  reg clk = 0, enable = 0;
+  reg [17:0] a = 0, b = 0, held_a = 0, held_b = 0;
+  reg [35:0] held_p = 0;
+  wire [35:0] p, q;
+  wire [35:0] wanted = {"held_p" if "OUTPUT" in registers else "q"};
+  {block("registered", registers, "a", "b", "p")}
+  {block("plain", (), left, right, "q")}
+  always @(posedge clk) if (enable) begin
+    held_a <= a;
+    held_b <= b;
+    held_p <= q;
+  end
+  integer n, wrong = 0;
+  initial begin
+    for (n = 0; n < {CYCLES}; n = n + 1) begin
+      #1 clk = 1;
+      #1 wrong = wrong + (p !== wanted);
+      {{enable, a, b}} = {{$random, $random}};
+      clk = 0;
+      #1 wrong = wrong + (p !== wanted);
+    end
+    $display("wrong %0d of %0d", wrong, n);
+  end
+endmodule
+"""
+    model = Path(__file__).parents[2] / "synthesis" / "cells" / "MULT18X18D.v"
+    source, program = tmp_path / "bench.v", tmp_path / "bench.vvp"
+    source.write_text(model.read_text() + bench)
+    subprocess.run(["iverilog", "-g2012", "-s", "bench", "-o", program, source], check=True)
+    done = subprocess.run(["vvp", "-n", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == f"wrong 0 of {CYCLES}"
 
 
 def test_look_up_tables_equal_those_of_yosys(tmp_path, icarus_only):
@@ -183,6 +255,17 @@ def test_cell_without_a_model(part):
 def test_engine_of_cells(part):
     network, images = deep_network(layers=2, channels=4, size=3)
     found = verify(network, images, SMALL, verilog=engine_netlist(SMALL, shared(part)))
+    assert found.equal, found.difference
+
+
+def test_engine_of_multipliers_with_registers(part):
+    if part.family != "ecp5":
+        pytest.skip("its multipliers' registers are not used")
+    network, images = deep_network(layers=2, channels=4, size=3)
+    verilog = engine_netlist(LONG, shared(part))
+    for register in ("INPUTA", "INPUTB", "OUTPUT"):
+        assert f'.REG_{register}_CLK("CLK0")' in verilog
+    found = verify(network, images, LONG, verilog=verilog)
     assert found.equal, found.difference
 
 
