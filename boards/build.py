@@ -21,7 +21,7 @@ from amaranth.hdl import Elaboratable
 from hiddenite.golden.errors import InputError
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.synthesis import toolchain
-from hiddenite.synthesis.nextpnr import RESOURCES
+from hiddenite.synthesis.nextpnr import RESOURCES, routing_options
 from hiddenite.synthesis.parts import Part, memory_blocks
 from hiddenite.synthesis.processes import Ended, Job, run, tail
 from hiddenite.synthesis.tidy import tidy_netlist
@@ -184,7 +184,12 @@ class _Flow:
             do_build=False,
             emit_src=False,
             synth_opts=_synthesis_options(part),
-            nextpnr_opts=f"--report {_REPORT} --timing-allow-fail",
+            nextpnr_opts=" ".join(
+                [
+                    f"--report {_REPORT} --timing-allow-fail",
+                    *routing_options(self.family, self.nextpnr),
+                ]
+            ),
         )
         _make_directories(self.directory)
         # Nothing of an earlier build may be taken for this one's.

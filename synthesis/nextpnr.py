@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from hiddenite.synthesis import toolchain
@@ -14,7 +16,7 @@ from hiddenite.synthesis.cache import cache_directory, entry, new_entry
 from hiddenite.synthesis.parts import Part
 from hiddenite.synthesis.processes import Ended, Job, run, tail
 
-__all__ = ["RESOURCES", "Routed", "Usage", "pack", "place_and_route"]
+__all__ = ["RESOURCES", "Routed", "Usage", "pack", "place_and_route", "routing_options"]
 
 RESOURCES = {
     "ice40": {
@@ -68,6 +70,24 @@ class Routed:
     fmax_mhz: float | None
     seconds: float
     error: str | None = None
+
+
+def routing_options(family: str, tool: toolchain.Tool) -> list[str]:
+    """Return nextpnr's options for placing and routing a full part of a family.
+
+    On an ECP5, its first router does not end with an engine that fills most of the part. Where it
+    is built with threads, it has a refinement that takes seconds in place of minutes.
+    """
+    if family != "ecp5":
+        return []
+    refine = ["--parallel-refine"] if "--parallel-refine" in _help(tool) else []
+    return ["--router", "router2", *refine]
+
+
+@cache
+def _help(tool: toolchain.Tool) -> str:
+    done = subprocess.run([*tool.command, "--help"], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
 
 
 class _Work:
@@ -170,6 +190,7 @@ def place_and_route(
     """
     work = _Work(netlist, top, part)
     common = ["--freq", str(part.target_mhz), "--timing-allow-fail"]
+    common += routing_options(part.family, work.tool)
     if part.family == "ecp5":
         common.append("--lpf-allow-unconstrained")
     options = {seed: [*common, "--seed", str(seed)] for seed in seeds}

@@ -101,7 +101,7 @@ def _ecp5(size: str, blocks: int) -> Part:
         blocks=(MemoryBlock(name="DP16KD", count=blocks, shapes=_DP16KD, small_bits=1023),),
         synthesis="synth_ecp5",
         place=(f"--{size}k", "--package", "CABGA381", "--speed", "6"),
-        target_mhz=300,
+        target_mhz=150,
     )
 
 

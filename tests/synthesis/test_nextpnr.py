@@ -1,11 +1,13 @@
 import json
+import sys
 
 import pytest
 
 from hiddenite.synthesis import nextpnr
 from hiddenite.synthesis.harness import HARNESS, wrap
-from hiddenite.synthesis.nextpnr import pack, place_and_route
+from hiddenite.synthesis.nextpnr import pack, place_and_route, routing_options
 from hiddenite.synthesis.synthesize import synthesize
+from hiddenite.synthesis.toolchain import Tool
 
 
 @pytest.fixture
@@ -62,3 +64,16 @@ def test_failed_program(part, netlist, own_cache):
     with pytest.raises(RuntimeError, match=rf"^nextpnr-{part.family} failed:\n"):
         pack(netlist, "nothing", part)
     assert list(own_cache.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("family", "said", "options"),
+    [
+        ("ice40", "--parallel-refine", []),
+        ("ecp5", "--parallel-refine", ["--router", "router2", "--parallel-refine"]),
+        ("ecp5", "", ["--router", "router2"]),
+    ],
+)
+def test_options_are_those_that_the_tool_knows(family, said, options):
+    tool = Tool("nextpnr", (sys.executable, "-c", f"print({said!r})"), "")
+    assert routing_options(family, tool) == options
