@@ -141,12 +141,14 @@ class _LaneWork:
         passed = np.where(full & (there < finish), np.maximum(passed - 1, 0), passed)
 
         # Cycle of each step and of the end of each word, if none waits for its signs.
-        total = np.concatenate([[0], np.cumsum(1 + alone)])
+        period = c.constructor_period
+        passed *= period
+        total = period * np.concatenate([[0], np.cumsum(1 + alone)])
         ahead = np.cumsum(passed)
         cycle = total[:-1] + ahead[tile]
         by = np.minimum(np.searchsorted(reach, np.arange(len(ends)), "right"), len(reach) - 1)
         number = np.arange(len(ends))
-        end = cycle[by] + 1 + number - origin[by]
+        end = cycle[by] + period * (1 + number - origin[by])
         turns = WORD_BITS // c.ich
         size = int(np.diff(in_segment, prepend=0)[-1])
         used_parts, rest = divmod(segments * length - size, c.ich)
@@ -155,6 +157,8 @@ class _LaneWork:
         wait[::row] = turns - turn if turn or rest + size > c.ich else 0
         wait[::per_channel] = _channel_turns(c)
         wait[begin] = 0
+        # With two cycles from step to step, a lane sees a cycle late that they are there.
+        wait += (period - 1) * (wait > 0)
         for_signs = np.where(wait > 0, np.maximum(wait + 1 - np.diff(end, prepend=0), 0), 0)
         late = np.concatenate([[0], np.cumsum(for_signs)])
         start = total[first[:-1]] + ahead - passed + late[begin]
@@ -235,7 +239,8 @@ def construction_cycles(
     records = words_of(ChannelRecord(c), c.program_bits)
     signs = np.full(lanes, 3) - (np.arange(lanes) > 0) * WORD_BITS // c.ich
     # Cycles from word to word of a lane that waits for nothing else.
-    period = 1 if c.mask_decoder == "serial" else c.program_bits // 8
+    # With two cycles from step to step, it is asked for when the one before has been moved on.
+    period = c.program_bits // 8 + c.constructor_period - 1 if c.mask_decoder == "parallel" else 1
     works = []
     for lane in range(lanes):
         own = mask[lane::lanes]
@@ -248,7 +253,7 @@ def construction_cycles(
         signs = signs + min(c.och, len(mask) - tile * c.och) * records - _channel_turns(c)
         cycles, done = _tile_cycles(works, tile, before.tolist(), after.tolist(), period, signs)
         yield cycles
-        signs = 5 + max(1, 32 // c.program_bits) + cycles - done
+        signs = 6 + max(1, 32 // c.program_bits) + cycles - done
         before = after
 
 

@@ -8,8 +8,9 @@ to stall.
 from dataclasses import dataclass
 
 from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.hold import hold_latency
 from hiddenite.rtl.layer_memory import SLOTS
-from hiddenite.rtl.post_processor import pool_period
+from hiddenite.rtl.post_processor import pool_period, post_latency
 from hiddenite.rtl.program import (
     ChannelRecord,
     ConstructionDescriptor,
@@ -110,9 +111,8 @@ class _ArraySide:
         self.read = c.read_latency - 2
         self.levels = self.read + c.array_latency
         self.beats = c.banks * (c.och if conv else c.unit) // c.post_lanes
-        early = 4 + (self.read if self.words else self.levels)
-        if stage.target is None:
-            early = 0
+        self.to_result = stage.target is None
+        early = 0 if self.to_result else 4 + (self.read if self.words else self.levels)
         # From a pixel tile's last step until the next one may be issued.
         self.post = 4 + self.levels + max(0, self.beats - early) + self.words
         if not conv and stage.target is not None:
@@ -129,7 +129,7 @@ class _ArraySide:
         first = max(begin + own - 1, self.last + self.post)
         last = int(first + (self.pixel_tiles - 1) * period)
         self.time, self.last = last + 1, last
-        return last + 3 + self.levels + self.beats
+        return last + 3 + self.levels + self.beats + hold_latency(self.c)
 
     def _one_port_period(self, channels: int) -> float:
         """Cycles from pixel tile to pixel tile when each write takes the place of a read.
@@ -143,7 +143,9 @@ class _ArraySide:
         ends = [min(beat + unit, last) - 1 for beat in range(0, last, unit)]
         # From a pixel tile's last step to the words that it writes.
         offsets = [
-            9 + self.levels + pixel * per_pixel + end for pixel in range(c.banks) for end in ends
+            4 + post_latency(c) + self.levels + pixel * per_pixel + end
+            for pixel in range(c.banks)
+            for end in ends
         ]
         taken: set[int] = set()
         time, slot, lasts = 0, 0, []
@@ -163,7 +165,8 @@ class _ArraySide:
         return free + (settled - free) * self.inside
 
     def end(self) -> None:
-        self._done(self.last + 3 + self.levels + self.beats + 5)
+        queue = self.to_result and self.c.output_path == "long"
+        self._done(self.last + 3 + self.levels + self.beats + post_latency(self.c) + queue)
 
     def _done(self, last_output: int) -> None:
         # The store says so a cycle later, and the next descriptor is loaded in the cycle after.
@@ -175,7 +178,7 @@ def estimate(program: Program) -> Estimate:
     """Cycles of a program, layer by layer, and what bounds each layer."""
     c = program.configuration
     bits = c.program_bits
-    crc = max(1, 32 // bits) + 1
+    crc = max(1, 32 // bits) + 2
     table = LayerTable(c).words
     construction = max(1, 32 // bits) + words_of(ConstructionDescriptor(c), bits)
     record = words_of(ChannelRecord(c), bits)
@@ -225,11 +228,7 @@ def estimate(program: Program) -> Estimate:
                     waits[kind] += max(0, ready - array.time)
                 run = max(array.time, ready)
                 release = array.tile(ready, channels - tile * (c.och if conv else c.unit))
-                kind = (
-                    "array"
-                    if array.steps + array.words >= array.post
-                    else "post-processor"
-                )
+                kind = "array" if array.steps + array.words >= array.post else "post-processor"
                 waits[kind] += array.time - run
                 if conv:
                     live.append((release, size))

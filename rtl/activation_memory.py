@@ -26,7 +26,7 @@ __all__ = ["ActivationMemory"]
 
 
 class ActivationMemory(wiring.Component):
-    """Banks, aligner and running maximum. Latency from ``address`` to ``pixels``: ``read_latency``.
+    """Banks, aligner and running maximum; latency from ``address`` to ``pixels``: memory_latency.
 
     With one port, a write and a read in the same cycle exclude each other: the read gives nothing.
 
@@ -83,39 +83,29 @@ class ActivationMemory(wiring.Component):
                 word, c.activation_words, granularity=8 * c.unit, ports=c.activation_ports
             )
             bank = shared.ports
-            here = Signal()
+            here, read_address = Signal(), Signal(c.address_bits, name=f"address_{index}")
             m.d.comb += [
                 here.eq(self.write & (self.write_bank_y == row) & (self.write_bank_x == col)),
                 bank.write.eq(Mux(here, self.write_parts, 0)),
                 bank.write_address.eq(self.write_address),
                 bank.write_data.eq(self.write_data),
-                bank.read_address.eq(
-                    self.address
-                    + (Mux(self.bank_y > row, self.row_step_y, 0) if row < c.rows - 1 else 0)
-                    + (Mux(self.bank_x > col, self.row_step_x, 0) if col < c.cols - 1 else 0)
-                ),
+                bank.read_address.eq(read_address),
             ]
+            m.d["sync" if c.memory_latency > 3 else "comb"] += read_address.eq(
+                self.address
+                + (Mux(self.bank_y > row, self.row_step_y, 0) if row < c.rows - 1 else 0)
+                + (Mux(self.bank_x > col, self.row_step_x, 0) if col < c.cols - 1 else 0)
+            )
             words.append(bank.read_data)
 
         # What belongs to the words, when they are there.
         names = "bank_y", "bank_x", "rows", "cols", "part", "load", "first"
         beside = [getattr(self, name) for name in names]
-        for stage in range(c.read_latency - 1):
-            before = beside
-            if stage:
-                before = [*beside, *words]
-                words = [Signal(word, reset_less=True, name=f"word_{i}") for i in range(c.banks)]
-            beside = [
-                Signal.like(value, name=f"{name}_{stage}")
-                for name, value in zip(names, beside, strict=True)
-            ]
-            m.d.sync += [
-                kept.eq(value)
-                for kept, value in zip([*beside, *(words if stage else [])], before, strict=True)
-            ]
-        bank_y, bank_x, rows, cols, part, load, first = beside
-        replace = Signal()
-        m.d.comb += replace.eq(load & (first | ~self.maximum))
+        for stage in range(min(c.memory_latency - 1, 3)):
+            beside = _delayed(m, f"stage_{stage}", names, beside)
+        if c.memory_latency > 2:
+            words = _delayed(m, "read", range(c.banks), words, reset_less=True)
+        bank_y, bank_x, *beside = beside
         # Rotate along one axis, then along the other.
         turned = [
             [
@@ -124,9 +114,20 @@ class ActivationMemory(wiring.Component):
             ]
             for r in range(c.rows)
         ]
+        pixels = [
+            _rotate(m, [turned[i][col] for i in range(c.rows)], bank_y, row)
+            for row in range(c.rows)
+            for col in range(c.cols)
+        ]
+        if c.memory_latency > 4:
+            beside = _delayed(m, "aligned", names[2:], beside)
+            pixels = _delayed(m, "aligned", range(c.banks), pixels, reset_less=True)
+        rows, cols, part, load, first = beside
+        replace = Signal()
+        m.d.comb += replace.eq(load & (first | ~self.maximum))
         for row in range(c.rows):
             for col in range(c.cols):
-                pixel = _rotate(m, [turned[i][col] for i in range(c.rows)], bank_y, row)
+                pixel = pixels[row * c.cols + col]
                 if c.ich > c.unit:
                     parts = [pixel.word_select(i, 8 * c.unit) for i in range(c.ich // c.unit)]
                     pixel = Cat(Array(parts)[part], pixel[8 * c.unit :])
@@ -151,6 +152,16 @@ class ActivationMemory(wiring.Component):
                     index = (row * c.cols + col) * c.ich + channel
                     m.d.comb += self.pixels.word_select(index, 8).eq(~kept)
         return m
+
+
+def _delayed(m: Module, prefix: str, names, values, *, reset_less: bool = False) -> list:
+    """The values, a cycle later."""
+    late = [
+        Signal(len(value), name=f"{prefix}_{name}", reset_less=reset_less)
+        for name, value in zip(names, values, strict=True)
+    ]
+    m.d.sync += [after.eq(before) for after, before in zip(late, values, strict=True)]
+    return late
 
 
 def _rotate(m: Module, words: list, shift, lane: int):

@@ -46,8 +46,9 @@ class Configuration:
         1: one access a cycle to each bank, writes hold reads up (single-port SRAM, SPRAM of iCE40);
         2: one read and one write a cycle (block RAM).
     read_latency : int
-        Cycles from the address of an activation or a weight to the array: 2, or 3 with registers
-        behind the activation banks, for a higher clock where block RAM is slow.
+        Cycles from the address of an activation or a weight to the array: 2. For a higher
+        clock where memories are slow: 3 with registers behind the activation banks, 4 with others
+        in front of them, 5 with others behind the aligner, 6 with others at the layers' tables.
     tile_words : int
         Depth of the tile buffer in words of ``ich`` weights (2 bits each) per output channel, a
         power of two, 16 to 2**16. One word is for pools; tiles that take less than half of it are
@@ -67,9 +68,16 @@ class Configuration:
     shifter : str
         How outputs are shifted. ``"multiplexers"`` (anywhere); ``"multipliers"``: three or four
         more DSP blocks for each of ``post_lanes``, instead of 150 LUTs or more.
+    output_path : str
+        How sums become outputs. ``"short"``: they shift to the post-processor, and results leave as
+        they come from it; ``"long"``: they stay and are selected, with registers between all
+        operations and a queue behind, for a higher clock (ECP5).
     mask_decoder : str
         How the masks' code is read. ``"parallel"``: a run of pruned weights a cycle; ``"serial"``:
         one or two bits a cycle, in about half of the logic.
+    constructor_period : int
+        Cycles from step to step of a constructor lane: 1, or 2 for a higher clock (with
+        ``mask_decoder="parallel"`` only).
     largest_map : int
         Largest height and width of a tensor, a power of two, 16 to 4096.
     largest_kernel : int
@@ -103,7 +111,9 @@ class Configuration:
     bias_bits: int = 34
     array: str = "tree"
     shifter: str = "multiplexers"
+    output_path: str = "short"
     mask_decoder: str = "parallel"
+    constructor_period: int = 1
     largest_map: int = 1024
     largest_kernel: int = 256
     largest_stride: int = 8
@@ -131,10 +141,20 @@ class Configuration:
         self._power_of_two("largest_stride", 1, 16)
         self._power_of_two("largest_channels", 64, 1 << 16)
         self._range("activation_ports", 1, 2)
-        self._range("read_latency", 2, 3)
+        self._range("read_latency", 2, 6)
+        self._range("constructor_period", 1, 2)
         self._range("accumulator_bits", 12, 32)
         self._range("bias_bits", 16, 34)
         self._range("timeout_cycles", 0, (1 << 32) - 1)
+        if self.read_latency > 3 and self.activation_ports == 1:
+            raise InputError(
+                "configuration: read_latency must be 2 or 3 with activation_ports of 1, "
+                f"not {self.read_latency}"
+            )
+        if self.output_path not in ("short", "long"):
+            raise InputError(
+                f"configuration: output_path must be 'short' or 'long', not {self.output_path!r}"
+            )
         if self.array not in ("tree", "flip", "chain", "combinational"):
             raise InputError(
                 "configuration: array must be 'tree', 'flip', 'chain' or 'combinational', "
@@ -149,6 +169,11 @@ class Configuration:
             raise InputError(
                 "configuration: mask_decoder must be 'parallel' or 'serial', "
                 f"not {self.mask_decoder!r}"
+            )
+        if self.constructor_period > 1 and self.mask_decoder != "parallel":
+            raise InputError(
+                "configuration: constructor_period must be 1 with mask_decoder 'serial', "
+                f"not {self.constructor_period}"
             )
 
     def _range(self, name: str, low: int, high: int) -> None:
@@ -203,12 +228,22 @@ class Configuration:
         return ceil_log2(self.largest_channels // self.unit)
 
     @property
+    def staggered(self) -> bool:
+        """Whether pixel n of a tile goes through the array n cycles late."""
+        return self.array == "chain" and self.output_path == "long"
+
+    @property
+    def memory_latency(self) -> int:
+        """Cycles from an address to what activation memory and tile buffer give."""
+        return min(self.read_latency, 5)
+
+    @property
     def array_latency(self) -> int:
         """Cycles from the operands of the array to its accumulators."""
         return {
             "tree": ceil_log2(self.ich) + 2,
             "flip": ceil_log2(max(1, self.ich // MOST_INPUTS)) + 2,
-            "chain": self.ich + 1,
+            "chain": self.ich + 2,
             "combinational": 1,
         }[self.array]
 
@@ -221,10 +256,11 @@ class Configuration:
     def fingerprint(self) -> int:
         """32 bits that a program carries, so that no other engine runs it.
 
-        Leaves out what does not change the program: ports and latency of memories, the build of
-        the shifter, the time-out and builds of the array that add the same too much.
+        Leaves out what does not change the program: ports, latencies, the build of the shifter, the
+        time-out, and builds of the array that add the same too much.
         """
-        same = {"activation_ports", "read_latency", "shifter", "timeout_cycles"}
+        same = {"activation_ports", "read_latency", "shifter", "output_path"}
+        same |= {"constructor_period", "timeout_cycles"}
         if self.array != "flip":
             same.add("array")
         text = ",".join(f"{k}={v}" for k, v in asdict(self).items() if k not in same)

@@ -73,6 +73,14 @@ class Constructor(wiring.Component):
         with m.If(self.start_tile):
             m.d.sync += newest_large.eq(large)
 
+        commands = [self.clear, self.start_layer, self.key_word, self.i.payload]
+        if c.constructor_period > 1:
+            # The lanes are far from the reader; a tile begins much later.
+            late = [Signal(len(value), name=f"late_{i}") for i, value in enumerate(commands)]
+            m.d.sync += [after.eq(before) for after, before in zip(late, commands, strict=True)]
+            commands = late
+        clear, start_layer, key_word, key = commands
+
         lanes = []
         for number in range(count):
             lane = ConstructorLane(c, number)
@@ -81,9 +89,10 @@ class Constructor(wiring.Component):
             wiring.connect(m, lane.write, wiring.flipped(self.writes[number]))
             m.d.comb += [
                 lane.layer.eq(self.layer),
-                lane.clear.eq(self.clear),
-                lane.key_word.eq(self.key_word),
-                lane.start_layer.eq(self.start_layer),
+                lane.clear.eq(clear),
+                lane.key_word.eq(key_word),
+                lane.key.eq(key),
+                lane.start_layer.eq(start_layer),
                 lane.start_tile.eq(self.start_tile),
                 lane.any_channel.eq(self.channels_last >= number if number else 1),
                 lane.channels_last.eq((self.channels_last - number) >> ceil_log2(count)),

@@ -6,9 +6,9 @@
                               key ─► xorshift32 ─► signs of the same ich weights ─┘
 
 The lane constructs the output channels lane, lane + lanes, ... of each tile, in the order
-ky, kx, c. In each cycle it takes a step of the expander's or finishes a word; both where no word of
-the layer is narrower than the others. After a reset it first writes the identity that pools take to
-the words 0.
+ky, kx, c. In each cycle, or with ``constructor_period=2`` in each second one, it takes a step of
+the expander's or finishes a word; both where no word of the layer is narrower than the others.
+After a reset it first writes the identity that pools take to the words 0.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -40,7 +40,7 @@ class ConstructorLane(wiring.Component):
     layer : descriptor, stable while its tiles are constructed
     prepared : has written the identity
     clear : before a program; forgets what is left of the mask words
-    key_word : the word in ``i.payload`` is the next word of the layer's key
+    key_word, key : the next word of the layer's key
     start_layer : a new layer begins, with the key that came last
     start_tile : begins a tile (for one cycle)
     any_channel : the lane has output channels to construct in this tile
@@ -62,6 +62,7 @@ class ConstructorLane(wiring.Component):
                 "prepared": Out(1),
                 "clear": In(1),
                 "key_word": In(1),
+                "key": In(c.program_bits),
                 "start_layer": In(1),
                 "start_tile": In(1),
                 "any_channel": In(1),
@@ -77,8 +78,11 @@ class ConstructorLane(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c, layer = self.c, self.layer
-        decoder = SerialMaskExpander if c.mask_decoder == "serial" else MaskExpander
-        m.submodules.expander = expander = decoder(c.program_bits)
+        if c.mask_decoder == "serial":
+            expander = SerialMaskExpander(c.program_bits)
+        else:
+            expander = MaskExpander(c.program_bits, c.constructor_period)
+        m.submodules.expander = expander
         m.submodules.signs = signs = SignGenerator(c, self.lane)
         wiring.connect(m, wiring.flipped(self.i), expander.i)
         m.d.comb += [
@@ -87,7 +91,7 @@ class ConstructorLane(wiring.Component):
             expander.parameter.eq(layer.parameter),
             self.full.eq(expander.full),
             signs.key_word.eq(self.key_word),
-            signs.key.eq(self.i.payload),
+            signs.key.eq(self.key),
             signs.start_layer.eq(self.start_layer),
         ]
 
@@ -99,27 +103,37 @@ class ConstructorLane(wiring.Component):
         # Known a word before, as much depends on it.
         segment_ends = Signal()
         only_word = layer.word_before_last == (1 << c.group_bits) - 1
-        row_ends = segment_ends & (segment == layer.segments_last)
-        channel_ends = address == layer.tile_words
-        share_ends = channel_ends & (channel == self.channels_last)
+        at_end_of_row = segment_ends & (segment == layer.segments_last)
+        at_end_of_channel = address == layer.tile_words
+        row_ends = self._flag(m, at_end_of_row)
+        channel_ends = self._flag(m, at_end_of_channel)
+        share_ends = self._flag(m, at_end_of_channel & (channel == self.channels_last))
         m.d.comb += last.eq(Mux(segment_ends, layer.tail_last, c.ich - 1))
 
         # Where the weight that is to be kept, or the next step's first one, lies in the word or
         # behind it.
         low = ceil_log2(c.ich)
         place, keep = Signal(RUN_BITS, init=self.lane + c.constructor_lanes), Signal()
-        busy, inside, near, finish, accept = (Signal() for _ in range(5))
+        busy, steps, finish, accept = (Signal() for _ in range(4))
+        inside = self._flag(
+            m, (place[low:] == 0) & (~segment_ends | (place[:low] <= layer.tail_last))
+        )
+        # In the word behind it, which is as long, so that both can be dealt with at once.
+        near = self._flag(m, (place[low:] == 1) & (layer.tail_last == c.ich - 1))
+        ready = self._flag(m, signs.valid)
         m.d.comb += [
-            inside.eq((place[low:] == 0) & (~segment_ends | (place[:low] <= layer.tail_last))),
-            # In the word behind it, which is as long, so that both can be dealt with at once.
-            near.eq((place[low:] == 1) & (layer.tail_last == c.ich - 1)),
-            finish.eq(busy & ~inside & signs.valid),
-            accept.eq(busy & (inside | (near & signs.valid))),
+            steps.eq(busy),
+            finish.eq(steps & ~inside & ready),
+            accept.eq(steps & (inside | (near & ready))),
         ]
+        if c.constructor_period > 1:
+            stands = Signal()
+            m.d.comb += steps.eq(busy & stands)
+            m.d.sync += stands.eq(~(finish | accept | expander.take))
         # What follows a tile is left where it is: it may be of another layer. Behind a word that
         # ends only the next one is looked into, which may be the tile's last one.
         at_tail = place[:low] == layer.tail_last
-        at_end = keep & Mux(segment_ends, at_tail, place[:low] == c.ich - 1)
+        at_end = self._flag(m, keep & Mux(segment_ends, at_tail, place[:low] == c.ich - 1))
         left = Mux(share_ends, finish | at_end, finish & at_end)
         m.d.comb += expander.take.eq(expander.valid & Mux(busy, accept & ~left, ~expander.whole))
         base, more, kept = Signal(RUN_BITS), Signal(RUN_BITS), Signal()
@@ -170,3 +184,9 @@ class ConstructorLane(wiring.Component):
             with m.If(channel.all() if len(channel) else 1):
                 m.d.sync += [self.prepared.eq(1), channel.eq(0), address.eq(1)]
         return m
+
+    def _flag(self, m: Module, value) -> Signal:
+        """What depends on the lane's state; with two cycles from step to step, a cycle late."""
+        flag = Signal()
+        m.d["comb" if self.c.constructor_period == 1 else "sync"] += flag.eq(value)
+        return flag

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from .activation_memory import ActivationMemory
 from .configuration import Configuration
@@ -126,23 +127,20 @@ class Engine(wiring.Component):
         error = Signal(ErrorCode)
         stop = Signal()
         expired = Signal()
-        m.d.comb += stop.eq(error != ErrorCode.NONE)
         with m.If(~stop):
             with m.If(reader.error != ErrorCode.NONE):
-                m.d.sync += error.eq(reader.error)
+                m.d.sync += [error.eq(reader.error), stop.eq(1)]
             with m.Elif(store.error != ErrorCode.NONE):
-                m.d.sync += error.eq(store.error)
+                m.d.sync += [error.eq(store.error), stop.eq(1)]
             with m.Elif(expired):
-                m.d.sync += error.eq(ErrorCode.TIMEOUT)
+                m.d.sync += [error.eq(ErrorCode.TIMEOUT), stop.eq(1)]
         if c.timeout_cycles:
             m.submodules.silence = silence = SilenceCounter(c.timeout_cycles)
             streams = (self.program, reader.running), (self.image, store.begun)
             waits = (begun & s.ready & ~s.valid for s, begun in streams)
             brings = (s.ready & s.valid for s, _ in streams)
-            m.d.comb += [
-                silence.silent.eq(Cat(waits).any() & ~Cat(brings).any()),
-                expired.eq(silence.expired),
-            ]
+            m.d.sync += silence.silent.eq(Cat(waits).any() & ~Cat(brings).any())
+            m.d.comb += expired.eq(silence.expired)
 
         # Program side.
         wiring.connect(m, wiring.flipped(self.program), reader.i)
@@ -234,21 +232,23 @@ class Engine(wiring.Component):
             activations.write_data.eq(store.write_data),
             activations.write_parts.eq(store.write_parts),
         ]
-        # The step beside the data: memories and registers take ``read_latency``.
+        # The step beside the data.
         steps = [window.o_step]
-        for stage in range(c.read_latency):
+        for stage in range(c.memory_latency):
             step = Signal.like(window.o_step, name=f"step_{stage}")
             m.d.sync += step.eq(steps[-1])
             steps.append(step)
         step = steps[-1]
         # All of a residual's words are read, one after the other.
-        word = Signal.like(post.word)
-        with m.If(step.residual):
+        load_residual = Signal.like(post.load_residual)
+        word = Signal(ceil_log2(len(load_residual)))
+        m.d.sync += load_residual.eq(steps[-2].residual << word)
+        with m.If(steps[-2].residual):
             m.d.sync += word.eq(word + 1)
-        period = pool_period(c) - 2
-        before = steps[min(period, c.read_latency)]
+        period = pool_period(c) - 2 - (c.read_latency - c.memory_latency)
+        before = steps[min(period, c.memory_latency)]
         pool_next = before.valid & before.last
-        for stage in range(c.read_latency, period):
+        for stage in range(c.memory_latency, period):
             following = Signal(name=f"pool_next_{stage}")
             m.d.sync += following.eq(pool_next)
             pool_next = following
@@ -265,8 +265,7 @@ class Engine(wiring.Component):
             post.half.eq(window.o_half),
             post.last_issued.eq(window.last_issued),
             post.pool_next.eq(pool_next),
-            post.load_residual.eq(step.residual),
-            post.word.eq(word),
+            post.load_residual.eq(load_residual),
             post.pixels.eq(activations.pixels),
             constructor.release.eq(post.released),
             store.stop.eq(stop),

@@ -112,14 +112,19 @@ class LayerMemory(wiring.Component):
             ]
 
         # Reading; the descriptor's rows pass through a chain of registers.
-        whole_read, part_read = whole.read_port(), part.read_port()
+        whole_read = whole.read_port()
+        # The store knows late which row it needs: a register in front of the memory or behind it.
+        in_front = c.read_latency > c.memory_latency
+        part_read = part.read_port(domain="comb" if in_front else "sync")
+        store_row = Signal(ceil_log2(depth))
+        m.d["sync" if in_front else "comb"] += store_row.eq(Cat(self.store_row, current[slot]))
         loading = Signal(range(table.descriptor_rows + 1))
         chain = Signal(table.descriptor_rows * table.descriptor_bits, reset_less=True)
         above = whole_read.data[c.address_bits :]
         m.d.comb += [
             whole_read.en.eq(self.load | self.window_read),
             whole_read.addr.eq(Cat(Mux(self.load, loading, self.window_row), current[slot])),
-            part_read.addr.eq(Cat(self.store_row, current[slot])),
+            part_read.addr.eq(store_row),
             self.window.eq(above),
             self.residual.eq(whole_read.data),
             self.store.eq(part_read.data),

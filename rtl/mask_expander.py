@@ -64,10 +64,13 @@ class MaskExpander(wiring.Component):
     ----------
     program_bits : int
         Width of a word.
+    period : int
+        Cycles from piece to piece, at least: 1, or 2 with registers behind the decoder. With 2,
+        `i.ready` comes from registers, too.
     """
 
-    def __init__(self, program_bits: int):
-        self.program_bits = program_bits
+    def __init__(self, program_bits: int, period: int = 1):
+        self.program_bits, self.period = program_bits, period
         super().__init__(expander_signature(program_bits))
 
     def elaborate(self, platform):
@@ -83,7 +86,8 @@ class MaskExpander(wiring.Component):
         for q in reversed(range(quotient)):
             with m.If(~view[q]):
                 m.d.comb += ones.eq(q)
-        m.d.comb += self.keep.eq(ones != quotient)
+        keep, run = Signal(), Signal(RUN_BITS)
+        m.d.comb += keep.eq(ones != quotient)
         # Below bit k the remainder, from there on the quotient.
         low = select_bits(m, view[1:], ones[:2], longest)
         below = Signal(RUN_BITS)
@@ -93,13 +97,22 @@ class MaskExpander(wiring.Component):
             for place in reversed(range(min(len(ones), bit + 1))):
                 here = ones[place]
                 high = Mux(below[bit - place - 1], here, high) if bit > place else here
-            remainder = low[bit] & self.keep if bit < longest else 0
-            m.d.comb += self.run[bit].eq(Mux(below[bit], remainder, high))
+            remainder = low[bit] & keep if bit < longest else 0
+            m.d.comb += run[bit].eq(Mux(below[bit], remainder, high))
+        # Where the piece ends: what is known before the ones are counted, and they.
         end = Signal(range(8 + RiceCode.MAX_PIECE))
+        before, counted = Signal.like(end), Signal.like(ones)
+        step = m.d["comb" if self.period == 1 else "sync"]
+        step += [
+            self.run.eq(run),
+            self.keep.eq(keep),
+            self.valid.eq((missing == 0) & (~self.take if self.period > 1 else 1)),
+            before.eq(Mux(keep, offset + self.parameter + 1, offset)),
+            counted.eq(ones),
+        ]
+        m.d.comb += end.eq(before + counted)
         m.d.comb += [
-            end.eq(offset + Mux(self.keep, ones + 1 + self.parameter, quotient)),
-            self.valid.eq(missing == 0),
-            self.full.eq(self.valid & (held != 0)),
+            self.full.eq((missing == 0) & (held != 0)),
             self.whole.eq(1),
         ]
 
@@ -107,7 +120,7 @@ class MaskExpander(wiring.Component):
         m.d.comb += [
             short.eq(Mux(self.take, end >> 3, missing)),
             moves.eq((short != 0) & (held != 0)),
-            self.i.ready.eq((held == 0) | ((held == 1) & moves)),
+            self.i.ready.eq((held == 0) | ((held == 1) & moves if self.period == 1 else 0)),
         ]
         m.d.sync += missing.eq(short - moves)
         with m.If(self.take):

@@ -45,7 +45,8 @@ class PEArray(wiring.Component):
         masks are, and with ``array="flip"`` what `relative_signs` makes of them
     valid, first, last : the operands are a step; the first or last one of a pixel tile
     totals : accumulators, output channel fastest, then column, then row
-    done : ``totals`` is the sum of a whole pixel tile
+    done : ``totals`` is the sum of a whole pixel tile; if it is ``staggered``, its pixel 0 is, and
+        pixel n is n cycles later
     """
 
     def __init__(self, c: Configuration):
@@ -67,40 +68,58 @@ class PEArray(wiring.Component):
         m = Module()
         c = self.c
         latency = c.array_latency
+        longest = latency + (c.banks - 1 if c.staggered else 0)
         valid, first, last = (
-            [getattr(self, name), *(Signal(name=f"{name}_{n}") for n in range(1, latency + 1))]
-            for name in ("valid", "first", "last")
+            [getattr(self, name), *(Signal(name=f"{name}_{n}") for n in range(1, end + 1))]
+            for name, end in (("valid", longest), ("first", longest), ("last", latency))
         )
         for flags in (valid, first, last):
             m.d.sync += [after.eq(before) for before, after in pairwise(flags)]
-        m.d.comb += self.done.eq(valid[-1] & last[-1])
+        # A register: many take it.
+        m.d.sync += self.done.eq(valid[latency - 1] & last[latency - 1])
 
-        pixels = [
-            self._skewed(m, self.pixels.word_select(i, 8 * c.ich), 8, f"pixel_{i}")
-            for i in range(c.banks)
-        ]
-        masks, signs = (
-            [
-                self._skewed(m, operands.word_select(i, c.ich), 1, f"{name}_{i}")
-                for i in range(c.och)
+        operands = self.pixels, self.masks, self.signs
+        if c.array == "chain":
+            # Registers of its own: the dot products that take an operand are all over the part.
+            names = "all_pixels", "all_masks", "all_signs"
+            operands = [
+                self._late(m, value, name) for name, value in zip(names, operands, strict=True)
             ]
-            for name, operands in (("mask", self.masks), ("sign", self.signs))
+        all_pixels, all_masks, all_signs = operands
+        masks, signs = (
+            [self._skewed(m, values.word_select(i, c.ich), 1, f"{name}_{i}") for i in range(c.och)]
+            for name, values in (("mask", all_masks), ("sign", all_signs))
         )
         for pixel in range(c.banks):
+            own = all_pixels.word_select(pixel, 8 * c.ich)
+            stagger = pixel if c.staggered else 0
+            for turn in range(stagger):
+                own = self._late(m, own, f"pixel_{pixel}_late_{turn}")
+            own = self._skewed(m, own, 8, f"pixel_{pixel}")
+            if stagger:
+                masks = [self._late(m, v, f"mask_{i}_{pixel}") for i, v in enumerate(masks)]
+                signs = [self._late(m, v, f"sign_{i}_{pixel}") for i, v in enumerate(signs)]
             for channel in range(c.och):
                 m.submodules[f"dot_{pixel}_{channel}"] = shared = self._dot_product()
                 dot = shared.ports
+                end = latency + stagger
                 m.d.comb += [
-                    dot.pixel.eq(pixels[pixel]),
+                    dot.pixel.eq(own),
                     dot.mask.eq(masks[channel]),
                     dot.sign.eq(signs[channel]),
-                    dot.valid.eq(Cat(valid[:latency])),
-                    dot.first.eq(first[latency - 1]),
+                    dot.valid.eq(Cat(valid[end - len(dot.valid) : end])),
+                    dot.first.eq(first[end - 1]),
                     self.totals.word_select(pixel * c.och + channel, c.accumulator_bits).eq(
                         dot.total
                     ),
                 ]
         return m
+
+    def _late(self, m, value, name):
+        """The value, a cycle later."""
+        late = Signal(len(value), name=name, reset_less=True)
+        m.d.sync += late.eq(value)
+        return late
 
     def _dot_product(self):
         c = self.c

@@ -3,11 +3,8 @@
 ::
 
     totals ─► hold ─► + bias ─► x scale ─► + ─► >> shift ─► round ─► clip ─► outputs
-              (shifts out           residual x
-               post_lanes a cycle)  residual scale
-    pixels ─► residual
-
-The hold takes a whole pixel tile at once, so that the array goes on with the next one at once.
+    pixels ─►      ─► residual x residual scale
+              (post_lanes a cycle)
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
@@ -16,17 +13,25 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
+from .hold import Hold, hold_latency
 from .memory import shared_memory
 from .program import FAR_SHIFT, ChannelRecord, LayerDescriptor, Operation, words_of
 from .shared_module import SharedModule
 
-__all__ = ["PostLane", "PostProcessor", "pool_period"]
-
-LATENCY = 5
-"""Cycles from the hold to an output."""
+__all__ = ["PostLane", "PostProcessor", "pool_period", "post_latency"]
 
 WORD = 15
 """Bits of an unsigned factor of a DSP block that multiplies signed numbers of 16 bits."""
+
+
+def lane_latency(c: Configuration) -> int:
+    """Cycles of an output in its lane."""
+    return 8 if c.output_path == "long" else 5
+
+
+def post_latency(c: Configuration) -> int:
+    """Cycles from the hold's going on from a beat to its outputs."""
+    return hold_latency(c) + lane_latency(c)
 
 
 def pool_period(c: Configuration) -> int:
@@ -39,13 +44,14 @@ def pool_period(c: Configuration) -> int:
 
 
 class PostLane(wiring.Component):
-    """One output of `hiddenite` network's arithmetic; latency 5 cycles while ``advance`` is 1.
+    """One output of a network's arithmetic; latency `lane_latency` while ``advance`` is 1.
 
     Parameters
     ----------
     accumulator_bits, bias_bits : int
-    shifter : str
-        See `hiddenite.rtl.configuration`.
+    shifter, output_path : str
+        See `hiddenite.rtl.configuration`. With the long path, registers are around multiplications
+        and between rounding and clip.
 
     Members
     -------
@@ -56,8 +62,9 @@ class PostLane(wiring.Component):
     output : of 8 bits, or of 32
     """
 
-    def __init__(self, accumulator_bits: int, bias_bits: int, shifter: str):
+    def __init__(self, accumulator_bits: int, bias_bits: int, shifter: str, output_path: str):
         self.bias_bits, self.shifter = bias_bits, shifter
+        self.long = output_path == "long"
         super().__init__(
             {
                 "advance": In(1),
@@ -91,19 +98,32 @@ class PostLane(wiring.Component):
         total_value = Signal(signed(value_bits))
         value = register(signed(value_bits))
         m.d.comb += total_value.eq(low + (high << split))
+        residual, factor_total, factor_scale = self.residual, total, scale
+        if self.long:
+            # DSP blocks have registers of their own in front, too.
+            (residual,) = self._registered(m, residual)
+            factor_total, factor_scale = self._registered(m, total, scale)
+        product_low = factor_total[:split] * factor_scale
+        product_high = factor_total[split:].as_signed() * factor_scale
+        terms_low, terms_high = added_low, added_high
+        if self.long:
+            product_low, product_high = self._registered(m, product_low, product_high)
+            terms_low, terms_high = self._registered(m, terms_low, terms_high)
         with m.If(self.advance):
             m.d.sync += [
                 total.eq(Mux(self.conv, self.total + self.bias, self.total)),
                 scale.eq(self.scale),
-                added_low.eq(self.residual * self.residual_scale[:split]),
-                added_high.eq(self.residual * self.residual_scale[split:]),
-                low.eq(total[:split] * scale + added_low),
-                high.eq(total[split:].as_signed() * scale + added_high),
+                added_low.eq(residual * self.residual_scale[:split]),
+                added_high.eq(residual * self.residual_scale[split:]),
+                low.eq(product_low + terms_low),
+                high.eq(product_high + terms_high),
                 value.eq(Mux(self.shift_far, total_value >> FAR_SHIFT, total_value)),
             ]
         shifted = self._multiplied if self.shifter == "multipliers" else self._selected
         rounded = Signal(signed(value_bits))
         m.d.comb += rounded.eq(shifted(m, value))
+        if self.long:
+            (rounded,) = self._registered(m, rounded)
 
         fits, over, under = Signal(), Signal(), Signal()
         low_byte = Signal(8)
@@ -132,6 +152,13 @@ class PostLane(wiring.Component):
             with m.If(~self.int32):
                 m.d.sync += self.output[31].eq(0)
         return m
+
+    def _registered(self, m: Module, *values):
+        """The values, a cycle later."""
+        late = [Signal.like(value, reset_less=True) for value in values]
+        with m.If(self.advance):
+            m.d.sync += [after.eq(before) for after, before in zip(late, values, strict=True)]
+        return late
 
     def _selected(self, m: Module, value):
         """The value shifted right by ``shift`` + 1 and rounded, a cycle later: multiplexers."""
@@ -168,13 +195,13 @@ class PostProcessor(wiring.Component):
     Members
     -------
     layer : descriptor, stable while the layer runs
-    capture, totals : takes the array's totals in this cycle; of a pool, the first ``min(ich, och)``
-        channels of each pixel
+    capture, totals : takes the array's totals, see `hiddenite.rtl.hold.Hold`; of a pool, the first
+        ``min(ich, och)`` channels of each pixel
     tile_last, half : of the tile that is captured, see `hiddenite.rtl.window.Step`
     last_issued : the window has issued the last step of a pixel tile
     pool_next : `pool_period` less a cycle after the last step of a pool's pixel tile
     slot_free : the window may issue it
-    load_residual, word, pixels : takes a word of the residual of the pixel tile that is captured
+    load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
         next; its part of the tile's channels comes first
     record_write, record_channel, record_half, record : writes a word of a channel record; which of
         its words it is, one bit each
@@ -194,9 +221,8 @@ class PostProcessor(wiring.Component):
                 "half": In(1),
                 "last_issued": In(1),
                 "pool_next": In(1),
-                "slot_free": Out(1),
-                "load_residual": In(1),
-                "word": In(ceil_log2(c.och // c.unit)),
+                "slot_free": Out(1, init=1),
+                "load_residual": In(c.och // c.unit),
                 "pixels": In(c.banks * c.ich * 8),
                 "record_write": In(words_of(ChannelRecord(c), c.program_bits)),
                 "record_channel": In(ceil_log2(c.och)),
@@ -217,97 +243,111 @@ class PostProcessor(wiring.Component):
         array_beats = c.banks * c.och // lanes
         pool_beats = c.banks * c.unit // lanes
 
-        hold = Signal(c.banks * c.och * bits, reset_less=True)
-        # All zero after each layer, since a conv shifts out all that it loads: a pool has none.
-        residuals = Signal(c.banks * c.och * 8)
+        m.submodules.hold = hold = Hold(c)
         left = Signal(range(array_beats + 1))
         beat = Signal(range(max(2, c.och // lanes)))
         tile_last, half, pending = Signal(), Signal(), Signal()
 
-        # A sum that is on its way needs the hold when it arrives, not before; an output that may
-        # have to wait for the result stream makes that time unknown.
-        arrives = 2 + c.read_latency + Mux(layer.residual, 0, c.array_latency)
-        early = Mux(layer.to_result, 0, arrives)
-        m.d.comb += self.slot_free.eq(~pending & (left <= early))
-        with m.If(Mux(conv | layer.to_result, self.capture, self.pool_next)):
-            m.d.sync += pending.eq(0)
-        with m.If(self.last_issued):
-            m.d.sync += pending.eq(1)
-
         pop = Signal()
         m.d.comb += [
             pop.eq(self.advance & (left != 0)),
-            self.released.eq(pop & (left == 1) & tile_last & conv),
+            *(
+                getattr(hold, name).eq(getattr(self, name))
+                for name in ("capture", "totals", "load_residual", "pixels")
+            ),
+            hold.conv.eq(conv),
+            hold.residual.eq(layer.residual),
+            hold.next.eq(pop),
+            hold.advance.eq(self.advance),
         ]
+        # A sum that is on its way needs the hold when it arrives, not before; an output that may
+        # have to wait for the result stream makes that time unknown. Known a cycle before, as all
+        # that the window does depends on it.
+        arrives = 2 + c.read_latency + Mux(layer.residual, 0, c.array_latency)
+        early = Mux(layer.to_result, 0, arrives)
+        beats, still_pending, room = Signal.like(left), Signal(), Signal()
+        arrived = Mux(conv | layer.to_result, self.capture, self.pool_next)
+        m.d.comb += [
+            beats.eq(Mux(conv, array_beats, pool_beats)),
+            still_pending.eq(self.last_issued | (pending & ~arrived)),
+            room.eq(
+                Mux(
+                    self.capture,
+                    beats <= early,
+                    (left <= early) | (pop & (left == early + 1)),
+                )
+            ),
+        ]
+        m.d.sync += [pending.eq(still_pending), self.slot_free.eq(~still_pending & room)]
         with m.If(pop):
-            m.d.sync += [
-                hold.eq(hold >> (lanes * bits)),
-                residuals.eq(residuals >> (lanes * 8)),
-                left.eq(left - 1),
-                beat.eq(beat + 1),
-            ]
+            m.d.sync += [left.eq(left - 1), beat.eq(beat + 1)]
             if c.och // lanes == 1:
                 m.d.sync += beat.eq(0)
-        captured = self.totals
-        if c.banks > 1 and c.och > c.unit:
-            pixels = [captured.word_select(i, c.och * bits) for i in range(c.banks)]
-            pooled = Cat(pixel[: c.unit * bits] for pixel in pixels)
-            captured = Mux(conv, captured, Cat(pooled, captured[len(pooled) :]))
         with m.If(self.capture):
             m.d.sync += [
-                hold.eq(captured),
-                left.eq(Mux(conv, array_beats, pool_beats)),
+                left.eq(beats),
                 tile_last.eq(self.tile_last),
                 half.eq(self.half),
                 beat.eq(0),
             ]
 
-        # A word of the residual holds a unit, or several, of the tile's channels.
-        for pixel in range(c.banks):
-            word = self.pixels.word_select(pixel, 8 * c.ich)
-            for index in range(c.och // c.unit):
-                target = residuals.word_select(pixel * (c.och // c.unit) + index, 8 * c.unit)
-                with m.If(self.load_residual & (self.word == index)):
-                    m.d.sync += target.eq(word[: 8 * c.unit])
-
-        # Channel records: one memory for each lane, two halves in turn. The one that belongs to the
-        # first of the hold is read while that gets there.
+        # Channel records: one memory for each lane, two halves in turn. The one that belongs to
+        # what the hold gives is read while that gets there.
         depth = max(2, 2 * c.och // lanes)
-        following, read_half = Signal.like(beat), Signal()
-        m.d.comb += [
-            following.eq(Mux(self.capture, 0, beat + pop)),
-            read_half.eq(Mux(self.capture, self.half, half)),
-        ]
+        read_beat, read_half, last_pop = Signal.like(beat), Signal(), Signal()
+        m.d.comb += last_pop.eq(pop & (left == 1) & tile_last & conv)
+        if c.output_path == "long":
+            # Beat, half and whether it is the tile's last one, of what is on its way to the lanes.
+            on_way = [Cat(beat, half, last_pop)]
+            for stage in range(hold_latency(c)):
+                on_way.append(Signal(len(beat) + 2, name=f"on_way_{stage}"))
+                with m.If(self.advance):
+                    m.d.sync += on_way[-1].eq(on_way[-2])
+            m.d.comb += [
+                Cat(read_beat, read_half).eq(Mux(self.advance, on_way[-2], on_way[-1])),
+                self.released.eq(on_way[-1][-1] & self.advance),
+            ]
+        else:
+            m.d.comb += [
+                read_beat.eq(Mux(self.capture, 0, beat + pop)),
+                read_half.eq(Mux(self.capture, self.half, half)),
+                self.released.eq(last_pop),
+            ]
         layout = ChannelRecord(c)
         record_bits = words_of(layout, c.program_bits) * c.program_bits
-        valid = [Signal(name=f"valid_{i}") for i in range(LATENCY)]
+        valid = [Signal(name=f"valid_{i}") for i in range(post_latency(c))]
         with m.If(self.advance):
             m.d.sync += [v.eq(u) for v, u in zip(valid, [pop, *valid], strict=False)]
+        write = [self.record_write, self.record_channel, self.record_half, self.record]
+        if c.output_path == "long":
+            # The reader is far away, and a record is needed much later.
+            late = [Signal(len(value), name=f"late_{i}") for i, value in enumerate(write)]
+            m.d.sync += [after.eq(before) for after, before in zip(late, write, strict=True)]
+            write = late
+        words_written, channel, write_half, word = write
         for number in range(lanes):
             memory = shared_memory(record_bits, depth, granularity=c.program_bits)
             m.submodules[f"records_{number}"] = memory
             records = memory.ports
-            own = self.record_channel[: ceil_log2(lanes)] == number if lanes > 1 else 1
-            entry = self.record_channel[ceil_log2(lanes) :]
+            own = channel[: ceil_log2(lanes)] == number if lanes > 1 else 1
+            entry = channel[ceil_log2(lanes) :]
             record = Signal(layout, name=f"record_{number}")
-            total = hold.word_select(number, bits)
-            residual = residuals.word_select(number, 8)
             m.submodules[f"lane_{number}"] = shared = SharedModule(
-                "post_lane", PostLane, bits, c.bias_bits, c.shifter
+                "post_lane", PostLane, bits, c.bias_bits, c.shifter, c.output_path
             )
             lane = shared.ports
             m.d.comb += [
-                records.write.eq(Mux(own, self.record_write, 0)),
-                records.write_address.eq(Cat(entry, self.record_half)),
-                records.write_data.eq(self.record.replicate(record_bits // c.program_bits)),
-                records.read_address.eq(Cat(following[: ceil_log2(c.och // lanes)], read_half)),
+                records.write.eq(Mux(own, words_written, 0)),
+                records.write_address.eq(Cat(entry, write_half)),
+                records.write_data.eq(word.replicate(record_bits // c.program_bits)),
+                records.read_address.eq(Cat(read_beat[: ceil_log2(c.och // lanes)], read_half)),
                 record.eq(records.read_data),
                 lane.advance.eq(self.advance),
-                lane.total.eq(total),
+                lane.total.eq(hold.total.word_select(number, bits)),
                 lane.conv.eq(conv),
                 lane.bias.eq(record.bias),
                 lane.scale.eq(Mux(conv, record.scale, layer.scale[:16].as_signed())),
-                lane.residual.eq(residual),
+                lane.residual.eq(hold.added.word_select(number, 8)),
                 lane.residual_scale.eq(layer.scale),
                 lane.shift.eq(layer.shift),
                 lane.shift_far.eq(layer.far),

@@ -121,7 +121,8 @@ class ProgramReader(wiring.Component):
             return ends
 
         ready, program_ends = Signal(), Signal()
-        error = self.error
+        error = Signal(ErrorCode)
+        m.d.sync += self.error.eq(error)
         m.d.comb += self.i.ready.eq(ready & ~self.stop)
         with m.FSM() as fsm:
             m.d.comb += checksum.take.eq(taken & ~fsm.ongoing("CHECKSUM"))
@@ -140,13 +141,15 @@ class ProgramReader(wiring.Component):
                 with m.If(offered):
                     with m.If(counted(crc_words)):
                         m.d.comb += program_ends.eq(end)
-                        m.next = "CHECKED"
+                        m.next = "WAIT"
                     with m.If(~checksum.right):
                         # It begins with the fingerprint.
                         m.d.comb += error.eq(
                             Mux(opcode == 0, ErrorCode.CONFIGURATION, ErrorCode.CHECKSUM)
                         )
-            # What was wrong has stopped the engine now.
+            # An error is in its register now; behind it, it has stopped the engine.
+            with m.State("WAIT"):
+                m.next = "CHECKED"
             with m.State("CHECKED"), m.If(~self.stop):
                 m.d.comb += [
                     self.layer_commit.eq(layer),

@@ -99,6 +99,13 @@ class SignGenerator(wiring.Component):
         turn, turn_ends = Signal(range(turns)), Signal()
         # The part of x that was turned away last, and where the word begins in it.
         part, place, next_place = Signal(size), Signal(ceil_log2(size)), Signal(range(2 * size))
+        # The next word begins in the next part of x; the word ends behind its first one. Known a
+        # cycle before where a lane takes two from word to word.
+        part_ends, behind = Signal(), Signal()
+        m.d["comb" if c.constructor_period == 1 else "sync"] += [
+            part_ends.eq(next_place[-1]),
+            behind.eq(next_place > size),
+        ]
         m.d.comb += [
             turn_ends.eq(turn == turns - 1),
             next_place.eq(place + self.last + 1),
@@ -140,10 +147,10 @@ class SignGenerator(wiring.Component):
             with m.Case(_Phase.VALID):
                 m.d.comb += self.valid.eq(1)
                 with m.If(self.advance):
-                    m.d.comb += turn_x.eq(next_place[-1] | self.row_ends)
+                    m.d.comb += turn_x.eq(part_ends | self.row_ends)
                     m.d.sync += place.eq(Mux(self.row_ends, 0, next_place))
                     # Some of x is left over.
-                    with m.If(self.row_ends & ((turn != 0) | (next_place > size))):
+                    with m.If(self.row_ends & ((turn != 0) | behind)):
                         m.d.sync += phase.eq(_Phase.FILL)
                     with m.If(self.channel_ends):
                         m.d.sync += [phase.eq(_Phase.KEY), turn.eq(0)]

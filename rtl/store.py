@@ -4,7 +4,7 @@
 
     post-processor ─┐
                     ├─► outputs ─┬─► a unit of min(ich, och) bytes ─► activation memory
-    image ──────────┘            └─► result
+    image ──────────┘            └─► result (``output_path="long"``: through a queue of two)
 
 Outputs come without an address, in the order of the array: for each tile of output channels, for
 each pixel tile, for each pixel of it, ``post_lanes`` channels a beat. The store counts along; it
@@ -19,6 +19,7 @@ from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
 from .program import ErrorCode, LayerDescriptor, LayerTable, Operation
+from .stream_buffer import StreamBuffer
 from .window import next_pixel
 
 __all__ = ["Store"]
@@ -78,13 +79,16 @@ class Store(wiring.Component):
         m = Module()
         c, layer, rows = self.c, self.layer, self.table.other
         lanes, unit_beats = c.post_lanes, c.unit // c.post_lanes
-        load = layer.operation == Operation.LOAD
-        conv = layer.operation == Operation.CONV
+        # Known a cycle late: nothing comes before a layer has begun.
+        load, conv = Signal(), Signal()
+        m.d.sync += [
+            load.eq(layer.operation == Operation.LOAD),
+            conv.eq(layer.operation == Operation.CONV),
+        ]
 
         # Source: the image while it is loaded, else the post-processor.
         active, taken = Signal(), Signal()
         m.d.comb += [
-            self.advance.eq(~self.stop & (~self.result.valid | self.result.ready)),
             self.image.ready.eq(active & load & ~self.stop),
             taken.eq(Mux(load, self.image.valid & self.image.ready, self.valid & self.advance)),
         ]
@@ -105,7 +109,8 @@ class Store(wiring.Component):
         over = Signal()
         part = chunk[: ceil_log2(unit_beats)]
         part_last = part.all() if unit_beats > 1 else 1
-        tile_last = tile == layer.tiles_last
+        next_tile, tile_last = Signal.like(tile), Signal()
+        m.d.comb += next_tile.eq(tile + 1)
         share_last = Mux(conv | load, chunk.all() if len(chunk) else 1, part_last)
         # The pixel's last channel, which the rest of a tile may follow.
         channels_end = Signal()
@@ -138,6 +143,7 @@ class Store(wiring.Component):
 
         with m.If(self.start):
             m.d.sync += [active.eq(1), *(s.eq(0) for s in (tile, chunk, over))]
+            m.d.sync += tile_last.eq(layer.tiles_last == 0)
             y.begin(m)
             x.begin(m)
         with m.Elif(taken):
@@ -145,9 +151,9 @@ class Store(wiring.Component):
             with m.If(share_last | pixel_last):
                 m.d.sync += chunk.eq(0)
             with m.If(Mux(load, share_last, map_ends)):
-                m.d.sync += tile.eq(tile + 1)
+                m.d.sync += [tile.eq(next_tile), tile_last.eq(next_tile == layer.tiles_last)]
             with m.If(load & pixel_last):
-                m.d.sync += tile.eq(0)
+                m.d.sync += [tile.eq(0), tile_last.eq(layer.tiles_last == 0)]
             with m.If(pixel_last):
                 x.step(m)
             if c.rows > 1:
@@ -221,13 +227,32 @@ class Store(wiring.Component):
         values = [self.outputs.word_select(i, 32) for i in range(lanes)]
         for lane in range(1, lanes):
             values[lane] = Mux(channels_end & (layer.lanes_last < lane), 0, values[lane])
+        results, ended, stop = self.result, Signal(), self.stop
+        m.d.sync += ended.eq(taken & map_ends & tile_last)
+        if c.output_path == "long":
+            m.submodules.buffer = buffer = StreamBuffer(self.result.payload.shape())
+            # It stops by itself.
+            results, stop = buffer.i, 0
+            waits = Signal()
+            m.d.sync += waits.eq((ended | waits) & buffer.o.valid)
+            m.d.comb += [
+                self.result.valid.eq(buffer.o.valid & ~self.stop),
+                self.result.payload.eq(buffer.o.payload),
+                buffer.o.ready.eq(self.result.ready & ~self.stop),
+                buffer.stop.eq(self.stop),
+                self.advance.eq(results.ready),
+                self.done.eq((ended | waits) & ~buffer.o.valid),
+            ]
+        else:
+            m.d.comb += [
+                self.advance.eq(~self.stop & (~results.valid | results.ready)),
+                self.done.eq(ended),
+            ]
         m.d.comb += [
-            self.result.valid.eq(self.valid & inside & layer.to_result & ~self.stop),
-            self.result.payload.data.eq(Cat(values)),
-            self.result.payload.last.eq(last),
+            results.valid.eq(self.valid & inside & layer.to_result & ~stop),
+            results.payload.data.eq(Cat(values)),
+            results.payload.last.eq(last),
         ]
-
-        m.d.sync += self.done.eq(taken & map_ends & tile_last)
 
         with m.If(taken & load):
             m.d.sync += self.begun.eq(~last)
@@ -247,17 +272,18 @@ class _StoreWalk:
     def __init__(self, m: Module, axis, tiles_last, load, c: Configuration, banks: int, name: str):
         self.axis, self.banks = axis, banks
         self.tile = Signal(ceil_log2(c.largest_map), name=f"tile_{name}")
+        self.tiles_last = tiles_last
         self.pixel = Signal(ceil_log2(banks), name=f"pixel_{name}")
         self.phase = Signal(ceil_log2(c.largest_stride), name=f"phase_{name}")
         self.bank = Signal(ceil_log2(banks), name=f"bank_{name}")
         # Where the tile begins: the walk goes back there if it has more rows than one.
         self.kept_phase = Signal.like(self.phase, name=f"kept_phase_{name}")
         self.kept_bank = Signal.like(self.bank, name=f"kept_bank_{name}")
-        self.tile_last, self.pixel_last = Signal(), Signal()
+        # Known a tile before, as much depends on it.
+        self.tile_last, self.pixel_last = Signal(name=f"tile_last_{name}"), Signal()
         self.inside, self.last, self.first = Signal(), Signal(), Signal()
         within = self.pixel <= axis.end if banks > 1 else 1
         m.d.comb += [
-            self.tile_last.eq(self.tile == tiles_last),
             self.pixel_last.eq(load | self.pixel.all() if banks > 1 else 1),
             self.inside.eq(load | ~self.tile_last | within),
             self.last.eq(self.tile_last & (load | (self.pixel == axis.end if banks > 1 else 1))),
@@ -273,7 +299,7 @@ class _StoreWalk:
 
     def begin(self, m: Module):
         """Go to the first pixel."""
-        m.d.sync += [self.tile.eq(0), self.pixel.eq(0)]
+        m.d.sync += [self.tile.eq(0), self.tile_last.eq(self.tiles_last == 0), self.pixel.eq(0)]
         self._go(m, 0, 0)
         self._keep(m, 0, 0)
 
@@ -288,7 +314,8 @@ class _StoreWalk:
 
     def next_tile(self, m: Module):
         """Besides a step: go to the next tile, from the last one back to the first."""
-        m.d.sync += self.tile.eq(self.tile + 1)
+        following = (self.tile + 1)[: len(self.tile)]
+        m.d.sync += [self.tile.eq(following), self.tile_last.eq(following == self.tiles_last)]
         self._keep(m, *self.next)
         with m.If(self.tile_last):
             self.begin(m)

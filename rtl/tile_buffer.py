@@ -42,7 +42,7 @@ class TileWrite(wiring.Signature):
 
 
 class TileBuffer(wiring.Component):
-    """Memory of masks and signs. Latency from ``address`` to ``masks``: ``read_latency``.
+    """Memory of masks and signs. Latency from ``address`` to ``masks``: ``memory_latency``.
 
     Members
     -------
@@ -73,18 +73,24 @@ class TileBuffer(wiring.Component):
         # each a logic cell of its own: the address waits instead.
         waits = c.array in ("tree", "flip")
         address, step = self.address, self.step
-        for number in range(c.read_latency - (1 if waits else 2)):
+        for number in range(c.memory_latency - (1 if waits else 2)):
             before, address = address, Signal.like(address, name=f"address_{number}")
             m.d.sync += address.eq(before)
-        for number in range(c.read_latency - 1):
+        for number in range(c.memory_latency - 1):
             before, step = step, Signal(name=f"step_{number}")
             m.d.sync += step.eq(before)
-        data = [port.data for port in self.writes]
+        writes = [(port.enable, port.slice, port.address, port.data) for port in self.writes]
         if c.array == "flip":
-            data = [Cat(word[: c.ich], relative_signs(word[c.ich :])) for word in data]
+            writes = [
+                (*place, Cat(word[: c.ich], relative_signs(word[c.ich :])))
+                for *place, word in writes
+            ]
+        if c.array == "chain":
+            # Lanes know late that they have finished a word; what they write is read later still.
+            writes = [[_later(m, value) for value in port] for port in writes]
         for channel in range(c.och):
             index, lane = divmod(channel, c.constructor_lanes)
-            port = self.writes[lane]
+            enable, part, write_address, data = writes[lane]
             m.submodules[f"slice_{channel}"] = shared = shared_memory(2 * c.ich, c.tile_words)
             words = shared.ports
             weights = words.read_data
@@ -97,11 +103,18 @@ class TileBuffer(wiring.Component):
                     m.d.sync += register.eq(0)
                 weights = register
             m.d.comb += [
-                words.write.eq(port.enable & (port.slice == index)),
-                words.write_address.eq(port.address),
-                words.write_data.eq(data[lane]),
+                words.write.eq(enable & (part == index)),
+                words.write_address.eq(write_address),
+                words.write_data.eq(data),
                 words.read_address.eq(address),
                 self.masks.word_select(channel, c.ich).eq(weights[: c.ich]),
                 self.signs.word_select(channel, c.ich).eq(weights[c.ich :]),
             ]
         return m
+
+
+def _later(m: Module, value):
+    """The value, a cycle later."""
+    late = Signal(len(value))
+    m.d.sync += late.eq(value)
+    return late

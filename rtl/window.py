@@ -13,7 +13,7 @@ the next it is one addition, of what the `hiddenite.rtl.program.LayerTable` has 
 loop that goes on.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -126,13 +126,26 @@ class Window(wiring.Component):
         tile_y, tile_x = (Signal(ceil_log2(c.largest_map), name=f"tile_{i}") for i in "yx")
         words = c.och // c.unit
         word = Signal(range(words + 1))
-        group_last = group == layer.groups_last
+        # Known a step before, as much depends on them.
+        group_last, tile_x_last, tile_y_last, tile_last = (
+            Signal(name=f"{name}_last") for name in ("group", "tile_x", "tile_y", "tile")
+        )
+        counters = (
+            (group, group_last, layer.groups_last),
+            (tile_x, tile_x_last, layer.tiles_x_last),
+            (tile_y, tile_y_last, layer.tiles_y_last),
+            (tile, tile_last, layer.tiles_last),
+        )
+        clear_group, clear_x, clear_y, clear_tile = (
+            [number.eq(0), flag.eq(end == 0)] for number, flag, end in counters
+        )
+        count_group, count_x, count_y, count_tile = (
+            [number.eq(number + 1), flag.eq((number + 1)[: len(number)] == end)]
+            for number, flag, end in counters
+        )
         last = group_last & x.last & y.last
         read_residual = last & layer.residual & (word != words)
-        tile_x_last = tile_x == layer.tiles_x_last
-        tile_y_last = tile_y == layer.tiles_y_last
         pixels_last = tile_x_last & tile_y_last
-        tile_last = tile == layer.tiles_last
 
         busy, begun = Signal(), Signal()
         with m.If(~busy):
@@ -157,18 +170,18 @@ class Window(wiring.Component):
             with m.If(read_residual):
                 m.d.sync += word.eq(word + 1)
             with m.Else():
-                m.d.sync += group.eq(group + 1)
+                m.d.sync += count_group
                 with m.If(group_last):
-                    m.d.sync += group.eq(0)
+                    m.d.sync += clear_group
                     x.step(m)
                     with m.If(x.last):
                         y.step(m)
                 with m.If(last):
-                    m.d.sync += [word.eq(0), tile_x.eq(tile_x + 1)]
+                    m.d.sync += [word.eq(0), count_x]
                     with m.If(tile_x_last):
-                        m.d.sync += [tile_x.eq(0), tile_y.eq(tile_y + 1)]
+                        m.d.sync += [clear_x, count_y]
                     with m.If(pixels_last):
-                        m.d.sync += [tile_y.eq(0), tile.eq(tile + 1)]
+                        m.d.sync += [clear_y, count_tile]
 
         # The step in hand.
         step_residual, step_last = Signal(), Signal()
@@ -185,26 +198,49 @@ class Window(wiring.Component):
                 step_residual.eq(read_residual),
                 step_last.eq(last & ~read_residual),
                 step_tile_last.eq(pixels_last),
-                part.eq(Mux(conv & ~read_residual, 0, tile)),
                 layer_last.eq(tile_last),
-                position_y.eq(position_y + self.increment.y),
-                position_x.eq(position_x + self.increment.x),
-                bank_y.eq(y.bank),
-                bank_x.eq(x.bank),
+            ]
+
+        # Where it is; with registers behind the table, a cycle later.
+        def later(value, name):
+            if c.read_latency == c.memory_latency:
+                return value
+            register = Signal.like(Value.cast(value), name=f"{name}_later")
+            m.d.sync += register.eq(value)
+            return register
+
+        increment = {
+            name: later(getattr(self.increment, name), f"increment_{name}")
+            for name in ("y", "x", "address")
+        }
+        starts, goes_on = later(self.start, "start"), later(advance, "advance")
+        idle = later(~busy, "idle")
+        after_residual, after_last = later(step_residual, "residual"), later(step_last, "last")
+        residual_increment = later(self.residual, "residual_increment")
+        new_part = later(Mux(conv & ~read_residual, 0, tile)[: len(part)], "part")
+        new_bank_y, new_bank_x = later(y.bank, "bank_y"), later(x.bank, "bank_x")
+        with m.If(goes_on):
+            m.d.sync += [
+                part.eq(new_part),
+                position_y.eq(position_y + increment["y"]),
+                position_x.eq(position_x + increment["x"]),
+                bank_y.eq(new_bank_y),
+                bank_x.eq(new_bank_x),
             ]
             # What was read is for the word, for the tile or for the tap after the step in hand.
-            with m.If(~step_residual):
-                m.d.sync += address.eq(address + self.increment.address)
-            with m.If(step_residual | step_last):
-                m.d.sync += residual.eq(residual + self.residual)
-
-        with m.If(advance | self.start):
+            with m.If(~after_residual):
+                m.d.sync += address.eq(address + increment["address"])
+            with m.If(after_residual | after_last):
+                m.d.sync += residual.eq(residual + residual_increment)
+        with m.If(goes_on | starts):
             m.d.sync += [
-                behind_y.eq(behind_y + self.increment.y),
-                behind_x.eq(behind_x + self.increment.x),
+                behind_y.eq(behind_y + increment["y"]),
+                behind_x.eq(behind_x + increment["x"]),
             ]
-        with m.Elif(~busy):
+        with m.Elif(idle):
             m.d.sync += [behind_y.eq(0), behind_x.eq(0)]
+        with m.If(starts):
+            m.d.sync += [s.eq(0) for s in (address, residual, position_y, position_x)]
 
         half = Signal()
         waiting, go = Signal(), Signal()
@@ -230,17 +266,18 @@ class Window(wiring.Component):
             m.d.sync += [busy.eq(1), waiting.eq(1), step_last.eq(1), step_residual.eq(0)]
             # A tile begins with word 1; a pool stays at word 0.
             m.d.sync += weight.eq(conv)
-            cleared = address, residual, position_y, position_x, group, word, tile_y, tile_x, tile
-            m.d.sync += [signal.eq(0) for signal in cleared]
+            m.d.sync += [word.eq(0), clear_group, clear_x, clear_y, clear_tile]
             x.begin(m)
             y.begin(m)
 
+        weight_address = Cat(weight[:-1], weight[-1] | (half & ~layer.large_tiles))
+        of_residual = later(step_residual, "of_residual")
         m.d.sync += [
-            self.o_step.valid.eq(go & ~step_residual),
-            self.o_step.residual.eq(go & step_residual),
-            self.o_step.last.eq(step_last),
+            self.o_step.valid.eq(later(go & ~step_residual, "valid")),
+            self.o_step.residual.eq(later(go & step_residual, "residual_step")),
+            self.o_step.last.eq(later(step_last, "step_last")),
             self.o_step.part.eq(part),
-            self.o_weight.eq(Cat(weight[:-1], weight[-1] | (half & ~layer.large_tiles))),
+            self.o_weight.eq(later(weight_address, "weight")),
             self.o_address.eq(address),
             self.o_bank_y.eq(bank_y),
             self.o_bank_x.eq(bank_x),
@@ -251,7 +288,7 @@ class Window(wiring.Component):
             m.d.sync += self.o_step.first.eq(self.o_step.last)
         with m.If(self.last_issued):
             m.d.sync += [self.o_tile_last.eq(step_tile_last), self.o_half.eq(half)]
-        with m.If(step_residual):
+        with m.If(of_residual):
             m.d.sync += [
                 self.o_address.eq(residual),
                 self.o_bank_y.eq(0),
@@ -271,12 +308,12 @@ class _Taps:
         self.phase = Signal(ceil_log2(c.largest_stride), name=f"phase_{name}")
         self.bank = Signal(ceil_log2(banks), name=f"loop_bank_{name}")
         self.last = Signal(name=f"last_{name}")
-        m.d.comb += self.last.eq(self.tap == axis.kernel_last)
 
     def begin(self, m: Module):
         """Go to the first tap."""
         m.d.sync += [
             self.tap.eq(0),
+            self.last.eq(self.axis.kernel_last == 0),
             self.phase.eq(self.axis.phase),
             self.bank.eq(self.axis.bank),
         ]
@@ -284,7 +321,13 @@ class _Taps:
     def step(self, m: Module):
         """Go to the next tap, from the last one back to the first."""
         _, _, phase, bank = next_pixel(self.axis.phases_last, self.phase, self.bank)
-        m.d.sync += [self.tap.eq(self.tap + 1), self.phase.eq(phase), self.bank.eq(bank)]
+        following = (self.tap + 1)[: len(self.tap)]
+        m.d.sync += [
+            self.tap.eq(following),
+            self.last.eq(following == self.axis.kernel_last),
+            self.phase.eq(phase),
+            self.bank.eq(bank),
+        ]
         with m.If(self.last):
             self.begin(m)
 

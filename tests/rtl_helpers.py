@@ -36,15 +36,16 @@ CONFIGURATIONS = {
     ),
     "more_och": Configuration(
         ich=2, och=8, cols=4, constructor_lanes=1, post_lanes=2, accumulator_bits=18,
-        read_latency=3, array="chain", **_SMALL
+        read_latency=6, array="chain", output_path="long", constructor_period=2, **_SMALL
     ),
     "more_ich": Configuration(
         ich=8, och=2, rows=2, constructor_lanes=2, program_bits=32, array="combinational",
-        **_SMALL,
+        read_latency=4, output_path="long", **_SMALL,
     ),
 }  # fmt: skip
 """Every special case of a size occurs: 1, och above and below ich, rows unlike columns, all builds
-of the array and of the decoder, one and two ports, both latencies, every program width."""
+of the array and of the decoder, one and two ports, most latencies, both output paths, every program
+width."""
 
 
 def simulate(component, *benches, limit=50_000):

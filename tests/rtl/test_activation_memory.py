@@ -90,8 +90,10 @@ def test_windows_at_every_offset(name):
             part = rng.randrange(c.ich // c.unit)
             due.append(bench.set_window(ctx, address, bank, steps, rows, cols, part))
             await ctx.tick()
-            if len(due) >= c.read_latency:
-                assert split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due[-c.read_latency]
+            if len(due) >= c.memory_latency:
+                assert (
+                    split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due[-c.memory_latency]
+                )
 
     simulate(bench.dut, run)
 
@@ -107,7 +109,7 @@ def test_addresses_wrap_around():
             bench.bytes[y, x, c.activation_words - 3] = [None] * c.ich
         inside = [False, True]
         due = bench.set_window(ctx, c.activation_words - 3, (1, 1), (4, 4), inside, inside)
-        await ctx.tick().repeat(c.read_latency)
+        await ctx.tick().repeat(c.memory_latency)
         assert split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due
 
     simulate(bench.dut, run)
@@ -135,8 +137,10 @@ def test_reads_beside_writes(name):
                 if c.activation_ports == 1:
                     due[-1] = None
             await ctx.tick()
-            if len(due) >= c.read_latency and due[-c.read_latency] is not None:
-                assert split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due[-c.read_latency]
+            if len(due) >= c.memory_latency and due[-c.memory_latency] is not None:
+                assert (
+                    split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due[-c.memory_latency]
+                )
 
     simulate(bench.dut, run)
 
@@ -174,7 +178,7 @@ def test_maximum_of_windows(name):
                     ctx.set(dut.load, 0)
                     await ctx.tick()
             ctx.set(dut.load, 0)
-            await ctx.tick().repeat(c.read_latency)
+            await ctx.tick().repeat(c.memory_latency)
             found = split(ctx.get(dut.pixels), 8, c.banks * c.ich)
             for pixel in range(c.banks):
                 own = slice(pixel * c.ich, pixel * c.ich + c.unit)
@@ -183,7 +187,7 @@ def test_maximum_of_windows(name):
         ctx.set(dut.maximum, 0)
         for _ in range(5):
             due = random_window(ctx)
-            await ctx.tick().repeat(c.read_latency)
+            await ctx.tick().repeat(c.memory_latency)
             assert split(ctx.get(dut.pixels), 8, c.banks * c.ich) == due
 
     simulate(dut, run)

@@ -49,8 +49,10 @@ RULES = [
     power("largest_channels", 1 << 16, 1 << 17, low=64),
     span("activation_ports", 1, 2, 0),
     span("activation_ports", 1, 2, 3),
-    span("read_latency", 2, 3, 1),
-    span("read_latency", 2, 3, 4),
+    span("read_latency", 2, 6, 1),
+    span("read_latency", 2, 6, 7),
+    span("constructor_period", 1, 2, 0),
+    span("constructor_period", 1, 2, 3),
     span("accumulator_bits", 12, 32, 11),
     span("accumulator_bits", 12, 32, 33),
     span("timeout_cycles", 0, 2**32 - 1, -1),
@@ -62,6 +64,7 @@ RULES = [
     ),
     ("array", 1, "array must be a string, not 1"),
     ("shifter", "barrel", "shifter must be 'multiplexers' or 'multipliers', not 'barrel'"),
+    ("output_path", "wide", "output_path must be 'short' or 'long', not 'wide'"),
     ("mask_decoder", "slow", "mask_decoder must be 'parallel' or 'serial', not 'slow'"),
     ("ich", 8.0, "ich must be an integer, not 8.0"),
     ("rows", True, "rows must be an integer, not True"),
@@ -116,11 +119,30 @@ def test_derived_sizes():
     assert (c.address_bits, c.position_bits) == (6, 11)
     assert c.activation_bytes == 64 * 8 * 8
     assert c.array_latency == 5
-    assert Configuration(**SIZES, array="chain").array_latency == 9
+    assert Configuration(**SIZES, array="chain").array_latency == 10
     assert Configuration(**SIZES, array="flip").array_latency == 2
     assert Configuration(**(SIZES | {"ich": 32}), array="flip").array_latency == 4
     assert Configuration(**(SIZES | {"ich": 1}), array="flip").array_latency == 2
     assert Configuration(**SIZES, array="combinational").array_latency == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        (
+            {"read_latency": 4, "activation_ports": 1},
+            "read_latency must be 2 or 3 with activation_ports of 1, not 4",
+        ),
+        (
+            {"constructor_period": 2, "mask_decoder": "serial"},
+            "constructor_period must be 1 with mask_decoder 'serial', not 2",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_named(values, rule):
+    with pytest.raises(InputError) as caught:
+        Configuration(**SIZES, **values)
+    assert str(caught.value) == f"configuration: {rule}"
 
 
 def test_fingerprint_is_that_of_what_programs_depend_on():
@@ -130,6 +152,9 @@ def test_fingerprint_is_that_of_what_programs_depend_on():
         {"activation_ports": 1},
         {"array": "combinational"},
         {"shifter": "multipliers"},
+        {"output_path": "long"},
+        {"read_latency": 5},
+        {"constructor_period": 2},
         {"timeout_cycles": 9},
     ):
         assert Configuration(**SIZES, **same).fingerprint == base.fingerprint

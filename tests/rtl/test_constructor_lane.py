@@ -80,7 +80,7 @@ class LaneBench:
         ctx.set(dut.i.valid, 0)
         ctx.set(dut.key_word, 1)
         for word in key_words(c, seed, index):
-            ctx.set(dut.i.payload, word)
+            ctx.set(dut.key, word)
             await ctx.tick()
         ctx.set(dut.key_word, 0)
         ctx.set(dut.layer, construction_fields(c, mask, parameter))

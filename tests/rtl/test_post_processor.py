@@ -9,7 +9,7 @@ from rtl_helpers import CONFIGURATIONS, join, simulate, split
 from hiddenite.rtl.post_processor import PostLane, PostProcessor, pool_period
 from hiddenite.rtl.program import FAR_SHIFT, ChannelRecord, Operation, words_of
 
-LANE_LATENCY = 5
+LANE_LATENCY = {"short": 5, "long": 8}
 POOL_BITS = 14
 INT32 = -(1 << 31), (1 << 31) - 1
 
@@ -23,6 +23,7 @@ def output_of(acc, bias, scale, residual, residual_scale, shift, signed):
 
 
 SHIFTERS = pytest.mark.parametrize("shifter", ["multiplexers", "multipliers"])
+PATHS = pytest.mark.parametrize("path", LANE_LATENCY)
 
 
 def set_shift(ctx, dut, shift):
@@ -42,8 +43,9 @@ EXTREMES = [
 ]
 
 
+@PATHS
 @SHIFTERS
-def test_lane_computes_the_network_s_arithmetic(shifter):
+def test_lane_computes_the_network_s_arithmetic(shifter, path):
     rng = random.Random(1)
     cases = EXTREMES + [
         (
@@ -57,7 +59,7 @@ def test_lane_computes_the_network_s_arithmetic(shifter):
         )
         for _ in range(300)
     ]
-    dut = PostLane(32, 34, shifter)
+    dut = PostLane(32, 34, shifter, path)
 
     async def bench(ctx):
         ctx.set(dut.conv, 1)
@@ -73,16 +75,17 @@ def test_lane_computes_the_network_s_arithmetic(shifter):
                 else:
                     ctx.set(getattr(dut, port), value)
             ctx.set(dut.advance, 1)
-            await ctx.tick().repeat(LANE_LATENCY)
+            await ctx.tick().repeat(LANE_LATENCY[path])
             assert ctx.get(dut.output) == output_of(*case), case
 
     simulate(dut, bench)
 
 
+@PATHS
 @SHIFTERS
-def test_lane_takes_an_output_whenever_it_advances(shifter):
+def test_lane_takes_an_output_whenever_it_advances(shifter, path):
     rng = random.Random(2)
-    dut = PostLane(20, 34, shifter)
+    dut = PostLane(20, 34, shifter, path)
     values = [rng.getrandbits(20) for _ in range(200)]
 
     async def bench(ctx):
@@ -98,20 +101,21 @@ def test_lane_takes_an_output_whenever_it_advances(shifter):
             ctx.set(dut.total, values[len(given)] if advance else 0)
             given += [values[len(given)]] if advance else []
             await ctx.tick()
-            if len(given) >= LANE_LATENCY:
-                expected = output_of(given[-LANE_LATENCY], -500_000, 77, 0, 0, 16, 1)
+            if len(given) >= LANE_LATENCY[path]:
+                expected = output_of(given[-LANE_LATENCY[path]], -500_000, 77, 0, 0, 16, 1)
                 assert ctx.get(dut.output) == expected
 
     simulate(dut, bench)
 
 
+@PATHS
 @SHIFTERS
 @pytest.mark.parametrize("bias_bits", [16, 20, 27, 33])
-def test_lane_of_fewer_bits(bias_bits, shifter):
+def test_lane_of_fewer_bits(bias_bits, shifter, path):
     """All sums that fit in the bias are right, those at its ends too, and near every clip."""
     rng = random.Random(bias_bits)
     low, high = -(1 << bias_bits - 1), (1 << bias_bits - 1) - 1
-    dut = PostLane(18, bias_bits, shifter)
+    dut = PostLane(18, bias_bits, shifter, path)
 
     async def bench(ctx):
         ctx.set(dut.conv, 1)
@@ -135,18 +139,19 @@ def test_lane_of_fewer_bits(bias_bits, shifter):
             ctx.set(dut.residual_scale, residual_scale)
             set_shift(ctx, dut, shift)
             ctx.set(dut.int32, signed)
-            await ctx.tick().repeat(LANE_LATENCY)
+            await ctx.tick().repeat(LANE_LATENCY[path])
             expected = output_of(acc, total - acc, scale, residual, residual_scale, shift, signed)
             assert ctx.get(dut.output) == expected, number
 
     simulate(dut, bench)
 
 
+@PATHS
 @SHIFTERS
-def test_lane_of_a_pool(shifter):
+def test_lane_of_a_pool(shifter, path):
     """The bias does not count."""
     rng = random.Random(3)
-    dut = PostLane(20, 24, shifter)
+    dut = PostLane(20, 24, shifter, path)
 
     async def bench(ctx):
         ctx.set(dut.advance, 1)
@@ -158,7 +163,7 @@ def test_lane_of_a_pool(shifter):
             ctx.set(dut.scale, scale)
             ctx.set(dut.residual_scale, scale)
             set_shift(ctx, dut, shift)
-            await ctx.tick().repeat(LANE_LATENCY)
+            await ctx.tick().repeat(LANE_LATENCY[path])
             assert ctx.get(dut.output) == output_of(total, 0, scale, 0, 0, shift, 0)
 
     simulate(dut, bench)
@@ -271,14 +276,24 @@ class Bench:
 
     async def arrive(self, ctx):
         """Sums arrive a fixed time after their last step, several on their way or not."""
-        dut = self.dut
+        c, dut, width = self.c, self.dut, self.c.och * self.c.accumulator_bits
+        # Of the cycles before, the latest first. Totals stand there for their own cycle only.
+        recent = [None] * c.banks
         while not self.finished:
             ctx.set(dut.pool_next, self.cycle in self.pool_nexts)
+            recent = [None, *recent[:-1]]
             if self.coming and self.coming[0][0] == self.cycle:
                 _, captured = self.coming.pop(0)
+                recent[0] = split(captured.pop("totals"), width, c.banks)
                 for name, value in captured.items():
                     ctx.set(getattr(dut, name), value)
                 ctx.set(dut.capture, 1)
+            own = [recent[pixel if c.staggered else 0] for pixel in range(c.banks)]
+            totals = [
+                self.rng.getrandbits(width) if tile is None else tile[pixel]
+                for pixel, tile in enumerate(own)
+            ]
+            ctx.set(dut.totals, join(totals, width))
             await ctx.tick()
             ctx.set(dut.capture, 0)
             self.cycle += 1
@@ -292,8 +307,8 @@ class Bench:
             await ctx.tick().repeat(c.read_latency)
             pixels = np.array([[rng.randrange(256) for _ in range(c.ich)] for _ in range(c.banks)])
             residual[:, word * c.unit : (word + 1) * c.unit] = pixels[:, : c.unit]
-            values = {"word": word, "pixels": join(pixels.reshape(-1), 8)}
-            await self.pulse(ctx, "load_residual", **values)
+            pixels = join(pixels.reshape(-1), 8)
+            await self.pulse(ctx, "load_residual", 1 << word, pixels=pixels)
         return residual.reshape(-1).tolist()
 
     async def give(self, ctx):

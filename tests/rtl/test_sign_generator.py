@@ -53,6 +53,10 @@ async def layer(ctx, dut, shape, seed, index, rng=None):
                 ctx.set(dut.last, len(word) - 1)
                 ctx.set(dut.row_ends, row_ends)
                 ctx.set(dut.channel_ends, row_ends and y == len(channel) - 1)
+                # What word it is has to be known a cycle before it ends.
+                for _ in range(c.constructor_period - 1):
+                    cycles += 1
+                    await ctx.tick()
                 while not ctx.get(dut.valid) or (rng and rng.random() < 0.3):
                     cycles += 1
                     await ctx.tick()
@@ -117,7 +121,7 @@ def test_a_word_a_cycle_within_a_row(name):
 
     dut = SignGenerator(c, 0)
     simulate(dut, bench)
-    assert cycles[1] - cycles[0] == 32 // c.ich
+    assert cycles[1] - cycles[0] == 32 // c.ich * c.constructor_period
 
 
 def test_a_state_of_0_becomes_1():

@@ -43,8 +43,8 @@ def test_every_word_comes_back(name, array):
         ctx.set(dut.step, 1)
         asked = []
         for _ in range(3 * c.tile_words):
-            if len(asked) >= c.read_latency:
-                words = [words[asked[-c.read_latency]] for words in content]
+            if len(asked) >= c.memory_latency:
+                words = [words[asked[-c.memory_latency]] for words in content]
                 masks, signs = ctx.get(dut.masks), ctx.get(dut.signs)
                 assert split(masks, c.ich, c.och) == [w & ((1 << c.ich) - 1) for w in words]
                 stored = [split(w >> c.ich, 1, c.ich) for w in words]
@@ -68,11 +68,13 @@ def test_nothing_between_steps(array):
         ctx.set(dut.writes[0].data, 1)
         await ctx.tick()
         ctx.set(dut.writes[0].enable, 0)
+        # With chains, what is written waits a cycle.
+        await ctx.tick()
         for step in (1, 0, 0, 1, 1, 0, 1):
             ctx.set(dut.step, step)
             await ctx.tick()
             ctx.set(dut.step, 0)
-            await ctx.tick().repeat(c.read_latency - 1)
+            await ctx.tick().repeat(c.memory_latency - 1)
             assert bool(ctx.get(dut.masks)) == step
 
     simulate(dut, bench)

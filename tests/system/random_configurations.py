@@ -48,6 +48,10 @@ def random_configuration(seed, number, simulator):
         if compare(o, i) and rows * cols << i + o <= MOST_PES[simulator]
     ]
     ich, och = sizes[rng.integers(len(sizes))]
+    ports = in_turn("activation_ports", (1, 2))
+    latency = in_turn("read_latency", (2, 3, 4, 5, 6))
+    decoder = in_turn("mask_decoder", ("parallel", "serial"))
+    period = in_turn("constructor_period", (1, 2))
     return Configuration(
         ich=ich,
         och=och,
@@ -57,13 +61,15 @@ def random_configuration(seed, number, simulator):
         post_lanes=int(lanes("post_lanes", min(ich, och))),
         program_bits=in_turn("program_bits", (8, 16, 32, 64)),
         activation_words=max(64, (1 << int(rng.integers(11, 15))) // (ich * rows * cols)),
-        activation_ports=in_turn("activation_ports", (1, 2)),
-        read_latency=in_turn("read_latency", (2, 3)),
+        activation_ports=ports,
+        read_latency=min(latency, 3) if ports == 1 else latency,
         tile_words=1 << int(rng.integers(5, 11)),
         accumulator_bits=int(rng.integers(14, 33)),
         bias_bits=in_turn("bias_bits", (34, 24, 28, 21)),
         array=in_turn("array", ("tree", "flip", "chain", "combinational")),
         shifter=in_turn("shifter", ("multiplexers", "multipliers")),
-        mask_decoder=in_turn("mask_decoder", ("parallel", "serial")),
+        output_path=in_turn("output_path", ("short", "long")),
+        mask_decoder=decoder,
+        constructor_period=period if decoder == "parallel" else 1,
         timeout_cycles=1 << 16,
     )

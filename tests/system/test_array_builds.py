@@ -28,6 +28,16 @@ SIZES = {
     "verilator": (20, {"max_weights": 4000, "max_pixels": 100}),
     "icarus": (4, {"max_weights": 500, "max_pixels": 40, "max_layers": 4}),
 }
+BUILDS = {
+    **{array: {"array": array} for array in ("tree", "flip", "chain", "combinational")},
+    # Registers wherever there may be some.
+    "high clock": {
+        "array": "chain",
+        "read_latency": 6,
+        "output_path": "long",
+        "constructor_period": 2,
+    },
+}
 MOST_CYCLES = 16
 MOST_ERROR = 0.02
 
@@ -47,9 +57,9 @@ def cases_of(c, simulator):
 
 
 @pytest.mark.parametrize("simulator", SIZES)
-@pytest.mark.parametrize("array", ["tree", "flip", "chain", "combinational"])
-def test_random_networks(array, simulator, engines):
-    c = replace(BASE, array=array)
+@pytest.mark.parametrize("build", BUILDS)
+def test_random_networks(build, simulator, engines):
+    c = replace(BASE, **BUILDS[build])
     cases = cases_of(c, simulator)
     stalls = Stalls(program=0.3, image=0.3, result=0.3, seed=3)
     runs = [case.run() for case in cases] + [case.run(stalls=stalls) for case in cases]

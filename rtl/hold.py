@@ -1,0 +1,134 @@
+"""Sums of a pixel tile on their way to the lanes of the post-processor.
+
+It takes a whole pixel tile at once, so that the array goes on with the next one at once. There are
+two ways out, by ``output_path``::
+
+    short:  totals ─► hold ─────────────────────────► post_lanes totals
+                      (shifts by a beat)
+    long:   totals ─► hold ─► a pixel's ─► a beat's ─► post_lanes totals
+                      (stays)
+
+The short one takes a multiplexer of two inputs for each bit, and an enable that reaches all of
+them; the long one takes fewer cells where wide multiplexers are cheap, and has registers between.
+The residual goes along.
+"""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from .configuration import Configuration
+
+__all__ = ["Hold", "hold_latency"]
+
+
+def hold_latency(c: Configuration) -> int:
+    """Cycles from the hold's going on from a beat until it is given."""
+    return 2 if c.output_path == "long" else 0
+
+
+class Hold(wiring.Component):
+    """Holds a pixel tile's totals and residual, and gives ``post_lanes`` of each at a time.
+
+    Latency from ``next`` to ``total``: `hold_latency` cycles while ``advance`` is 1.
+
+    Members
+    -------
+    conv : the tile has ``och`` channels; of a pool, the first ``min(ich, och)`` of each pixel count
+    residual : the layer has a residual
+    capture, totals : takes the array's totals in this cycle; if they are ``staggered``, those of
+        pixel n in the cycle n later
+    load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
+        next; its part of the tile's channels comes first
+    next : goes on to the next beat, only with ``advance``
+    advance : what is on its way goes on
+    total, added : totals and bytes of the residual of a beat
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        super().__init__(
+            {
+                "conv": In(1),
+                "residual": In(1),
+                "capture": In(1),
+                "totals": In(c.banks * c.och * c.accumulator_bits),
+                "load_residual": In(c.och // c.unit),
+                "pixels": In(c.banks * c.ich * 8),
+                "next": In(1),
+                "advance": In(1),
+                "total": Out(c.post_lanes * c.accumulator_bits),
+                "added": Out(c.post_lanes * 8),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self.c
+        totals = Signal(c.banks * c.och * c.accumulator_bits, reset_less=True)
+        # If they shift, all zero after each layer, since a conv shifts out all that it loads.
+        residuals = Signal(c.banks * c.och * 8)
+        (self._long if c.output_path == "long" else self._short)(m, totals, residuals)
+        # A word of the residual holds a unit, or several, of the tile's channels.
+        for pixel in range(c.banks):
+            word = self.pixels.word_select(pixel, 8 * c.ich)
+            for index in range(c.och // c.unit):
+                target = residuals.word_select(pixel * (c.och // c.unit) + index, 8 * c.unit)
+                with m.If(self.load_residual[index]):
+                    m.d.sync += target.eq(word[: 8 * c.unit])
+        return m
+
+    def _short(self, m: Module, totals, residuals):
+        c, width = self.c, self.c.och * self.c.accumulator_bits
+        with m.If(self.next):
+            m.d.sync += [
+                totals.eq(totals >> len(self.total)),
+                residuals.eq(residuals >> len(self.added)),
+            ]
+        captured = self.totals
+        if c.banks > 1 and c.och > c.unit:
+            pixels = [captured.word_select(i, width) for i in range(c.banks)]
+            pooled = Cat(pixel[: c.unit * c.accumulator_bits] for pixel in pixels)
+            captured = Mux(self.conv, captured, Cat(pooled, captured[len(pooled) :]))
+        with m.If(self.capture):
+            m.d.sync += totals.eq(captured)
+        m.d.comb += [self.total.eq(totals), self.added.eq(residuals)]
+
+    def _long(self, m: Module, totals, residuals):
+        c = self.c
+        per_pixel, pooled = c.och // c.post_lanes, c.unit // c.post_lanes
+        beat, pixel = Signal(ceil_log2(per_pixel)), Signal(ceil_log2(c.banks))
+        # Pixels are taken as they come, and go in this order.
+        width, capture = len(totals) // c.banks, self.capture
+        for number in range(c.banks):
+            with m.If(capture):
+                m.d.sync += totals.word_select(number, width).eq(
+                    self.totals.word_select(number, width)
+                )
+            if c.staggered:
+                before, capture = capture, Signal(name=f"capture_{number + 1}")
+                m.d.sync += capture.eq(before)
+        with m.If(self.capture):
+            m.d.sync += [beat.eq(0), pixel.eq(0)]
+        with m.Elif(self.next):
+            m.d.sync += beat.eq(beat + 1)
+            with m.If(beat == Mux(self.conv, per_pixel - 1, pooled - 1)):
+                m.d.sync += [beat.eq(0), pixel.eq(pixel + 1)]
+
+        beat_of_pixel = Signal.like(beat)
+        with m.If(self.advance):
+            m.d.sync += beat_of_pixel.eq(beat)
+        for out, held, name in ((self.total, totals, "total"), (self.added, residuals, "added")):
+            width = len(held) // c.banks
+            of_pixel = Signal(width, name=f"{name}_of_pixel", reset_less=True)
+            pixels = [held.word_select(i, width) for i in range(c.banks)]
+            beats = [of_pixel.word_select(i, len(out)) for i in range(per_pixel)]
+            with m.If(self.advance):
+                m.d.sync += [
+                    of_pixel.eq(Array(pixels)[pixel]),
+                    out.eq(Array(beats)[beat_of_pixel]),
+                ]
+        # Residuals of other layers may still be held.
+        with m.If(self.advance & ~self.residual):
+            m.d.sync += self.added.eq(0)
