@@ -13,7 +13,7 @@ them; the long one takes fewer cells where wide multiplexers are cheap, and has 
 The residual goes along.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -126,9 +126,16 @@ class Hold(wiring.Component):
             beats = [of_pixel.word_select(i, len(out)) for i in range(per_pixel)]
             with m.If(self.advance):
                 m.d.sync += [
-                    of_pixel.eq(Array(pixels)[pixel]),
-                    out.eq(Array(beats)[beat_of_pixel]),
+                    of_pixel.eq(_select(pixels, pixel)),
+                    out.eq(_select(beats, beat_of_pixel)),
                 ]
         # Residuals of other layers may still be held.
         with m.If(self.advance & ~self.residual):
             m.d.sync += self.added.eq(0)
+
+
+def _select(values: list, index):
+    """One of the values, by the index's bits one after the other: each comes from its register."""
+    for bit in index:
+        values = [Mux(bit, odd, even) for even, odd in zip(values[::2], values[1::2], strict=True)]
+    return values[0]
