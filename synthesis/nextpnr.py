@@ -76,11 +76,14 @@ def routing_options(family: str, tool: toolchain.Tool) -> list[str]:
     """Return nextpnr's options for placing and routing a full part of a family.
 
     On an ECP5, its first router does not end with an engine that fills most of the part. Where it
-    is built with threads, it has a refinement that takes seconds in place of minutes.
+    is built with threads, it has a refinement that takes seconds in place of minutes; with one
+    thread, so that what comes of a seed does not depend on the machine.
     """
     if family != "ecp5":
         return []
-    refine = ["--parallel-refine"] if "--parallel-refine" in _help(tool) else []
+    refine = ["--parallel-refine", "--threads", "1"]
+    if refine[0] not in _help(tool):
+        refine = []
     return ["--router", "router2", *refine]
 
 

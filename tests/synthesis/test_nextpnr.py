@@ -70,7 +70,11 @@ def test_failed_program(part, netlist, own_cache):
     ("family", "said", "options"),
     [
         ("ice40", "--parallel-refine", []),
-        ("ecp5", "--parallel-refine", ["--router", "router2", "--parallel-refine"]),
+        (
+            "ecp5",
+            "--parallel-refine",
+            ["--router", "router2", "--parallel-refine", "--threads", "1"],
+        ),
         ("ecp5", "", ["--router", "router2"]),
     ],
 )
