@@ -20,6 +20,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
+from .delay import delayed
 from .memory import shared_memory
 
 __all__ = ["ActivationMemory"]
@@ -102,9 +103,11 @@ class ActivationMemory(wiring.Component):
         names = "bank_y", "bank_x", "rows", "cols", "part", "load", "first"
         beside = [getattr(self, name) for name in names]
         for stage in range(min(c.memory_latency - 1, 3)):
-            beside = _delayed(m, f"stage_{stage}", names, beside)
+            beside = [
+                delayed(m, v, f"stage_{stage}_{n}") for n, v in zip(names, beside, strict=True)
+            ]
         if c.memory_latency > 2:
-            words = _delayed(m, "read", range(c.banks), words, reset_less=True)
+            words = [delayed(m, v, f"read_{i}", reset_less=True) for i, v in enumerate(words)]
         bank_y, bank_x, *beside = beside
         # Rotate along one axis, then along the other.
         turned = [
@@ -120,8 +123,9 @@ class ActivationMemory(wiring.Component):
             for col in range(c.cols)
         ]
         if c.memory_latency > 4:
-            beside = _delayed(m, "aligned", names[2:], beside)
-            pixels = _delayed(m, "aligned", range(c.banks), pixels, reset_less=True)
+            pairs = zip(names[2:], beside, strict=True)
+            beside = [delayed(m, value, f"aligned_{name}") for name, value in pairs]
+            pixels = [delayed(m, v, f"aligned_{i}", reset_less=True) for i, v in enumerate(pixels)]
         rows, cols, part, load, first = beside
         replace = Signal()
         m.d.comb += replace.eq(load & (first | ~self.maximum))
@@ -152,16 +156,6 @@ class ActivationMemory(wiring.Component):
                     index = (row * c.cols + col) * c.ich + channel
                     m.d.comb += self.pixels.word_select(index, 8).eq(~kept)
         return m
-
-
-def _delayed(m: Module, prefix: str, names, values, *, reset_less: bool = False) -> list:
-    """The values, a cycle later."""
-    late = [
-        Signal(len(value), name=f"{prefix}_{name}", reset_less=reset_less)
-        for name, value in zip(names, values, strict=True)
-    ]
-    m.d.sync += [after.eq(before) for after, before in zip(late, values, strict=True)]
-    return late
 
 
 def _rotate(m: Module, words: list, shift, lane: int):

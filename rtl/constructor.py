@@ -13,6 +13,7 @@ from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
 from .constructor_lane import ConstructorLane
+from .delay import delayed
 from .program import ConstructionDescriptor
 from .tile_buffer import TileWrite
 
@@ -76,9 +77,7 @@ class Constructor(wiring.Component):
         commands = [self.clear, self.start_layer, self.key_word, self.i.payload]
         if c.constructor_period > 1:
             # The lanes are far from the reader; a tile begins much later.
-            late = [Signal(len(value), name=f"late_{i}") for i, value in enumerate(commands)]
-            m.d.sync += [after.eq(before) for after, before in zip(late, commands, strict=True)]
-            commands = late
+            commands = [delayed(m, value, f"late_{i}") for i, value in enumerate(commands)]
         clear, start_layer, key_word, key = commands
 
         lanes = []

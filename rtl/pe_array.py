@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from .chain_dot_product import ChainDotProduct
 from .configuration import Configuration
+from .delay import delayed
 from .dot_product import TreeDotProduct
 from .flip_dot_product import FlipDotProduct, flip_excess
 from .shared_module import SharedModule
@@ -83,7 +84,8 @@ class PEArray(wiring.Component):
             # Registers of its own: the dot products that take an operand are all over the part.
             names = "all_pixels", "all_masks", "all_signs"
             operands = [
-                self._late(m, value, name) for name, value in zip(names, operands, strict=True)
+                delayed(m, value, name, reset_less=True)
+                for name, value in zip(names, operands, strict=True)
             ]
         all_pixels, all_masks, all_signs = operands
         masks, signs = (
@@ -94,11 +96,15 @@ class PEArray(wiring.Component):
             own = all_pixels.word_select(pixel, 8 * c.ich)
             stagger = pixel if c.staggered else 0
             for turn in range(stagger):
-                own = self._late(m, own, f"pixel_{pixel}_late_{turn}")
+                own = delayed(m, own, f"pixel_{pixel}_late_{turn}", reset_less=True)
             own = self._skewed(m, own, 8, f"pixel_{pixel}")
             if stagger:
-                masks = [self._late(m, v, f"mask_{i}_{pixel}") for i, v in enumerate(masks)]
-                signs = [self._late(m, v, f"sign_{i}_{pixel}") for i, v in enumerate(signs)]
+                masks = [
+                    delayed(m, v, f"mask_{i}_{pixel}", reset_less=True) for i, v in enumerate(masks)
+                ]
+                signs = [
+                    delayed(m, v, f"sign_{i}_{pixel}", reset_less=True) for i, v in enumerate(signs)
+                ]
             for channel in range(c.och):
                 m.submodules[f"dot_{pixel}_{channel}"] = shared = self._dot_product()
                 dot = shared.ports
@@ -114,12 +120,6 @@ class PEArray(wiring.Component):
                     ),
                 ]
         return m
-
-    def _late(self, m, value, name):
-        """The value, a cycle later."""
-        late = Signal(len(value), name=name, reset_less=True)
-        m.d.sync += late.eq(value)
-        return late
 
     def _dot_product(self):
         c = self.c

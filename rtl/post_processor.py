@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
+from .delay import delayed
 from .hold import Hold, hold_latency
 from .memory import shared_memory
 from .program import FAR_SHIFT, ChannelRecord, LayerDescriptor, Operation, words_of
@@ -321,9 +322,7 @@ class PostProcessor(wiring.Component):
         write = [self.record_write, self.record_channel, self.record_half, self.record]
         if c.output_path == "long":
             # The reader is far away, and a record is needed much later.
-            late = [Signal(len(value), name=f"late_{i}") for i, value in enumerate(write)]
-            m.d.sync += [after.eq(before) for after, before in zip(late, write, strict=True)]
-            write = late
+            write = [delayed(m, value, f"late_{i}") for i, value in enumerate(write)]
         words_written, channel, write_half, word = write
         for number in range(lanes):
             memory = shared_memory(record_bits, depth, granularity=c.program_bits)

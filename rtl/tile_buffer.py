@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
+from .delay import delayed
 from .flip_dot_product import relative_signs
 from .memory import shared_memory
 
@@ -87,7 +88,7 @@ class TileBuffer(wiring.Component):
             ]
         if c.array == "chain":
             # Lanes know late that they have finished a word; what they write is read later still.
-            writes = [[_later(m, value) for value in port] for port in writes]
+            writes = [[delayed(m, value, "late") for value in port] for port in writes]
         for channel in range(c.och):
             index, lane = divmod(channel, c.constructor_lanes)
             enable, part, write_address, data = writes[lane]
@@ -111,10 +112,3 @@ class TileBuffer(wiring.Component):
                 self.signs.word_select(channel, c.ich).eq(weights[c.ich :]),
             ]
         return m
-
-
-def _later(m: Module, value):
-    """The value, a cycle later."""
-    late = Signal(len(value))
-    m.d.sync += late.eq(value)
-    return late

@@ -13,12 +13,13 @@ the next it is one addition, of what the `hiddenite.rtl.program.LayerTable` has 
 loop that goes on.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
+from .delay import delayed
 from .program import Increment, LayerDescriptor, LayerTable, Operation
 
 __all__ = ["Step", "Window", "next_pixel"]
@@ -205,9 +206,7 @@ class Window(wiring.Component):
         def later(value, name):
             if c.read_latency == c.memory_latency:
                 return value
-            register = Signal.like(Value.cast(value), name=f"{name}_later")
-            m.d.sync += register.eq(value)
-            return register
+            return delayed(m, value, f"{name}_later")
 
         increment = {
             name: later(getattr(self.increment, name), f"increment_{name}")
