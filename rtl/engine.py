@@ -123,7 +123,7 @@ class Engine(wiring.Component):
         m.submodules.post = post = PostProcessor(c)
         m.submodules.store = store = Store(c)
 
-        # Errors: the first one stays.
+        # Errors: the first one stays. That there is one has a register of its own: much takes it.
         error = Signal(ErrorCode)
         stop = Signal()
         expired = Signal()

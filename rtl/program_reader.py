@@ -48,7 +48,7 @@ class ProgramReader(wiring.Component):
     tile_commit : the tile that was constructed last is right (for one cycle)
     quiet : the array's side has run all that was committed
     running : between the first word of a program and the end of its last layer
-    error : why the program can't be run (`ErrorCode`), for one cycle
+    error : why the program can't be run (`ErrorCode`), for one cycle, the one after it is seen
     """
 
     def __init__(self, c: Configuration):
