@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from system.cases import small_case
+from system.test_array_builds import BUILDS
 
 from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.engine import State
@@ -17,13 +18,22 @@ HEADER_BYTES = 4
 CHECKSUM_BYTES = 4
 
 
+# Errors take other ways, and outputs wait elsewhere, where registers are in between.
+CONFIGURATIONS = {"tiny": TINY, "high clock": replace(TINY, **BUILDS["high clock"])}
+
+
+@pytest.fixture(scope="module", params=CONFIGURATIONS)
+def configuration(request):
+    return CONFIGURATIONS[request.param]
+
+
 @pytest.fixture(scope="module")
-def case():
-    return small_case(TINY)
+def case(configuration):
+    return small_case(configuration)
 
 
 @pytest.fixture
-def run_damaged(case, engines):
+def run_damaged(configuration, case, engines):
     """Run damaged programs; return the error codes that they end with.
 
     Each run must end in the error state by itself. What it has sent until then must be the
@@ -35,7 +45,7 @@ def run_damaged(case, engines):
         sequence = [good]
         for run in runs:
             sequence += [replace(run, reset_before=True, limit=LIMIT), good]
-        first, *outcomes = engines.simulation(TINY).run(sequence)
+        first, *outcomes = engines.simulation(configuration).run(sequence)
         assert case.fault(first) is None
         codes = []
         for number, damaged in enumerate(outcomes[::2]):
