@@ -43,6 +43,13 @@ _ROWS = {
     default=0,
     help="Place and route with the seeds 1 to N (default: 0, only synthesise and pack).",
 )
+@click.option(
+    "--mhz",
+    type=click.FloatRange(1, 1000),
+    metavar="F",
+    help="Clock that place and route is asked for (default: the part's). What is too slow for it is"
+    " routed again on an ECP5, in vain and for long if it is out of reach.",
+)
 @jobs_option
 @click.option(
     "-o",
@@ -58,6 +65,7 @@ def synth(
     target: str,
     selected: Selected | None,
     seeds: int,
+    mhz: float | None,
     jobs: int,
     report_path: Path | None,
     as_json: bool,
@@ -81,6 +89,7 @@ def synth(
             target,
             selected.configuration,
             configuration_name=selected.name,
+            target_mhz=mhz,
             seeds=seeds,
             jobs=jobs,
             progress=steps,

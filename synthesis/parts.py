@@ -56,7 +56,9 @@ class Part:
     place : tuple of str
         Options of nextpnr that name device, package and speed grade.
     target_mhz : int
-        What nextpnr is asked for: more than can be had, so that it never thinks to be done.
+        What nextpnr is asked for. On an iCE40 more than can be had, so that it never thinks to be
+        done. On an ECP5, where it routes again what is too slow, what the engine made for the part
+        can reach; it takes long to give up.
     """
 
     name: str
@@ -94,23 +96,23 @@ def _ice40(
     )
 
 
-def _ecp5(size: str, blocks: int) -> Part:
+def _ecp5(size: str, blocks: int, target_mhz: int) -> Part:
     return Part(
         name=f"ECP5-{size}F",
         family="ecp5",
         blocks=(MemoryBlock(name="DP16KD", count=blocks, shapes=_DP16KD, small_bits=1023),),
         synthesis="synth_ecp5",
         place=(f"--{size}k", "--package", "CABGA381", "--speed", "6"),
-        target_mhz=150,
+        target_mhz=target_mhz,
     )
 
 
 PARTS = {
     "up5k": _ice40("iCE40 UP5K", 30, "u", ("--up5k", "--package", "sg48"), 60, ultra=True),
     "hx8k": _ice40("iCE40 HX8K", 32, "hx", ("--hx8k", "--package", "ct256"), 200, ultra=False),
-    "ecp5-25f": _ecp5("25", 56),
-    "ecp5-45f": _ecp5("45", 108),
-    "ecp5-85f": _ecp5("85", 208),
+    "ecp5-25f": _ecp5("25", 56, 105),
+    "ecp5-45f": _ecp5("45", 108, 100),
+    "ecp5-85f": _ecp5("85", 208, 82),
 }
 """Parts by the name of the preset that is made for them, or would be."""
 

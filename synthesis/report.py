@@ -36,6 +36,7 @@ def measure(
     configuration: Configuration,
     *,
     configuration_name: str,
+    target_mhz: float | None = None,
     seeds: int = 0,
     jobs: int = 1,
     progress: Progress | None = None,
@@ -52,6 +53,8 @@ def measure(
         The engine's sizes.
     configuration_name : str
         What the user calls them, a preset or a file.
+    target_mhz : float, optional
+        Clock that place and route is asked for; the part's by default.
     seeds : int
         Place and route with the seeds 1 to `seeds`; 0: not at all.
     jobs : int
@@ -90,9 +93,12 @@ def measure(
     packed = pack(content, block.module, part)
     steps("pack", 1, 1, "")
     command = ["hiddenite", "synth", block_name, "--target", target, "--config", configuration_name]
+    command += [] if target_mhz is None else ["--mhz", f"{target_mhz:g}"]
+    command += ["--seeds", str(seeds)] if seeds else []
+    asked = target_mhz or part.target_mhz
     report = {
         "hiddenite": version("hiddenite"),
-        "command": shlex.join([*command, *(["--seeds", str(seeds)] if seeds else [])]),
+        "command": shlex.join(command),
         "block": block.name,
         "module": block.module,
         "target": target,
@@ -111,12 +117,18 @@ def measure(
         with_harness = pack(wrapped, HARNESS, part)
         _check_fits(f"{block_name} in its harness", part, with_harness)
         routed = place_and_route(
-            wrapped, HARNESS, part, seeds=range(1, seeds + 1), jobs=jobs, progress=steps
+            wrapped,
+            HARNESS,
+            part,
+            target_mhz=asked,
+            seeds=range(1, seeds + 1),
+            jobs=jobs,
+            progress=steps,
         )
         rates = [result.fmax_mhz for result in routed if result.fmax_mhz is not None]
         report["place_and_route"] = {
             "options": list(part.place),
-            "target_mhz": part.target_mhz,
+            "target_mhz": asked,
             "logic_cells_with_harness": with_harness["logic_cells"].used,
             "fmax_median_mhz": round(median(rates), 2) if rates else None,
             "fmax_minimum_mhz": min(rates, default=None),

@@ -36,7 +36,7 @@ CASES = {
 @pytest.mark.parametrize("target", CASES)
 def test_report(run, here, tools, quick, target):
     arguments = ["synth", "array", "--target", target, "--config", "tiny"]
-    ran = run(*arguments, "--seeds", "1", "--jobs", "1", "--json", "-o", "r.json")
+    ran = run(*arguments, "--seeds", "1", "--mhz", "40", "--jobs", "1", "--json", "-o", "r.json")
     assert (ran.status, ran.err) == (0, "")
     facts = json.loads(ran.out)
     assert json.loads((here / "r.json").read_text()) == facts
@@ -60,6 +60,7 @@ def test_report(run, here, tools, quick, target):
     assert cells["percent"] == round(100 * cells["used"] / cells["available"], 1)
 
     routed = facts["place_and_route"]
+    assert routed["target_mhz"] == 40
     assert routed["logic_cells_with_harness"] > cells["used"]
     (seed,) = routed["seeds"]
     assert list(seed) == ["seed", "fmax_mhz", "seconds", "error"] and seed["error"] is None

@@ -30,7 +30,13 @@ def test_pack(part, netlist, wrapped):
 def test_place_and_route_and_its_cache(part, wrapped, own_cache, monkeypatch):
     steps = []
     found = place_and_route(
-        wrapped, HARNESS, part, seeds=[1], jobs=1, progress=lambda *step: steps.append(step)
+        wrapped,
+        HARNESS,
+        part,
+        target_mhz=50,
+        seeds=[1],
+        jobs=1,
+        progress=lambda *step: steps.append(step),
     )
     assert [result.seed for result in found] == [1]
     assert found[0].error is None and found[0].fmax_mhz > 20 and found[0].seconds > 0
@@ -43,7 +49,7 @@ def test_place_and_route_and_its_cache(part, wrapped, own_cache, monkeypatch):
         assert not jobs
 
     monkeypatch.setattr(nextpnr, "run", run)
-    assert place_and_route(wrapped, HARNESS, part, seeds=[1], jobs=1) == found
+    assert place_and_route(wrapped, HARNESS, part, target_mhz=50, seeds=[1], jobs=1) == found
 
 
 def test_seed_that_cannot_be_placed(part, netlist, own_cache):
@@ -54,7 +60,8 @@ def test_seed_that_cannot_be_placed(part, netlist, own_cache):
     text["modules"]["counter"]["netnames"]["more"] = {
         "hide_name": 0, "bits": port["bits"], "attributes": {}
     }  # fmt: skip
-    (found,) = place_and_route(json.dumps(text).encode(), "counter", part, seeds=[3], jobs=1)
+    content = json.dumps(text).encode()
+    (found,) = place_and_route(content, "counter", part, target_mhz=50, seeds=[3], jobs=1)
     assert found.seed == 3 and found.fmax_mhz is None
     assert found.error and "\n" not in found.error
     assert list(own_cache.iterdir()) == []
@@ -73,9 +80,9 @@ def test_failed_program(part, netlist, own_cache):
         (
             "ecp5",
             "--parallel-refine",
-            ["--router", "router2", "--parallel-refine", "--threads", "1"],
+            ["--router", "router2", "--tmg-ripup", "--parallel-refine", "--threads", "1"],
         ),
-        ("ecp5", "", ["--router", "router2"]),
+        ("ecp5", "", ["--router", "router2", "--tmg-ripup"]),
     ],
 )
 def test_options_are_those_that_the_tool_knows(family, said, options):
