@@ -47,6 +47,17 @@ CONFIGURATIONS = {
 of the array and of the decoder, one and two ports, most latencies, both output paths, every program
 width."""
 
+INT32 = -(1 << 31), (1 << 31) - 1
+"""Lowest and highest result of 32 bits."""
+
+
+def output_of(acc, bias, scale, residual, residual_scale, shift, signed):
+    """The network's arithmetic, in unbounded integers; ``shift`` is the network's."""
+    value = (acc + bias) * scale + residual * residual_scale
+    rounded = (value + (1 << shift - 1)) >> shift
+    low, high = INT32 if signed else (0, 255)
+    return min(max(rounded, low), high)
+
 
 def simulate(component, *benches, limit=50_000):
     """Run test benches, coroutine functions of a context, until all have returned.
