@@ -8,7 +8,8 @@ import click
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import Network
-from hiddenite.rtl.configuration import PRESETS, Configuration
+from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.presets import PRESETS, load_configuration
 from hiddenite.sim.build import SIMULATORS
 
 __all__ = [
@@ -49,7 +50,7 @@ class _ConfigurationType(click.ParamType):
         if isinstance(value, Selected):
             return value
         try:
-            return Selected(value, Configuration.load(value))
+            return Selected(value, load_configuration(value))
         except OSError as error:
             raise InputError(f"configuration {value}: {error.strerror}") from None
         except RecursionError:

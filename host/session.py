@@ -103,9 +103,7 @@ class Session:
         self._over = False
         self._layer: tuple[int, int] | None = None
         self._flying: deque[_Frame] = deque()
-        self._window = max(
-            _SMALLEST_WINDOW, int(connection.transport.baud / 10 * _WINDOW_SECONDS)
-        )
+        self._window = max(_SMALLEST_WINDOW, int(connection.transport.baud / 10 * _WINDOW_SECONDS))
         self._silent = False
         self._pause = 0.0
         self._ask_at = self._answer_by = self._progress = 0.0

@@ -8,7 +8,7 @@ from hiddenite.cli.demonstration import load_demo
 from hiddenite.cli.design import configuration_toml
 from hiddenite.cli.options import Selected
 from hiddenite.golden.inference import infer
-from hiddenite.rtl.configuration import PRESETS, Configuration
+from hiddenite.rtl.presets import PRESETS, load_configuration
 from hiddenite.rtl.verilog import generate
 
 
@@ -42,7 +42,7 @@ def test_demo(run, here):
         assert len(re.findall(rf"^  {step} +\d+\.\d s$", ran.out, re.M)) == 1
     folder = here / "hiddenite-demo"
     assert (folder / "hiddenite.v").read_text() == generate(PRESETS["tiny"])
-    assert Configuration.load(str(folder / "configuration.toml")) == PRESETS["tiny"]
+    assert load_configuration(str(folder / "configuration.toml")) == PRESETS["tiny"]
 
 
 def test_broken_hardware(run, here, monkeypatch):

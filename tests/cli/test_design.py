@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from hiddenite.cli import design
-from hiddenite.rtl.configuration import PRESETS, Configuration
+from hiddenite.rtl.presets import PRESETS, load_configuration
 from hiddenite.rtl.verilog import generate
 
 TINY = PRESETS["tiny"]
@@ -29,15 +29,15 @@ def test_generate_tiny(run, tmp_path):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_configuration_file_loads(run, here, quick, preset):
     assert run("generate", "--config", preset, "-o", "a").status == 0
-    assert Configuration.load("a/configuration.toml") == PRESETS[preset]
+    assert load_configuration("a/configuration.toml") == PRESETS[preset]
     # And is taken where a preset is.
     assert run("generate", "--config", "a/configuration.toml", "-o", "b").status == 0
-    assert Configuration.load("b/configuration.toml") == PRESETS[preset]
+    assert load_configuration("b/configuration.toml") == PRESETS[preset]
 
 
 def test_default_is_up5k_here(run, here, quick):
     assert run("generate").status == 0
-    assert Configuration.load("configuration.toml") == PRESETS["up5k"]
+    assert load_configuration("configuration.toml") == PRESETS["up5k"]
     assert (here / "hiddenite.v").read_text() == "module hiddenite; // 8\n"
 
 
@@ -46,7 +46,7 @@ def test_own_configuration(run, here, quick):
     (here / "own.toml").write_bytes(design.configuration_toml(design.Selected("a\nb", own)))
     assert (here / "own.toml").read_text().splitlines()[0].endswith("from a b")
     assert run("generate", "--config", "own.toml").status == 0
-    assert Configuration.load("configuration.toml") == own
+    assert load_configuration("configuration.toml") == own
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from rtl_helpers import with_lower_limit
 
 from hiddenite.cli.inference import class_name
 from hiddenite.golden.inference import infer, infer_layers
-from hiddenite.rtl.configuration import PRESETS
+from hiddenite.rtl.presets import PRESETS
 from hiddenite.rtl.verilog import generate
 
 
@@ -31,9 +31,7 @@ def test_infer_json(run, network_path, images_path):
 
 def test_infer_maps(run, here, network, images_path):
     network.prefix("layer1.conv").save("n")
-    assert (
-        "digits: 3 results of 8 x 8 x 16, uint8, 0 to " in run("infer", "n", images_path).out
-    )
+    assert "digits: 3 results of 8 x 8 x 16, uint8, 0 to " in run("infer", "n", images_path).out
     assert json.loads(run("infer", "n", images_path, "--json").out)["classes"] is None
 
 

@@ -12,7 +12,7 @@ from board_model import BoardModel, Faults, Nonsense, PtyBoard, Silence
 from hiddenite.golden.inference import infer
 from hiddenite.host.board import Board
 from hiddenite.link.protocol import BoardState
-from hiddenite.rtl.configuration import PRESETS, Configuration
+from hiddenite.rtl.presets import PRESETS, load_configuration
 from hiddenite.rtl.program import ErrorCode
 
 TINY = PRESETS["tiny"]
@@ -87,7 +87,7 @@ def test_program_from_memory(run, port, network_path, images_path):
 
 def test_own_configuration(run, here, port, network, network_path, images_path):
     (here / "mine.toml").write_text("ich = 4\noch = 8\nactivation_words = 1024\ntile_words = 256\n")
-    own = Configuration.load("mine.toml")
+    own = load_configuration("mine.toml")
     name = port(BoardModel(network, own))
     arguments = ["run", network_path, images_path, "--port", name, "--verify"]
     ran = run(*arguments, "--config", "mine.toml")

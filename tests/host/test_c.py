@@ -27,7 +27,7 @@ from board_model import BoardModel, Faults, ModelLine, Nonsense, PtyBoard, Silen
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.inference import infer
 from hiddenite.link.protocol import BoardState
-from hiddenite.rtl.configuration import PRESETS
+from hiddenite.rtl.presets import PRESETS
 from hiddenite.rtl.program import ErrorCode
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
@@ -125,9 +125,7 @@ class Host:
         self.fail = False
         self.board = (c_uint8 * BOARD_BYTES)()
         self.head = ctypes.cast(self.board, POINTER(Head)).contents
-        self.port = Port(
-            None, WRITE(self._write), READ(self._read), CLOCK(self._clock), line.baud
-        )
+        self.port = Port(None, WRITE(self._write), READ(self._read), CLOCK(self._clock), line.baud)
         library.hiddenite_init(self.board, byref(self.port), c_uint32(seed))
 
     def _write(self, _, data, length):
@@ -201,8 +199,7 @@ def test_compiles_as_c_and_as_cpp(sources, tmp_path):
 
 def test_size_of_the_state(sources, tmp_path):
     (tmp_path / "size.c").write_text(
-        '#include "hiddenite.h"\n'
-        "char enough[sizeof(struct hiddenite) <= 1400 ? 1 : -1];\n"
+        '#include "hiddenite.h"\nchar enough[sizeof(struct hiddenite) <= 1400 ? 1 : -1];\n'
     )
     command = ["gcc", "-c", f"-I{sources}", str(tmp_path / "size.c"), "-o", str(tmp_path / "o")]
     subprocess.run(command, check=True)

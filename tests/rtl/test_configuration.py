@@ -1,8 +1,7 @@
 import pytest
-import tomli_w
 
 from hiddenite.golden.errors import InputError
-from hiddenite.rtl.configuration import PRESETS, Configuration
+from hiddenite.rtl.configuration import Configuration
 
 SIZES = {"ich": 8, "och": 4, "activation_words": 64, "tile_words": 32}
 
@@ -96,22 +95,6 @@ def test_limits_are_allowed(limits):
         assert getattr(c, name) == value
 
 
-@pytest.mark.parametrize(
-    ("name", "elements"),
-    [
-        ("tiny", 64),
-        ("up5k", 128),
-        ("hx8k", 128),
-        ("ecp5-25f", 512),
-        ("asic", 4096),
-    ],
-)
-def test_presets(name, elements):
-    c = Configuration.load(name)
-    assert c is PRESETS[name]
-    assert c.processing_elements == elements
-
-
 def test_derived_sizes():
     c = Configuration(**SIZES, rows=2, cols=4)
     assert (c.banks, c.processing_elements, c.unit) == (8, 256, 4)
@@ -180,61 +163,3 @@ def test_fingerprint_is_that_of_what_programs_depend_on():
     prints = {Configuration(**(SIZES | other)).fingerprint for other in others}
     assert len(prints | {base.fingerprint}) == len(others) + 1
     assert 0 <= base.fingerprint < 1 << 32
-
-
-@pytest.fixture
-def load(tmp_path):
-    """Loads a configuration file with the given bytes; returns it and the file's path."""
-    path = tmp_path / "engine.toml"
-
-    def write(content):
-        path.write_bytes(content)
-        return Configuration.load(str(path))
-
-    write.path = path
-    return write
-
-
-def test_a_file_is_loaded(load):
-    values = SIZES | {"rows": 2, "array": "combinational"}
-    assert load(tomli_w.dumps(values).encode()) == Configuration(**values)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        (SIZES | {"lanes": 2}, "configuration {path}: unknown key 'lanes'"),
-        *(
-            (
-                {k: v for k, v in SIZES.items() if k != key},
-                f"configuration {{path}}: key {key!r} is missing",
-            )
-            for key in SIZES
-        ),
-    ],
-)
-def test_a_file_with_wrong_keys_is_refused(load, values, message):
-    with pytest.raises(InputError) as caught:
-        load(tomli_w.dumps(values).encode())
-    assert str(caught.value) == message.format(path=load.path)
-
-
-@pytest.mark.parametrize("content", [b"ich = ", b"\xff\xfe"])
-def test_a_file_that_is_not_toml_is_refused(load, content):
-    with pytest.raises(InputError) as caught:
-        load(content)
-    assert str(caught.value).startswith(f"configuration {load.path}: not TOML: ")
-
-
-def test_a_rule_holds_in_files_too(load):
-    with pytest.raises(InputError, match="ich must be a power of two from 1 to 32, not 5"):
-        load(tomli_w.dumps(SIZES | {"ich": 5}).encode())
-
-
-def test_a_name_that_is_nothing_is_refused():
-    with pytest.raises(InputError) as caught:
-        Configuration.load("huge")
-    assert str(caught.value) == (
-        "configuration: must be a preset (tiny, up5k, hx8k, ecp5-25f, asic) or a TOML "
-        "file, not 'huge'"
-    )

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from hiddenite.rtl.configuration import PRESETS
+from hiddenite.rtl.presets import PRESETS
 from hiddenite.rtl.verilog import SIMULATION, TOP, generate
 
 

@@ -7,8 +7,8 @@ import pytest
 from system.cases import small_case
 from system.test_array_builds import BUILDS
 
-from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.engine import State
+from hiddenite.rtl.presets import PRESETS
 from hiddenite.rtl.program import ErrorCode
 
 TINY = PRESETS["tiny"]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.engine import memories
+from hiddenite.rtl.presets import PRESETS
 from hiddenite.rtl.verilog import SIMULATION
 from hiddenite.sim import toolchain
 from hiddenite.synthesis.netlist import cell_models

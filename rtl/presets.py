@@ -1,0 +1,129 @@
+"""Named configurations, and those in files."""
+
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+from hiddenite.golden.errors import InputError
+
+from .configuration import Configuration
+
+__all__ = ["PRESETS", "load_configuration"]
+
+PRESETS: dict[str, Configuration] = {
+    "tiny": Configuration(
+        ich=4,
+        och=4,
+        rows=2,
+        cols=2,
+        constructor_lanes=2,
+        post_lanes=2,
+        activation_words=2048,
+        tile_words=1024,
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=1024,
+        timeout_cycles=1 << 16,
+    ),
+    "up5k": Configuration(
+        ich=8,
+        och=16,
+        constructor_lanes=1,
+        activation_words=1 << 14,
+        activation_ports=1,
+        tile_words=256,
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=2048,
+        accumulator_bits=18,
+        bias_bits=20,
+        array="flip",
+        shifter="multipliers",
+        mask_decoder="serial",
+    ),
+    "hx8k": Configuration(
+        ich=8,
+        och=8,
+        cols=2,
+        activation_words=256,
+        tile_words=256,
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=2048,
+        accumulator_bits=18,
+        bias_bits=20,
+        array="flip",
+        mask_decoder="serial",
+    ),
+    "ecp5-25f": Configuration(
+        ich=8,
+        och=16,
+        rows=2,
+        cols=2,
+        constructor_lanes=4,
+        post_lanes=4,
+        program_bits=16,
+        activation_words=2048,
+        read_latency=6,
+        tile_words=1024,
+        bias_bits=24,
+        array="chain",
+        output_path="long",
+        constructor_period=2,
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=2048,
+    ),
+    "asic": Configuration(
+        ich=16,
+        och=16,
+        rows=4,
+        cols=4,
+        constructor_lanes=16,
+        post_lanes=16,
+        program_bits=64,
+        activation_words=4096,
+        tile_words=1024,
+        accumulator_bits=22,
+        array="combinational",
+        largest_map=512,
+        largest_kernel=64,
+        largest_stride=4,
+        largest_channels=4096,
+    ),
+}
+"""Named configurations. tiny: tests; up5k, hx8k: iCE40, 128 PEs; ecp5-25f: 512 PEs;
+asic: 4,096 PEs, the array of the Hiddenite chip."""
+
+
+def load_configuration(name: str) -> Configuration:
+    """Preset of that name, or the configuration in the TOML file of that path.
+
+    Raises
+    ------
+    InputError
+        Neither a preset nor a readable file, or a file that breaks a rule.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    path = Path(name)
+    if not path.is_file():
+        raise InputError(
+            f"configuration: must be a preset ({', '.join(PRESETS)}) or a TOML file, not {name!r}"
+        )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"configuration {name}: not TOML: {error}") from None
+    known = {field.name for field in fields(Configuration)}
+    for key in values:
+        if key not in known:
+            raise InputError(f"configuration {name}: unknown key {key!r}")
+    for key in ("ich", "och", "activation_words", "tile_words"):
+        if key not in values:
+            raise InputError(f"configuration {name}: key {key!r} is missing")
+    return Configuration(**values)
