@@ -142,8 +142,8 @@ _ALL = (
         title="Radiona ULX3S with ECP5-85F",
         platform=ULX3S_85F_Platform,
         part="ecp5-85f",
-        configuration_name="ecp5-25f",
-        configuration=PRESETS["ecp5-25f"],
+        configuration_name="ecp5-85f",
+        configuration=PRESETS["ecp5-85f"],
         **_ULX3S,
     ),
     Board(
@@ -151,8 +151,8 @@ _ALL = (
         title="LambdaConcept ECPIX-5 with ECP5-85F",
         platform=ECPIX585Platform,
         part="ecp5-85f",
-        configuration_name="ecp5-25f",
-        configuration=PRESETS["ecp5-25f"],
+        configuration_name="ecp5-85f",
+        configuration=PRESETS["ecp5-85f"],
         clock_hz=50e6,
         resources=Resources(
             flash="spi_flash_1x",

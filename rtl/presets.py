@@ -78,6 +78,27 @@ PRESETS: dict[str, Configuration] = {
         largest_stride=4,
         largest_channels=2048,
     ),
+    "ecp5-85f": Configuration(
+        ich=16,
+        och=16,
+        rows=2,
+        cols=4,
+        constructor_lanes=8,
+        post_lanes=8,
+        program_bits=32,
+        activation_words=2048,
+        read_latency=6,
+        tile_words=1024,
+        accumulator_bits=22,
+        bias_bits=24,
+        array="chain",
+        output_path="long",
+        constructor_period=2,
+        largest_map=256,
+        largest_kernel=32,
+        largest_stride=4,
+        largest_channels=2048,
+    ),
     "asic": Configuration(
         ich=16,
         och=16,
@@ -97,7 +118,7 @@ PRESETS: dict[str, Configuration] = {
     ),
 }
 """Named configurations. tiny: tests; up5k, hx8k: iCE40, 128 PEs; ecp5-25f: 512 PEs;
-asic: 4,096 PEs, the array of the Hiddenite chip."""
+ecp5-85f: 2,048 PEs; asic: 4,096 PEs, the array of the Hiddenite chip."""
 
 
 def load_configuration(name: str) -> Configuration:

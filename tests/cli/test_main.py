@@ -61,7 +61,7 @@ def test_help_names_defaults(run, command):
         ),
         (
             ["estimate", "{network}", "--config", "none"],
-            "configuration: must be a preset (tiny, up5k, hx8k, ecp5-25f, asic) or a TOML"
+            "configuration: must be a preset (tiny, up5k, hx8k, ecp5-25f, ecp5-85f, asic) or a TOML"
             " file, not 'none'",
         ),
         (["estimate", "none.safetensors"], "none.safetensors: no such file"),

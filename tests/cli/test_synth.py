@@ -105,7 +105,7 @@ def test_failed_seed_has_a_line(run, tools, quick, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--target", "ecp5-85f"], "no preset is named ecp5-85f: --config must be given"),
+        (["--target", "ecp5-45f"], "no preset is named ecp5-45f: --config must be given"),
         (
             ["--target", "hx8k", "--config", "tiny", "--seeds", "1"],
             "engine does not fit iCE40 HX8K: 76 EBR needed, 32 available",

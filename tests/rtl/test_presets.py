@@ -15,6 +15,7 @@ SIZES = {"ich": 8, "och": 4, "activation_words": 64, "tile_words": 32}
         ("up5k", 128),
         ("hx8k", 128),
         ("ecp5-25f", 512),
+        ("ecp5-85f", 2048),
         ("asic", 4096),
     ],
 )
@@ -77,6 +78,6 @@ def test_a_name_that_is_nothing_is_refused():
     with pytest.raises(InputError) as caught:
         load_configuration("huge")
     assert str(caught.value) == (
-        "configuration: must be a preset (tiny, up5k, hx8k, ecp5-25f, asic) or "
+        "configuration: must be a preset (tiny, up5k, hx8k, ecp5-25f, ecp5-85f, asic) or "
         "a TOML file, not 'huge'"
     )
