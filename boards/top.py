@@ -91,7 +91,7 @@ class Top(Elaboratable):
 
     @staticmethod
     def _engine(link: BoardLink) -> Instance:
-        ports = {"i_clk": ClockSignal(), "i_rst": ResetSignal() | link.engine_reset}
+        ports = {"i_clk": ClockSignal(), "i_rst": link.engine_reset}
         for name in ("program", "image", "result", "status"):
             interface = getattr(link, name)
             for path, member, value in interface.signature.flatten(interface):

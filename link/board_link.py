@@ -117,7 +117,7 @@ class BoardLink(wiring.Component):
     rx, tx : pins of the UART
     cs, sck, mosi, miso : pins of the flash, if there is one; ``cs`` is active low
     program, image, result, status : to be connected to the `Engine`
-    engine_reset : resets the engine (for one cycle)
+    engine_reset : resets the engine: whenever a session begins, and with this link
     running, error : for LEDs
     number : class of the last result in standalone mode, if that is on
     """
@@ -135,7 +135,7 @@ class BoardLink(wiring.Component):
                 "image": Out(_words(8 * c.post_lanes)),
                 "result": In(_words(32 * c.post_lanes)),
                 "status": In(_STATUS),
-                "engine_reset": Out(1),
+                "engine_reset": Out(1, init=1),
                 "running": Out(1),
                 "error": Out(1),
                 **({"number": Out(8)} if parameters.standalone else {}),

@@ -52,7 +52,7 @@ class Bridge(wiring.Component):
     state, error, layer : what a STATUS says of the engine
     program_own : the program comes from the board's own memory
     fault : the session asks for what the board does not have, or the flash holds nothing right
-    begin : a session begins, or the board does (for one cycle)
+    begin : a session begins (for one cycle), or the board does (until a cycle after its reset)
     host : a host has opened a session
     """
 
@@ -96,7 +96,7 @@ class Bridge(wiring.Component):
                 "layer": In(16),
                 "program_own": Out(1),
                 "fault": Out(1),
-                "begin": Out(1),
+                "begin": Out(1, init=1),
                 "host": Out(1),
             }
         )
@@ -128,7 +128,9 @@ class Bridge(wiring.Component):
                     out.payload.last.eq(controller.destination[0]),
                     out.valid.eq(1),
                 ]
-        m.d.comb += self.begin.eq(goes(Destination.BEGIN))
+        # From a register, as it resets the engine, which is large. The firmware's next instructions
+        # have nothing to do with the engine's streams.
+        m.d.sync += self.begin.eq(goes(Destination.BEGIN))
         with m.If(self.begin):
             m.d.sync += [self.program.valid.eq(0), self.image.valid.eq(0)]
         for register, destination in (

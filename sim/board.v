@@ -142,7 +142,7 @@ module harness #(
         .engine_reset(engine_reset), .running(running), .error(error)
     );
     hiddenite engine (
-        .clk(clk), .rst(rst | engine_reset),
+        .clk(clk), .rst(engine_reset),
         .program__payload(program_word), .program__valid(program_valid),
         .program__ready(program_ready),
         .image__payload(image_beat), .image__valid(image_valid), .image__ready(image_ready),
