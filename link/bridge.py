@@ -12,7 +12,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .checksum import Checksum
-from .controller import Controller
+from .controller import Controller, instruction_cycles
 from .firmware import Firmware
 from .firmware_memory import IMAGE_BUFFER, PROGRAM_BUFFER
 from .flash_firmware import Flash
@@ -69,7 +69,7 @@ class Bridge(wiring.Component):
         clock_hz: int,
         name: str,
     ):
-        self.divisor, self.flash = divisor, flash
+        self.divisor, self.flash, self.cycles = divisor, flash, instruction_cycles(clock_hz)
         info = INFO.pack(
             VERSION,
             fingerprint,
@@ -107,7 +107,7 @@ class Bridge(wiring.Component):
         m.submodules.receiver = receiver = FrameReceiver(self.divisor)
         m.submodules.sender = sender = FrameSender(self.divisor)
         m.submodules.controller = controller = Controller(
-            firmware.code, firmware.memory, firmware.first, firmware.second
+            self.cycles, firmware.code, firmware.memory, firmware.first, firmware.second
         )
         result, taken = controller.result, controller.taken
 
@@ -144,7 +144,7 @@ class Bridge(wiring.Component):
 
         flash_byte, flash_ready, flash_right = 0, 0, 0
         if self.flash:
-            m.submodules.spi = spi = SPIMaster()
+            m.submodules.spi = spi = SPIMaster(2 if self.cycles == 2 else 4)
             m.submodules.checksum = checksum = Checksum()
             m.d.comb += [
                 self.sck.eq(spi.sck),

@@ -9,20 +9,33 @@ from amaranth.utils import ceil_log2
 
 from .instructions import MEMORY_BYTES, Condition, Destination, Source
 
-__all__ = ["Controller"]
+__all__ = ["Controller", "instruction_cycles"]
 
 _OUTSIDE = Condition.EVENT - Condition.RECEIVED + 1
+_FAST_CLOCK_HZ = 60_000_000
+
+
+def instruction_cycles(clock_hz: int) -> int:
+    """Cycles of an instruction: 2, or with a clock above 60 MHz 5."""
+    return 5 if clock_hz > _FAST_CLOCK_HZ else 2
 
 
 class Controller(wiring.Component):
-    """Executes one instruction (`instructions`) every two cycles.
+    """Executes one instruction (`instructions`) every two or five cycles.
 
-    In the first cycle a jump is decided and memory is read; in the second the result is computed
-    and written, and the next instruction is read. The threads share everything but the place where
-    they are; each runs until it gives way to the other.
+    Of two, a jump is decided and memory is read in the first; in the second the result is computed
+    and written, and the next instruction is read. Of five, each step ends in a register::
+
+        0             1              2               3            4
+        instruction   memory, jump   value           result       written, next instruction
+
+    The threads share everything but the place where they are; each runs until it gives way to the
+    other.
 
     Parameters
     ----------
+    cycles : int
+        Of an instruction: 2 or 5.
     code : sequence of int
     contents : bytes
         What is in the memory after power-up; it stays over a reset.
@@ -39,8 +52,9 @@ class Controller(wiring.Component):
     taken : the source has been taken (for one cycle)
     """
 
-    def __init__(self, code: Sequence[int], contents: bytes, first: int, second: int):
-        self.code, self.contents, self.first, self.second = code, contents, first, second
+    def __init__(self, cycles: int, code: Sequence[int], contents: bytes, first: int, second: int):
+        self.cycles, self.code, self.contents = cycles, code, contents
+        self.first, self.second = first, second
         super().__init__(
             {
                 "conditions": In(_OUTSIDE),
@@ -62,13 +76,22 @@ class Controller(wiring.Component):
             shape=8, depth=MEMORY_BYTES, init=self.contents, attrs={"no_rw_check": 1}
         )
         fetch, read, write = rom.read_port(), ram.read_port(), ram.write_port()
-        # After a reset the first thing is to read an instruction.
-        begun, second = Signal(), Signal(init=1)
+
+        def step(value, name):
+            """The value, at the end of a step."""
+            if self.cycles == 2:
+                return value
+            kept = Signal(len(value), name=name, reset_less=True)
+            m.d.sync += kept.eq(value)
+            return kept
+
+        # One bit for each cycle. After a reset the first thing is to read an instruction.
+        begun, cycle = Signal(), Signal(self.cycles, init=1 << self.cycles - 1)
         execute = Signal()
-        m.d.sync += [begun.eq(1), second.eq(~second)]
-        instruction = fetch.data
+        m.d.sync += [begun.eq(1), cycle.eq(cycle.rotate_left(1))]
+        instruction = step(fetch.data, "instruction")
         jumps = instruction[15]
-        m.d.comb += execute.eq(second & begun & ~jumps)
+        m.d.comb += execute.eq(cycle[-1] & begun & ~jumps)
 
         # Where the threads are.
         place, other = Signal(10, init=self.first), Signal(10, init=self.second)
@@ -76,14 +99,14 @@ class Controller(wiring.Component):
         zero, carry = Signal(), Signal()
         condition = instruction[10:14]
         holds = Array([Const(1), zero, carry, *self.conditions, 0, 0])[condition]
-        goes = jumps & (holds ^ instruction[14])
+        goes = step(jumps & (holds ^ instruction[14]), "goes")
         switches = jumps & (condition == Condition.SWITCH)
         m.d.comb += [
             following.eq(Mux(goes, instruction[:10], place + 1)),
             fetch.addr.eq(place),
-            fetch.en.eq(second),
+            fetch.en.eq(cycle[-1]),
         ]
-        with m.If(~second):
+        with m.If(cycle[0 if self.cycles == 2 else 2]):
             m.d.sync += place.eq(Mux(switches, other, following))
             with m.If(switches):
                 m.d.sync += other.eq(following)
@@ -106,19 +129,22 @@ class Controller(wiring.Component):
         ]
 
         # Arithmetic.
-        value, operand, carried, total = Signal(8), Signal(8), Signal(), Signal(10)
+        operand, carried, total, carry_out = Signal(8), Signal(), Signal(10), Signal()
         adds, kind = instruction[12], instruction[10:12]
+        from_outside = outside & (self.source != Source.MEMORY)
+        value = step(Mux(from_outside, self.value, read.data), "operand_value")
         m.d.comb += [
-            value.eq(Mux(outside & (self.source != Source.MEMORY), self.value, read.data)),
             operand.eq(Array([value, ~value, value & acc, Const(0, 8)])[kind]),
             carried.eq(Mux(instruction[9], carry, kind == 1)),
             total.eq(Cat(Const(1, 1), operand) + Cat(carried, acc)),
-            self.result.eq(Mux(adds, total[1:9], operand)),
+            Cat(self.result, carry_out).eq(
+                step(Cat(Mux(adds, total[1:9], operand), total[9]), "result_and_carry")
+            ),
         ]
         with m.If(execute):
             m.d.sync += zero.eq(self.result == 0)
             with m.If(adds & (kind != 3)):
-                m.d.sync += carry.eq(total[9])
+                m.d.sync += carry.eq(carry_out)
             with m.If(instruction[13]):
                 m.d.sync += acc.eq(self.result)
         with m.If(self.destination == Destination.PAGE):

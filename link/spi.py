@@ -3,12 +3,18 @@
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 __all__ = ["SPIMaster"]
 
 
 class SPIMaster(wiring.Component):
-    """A byte out and a byte in, most significant bit first, in mode 0; 16 cycles a byte.
+    """A byte out and a byte in, most significant bit first, in mode 0.
+
+    Parameters
+    ----------
+    cycles : int
+        Of a bit, a power of two from 2.
 
     Members
     -------
@@ -32,20 +38,26 @@ class SPIMaster(wiring.Component):
     o: Out(8)
     shift: Out(1)
 
+    def __init__(self, cycles: int):
+        self.cycles = cycles
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
-        count = Signal(5)
+        # The top bit while a byte is on its way, the number of the bit, the cycle of the bit.
+        count = Signal(range(2 * 8 * self.cycles))
+        of_bit = count[: ceil_log2(self.cycles)]
         m.d.comb += [
-            self.ready.eq(~count[4]),
-            self.sck.eq(count[4] & count[0]),
-            self.shift.eq(self.sck),
+            self.ready.eq(~count[-1]),
+            self.sck.eq(count[-1] & of_bit[-1]),
+            self.shift.eq(count[-1] & of_bit.all()),
             self.mosi.eq(self.o[-1]),
         ]
         with m.If(self.stop):
             m.d.sync += count.eq(0)
         with m.Elif(self.start):
-            m.d.sync += count.eq(16)
-        with m.Elif(count[4]):
+            m.d.sync += count.eq(8 * self.cycles)
+        with m.Elif(count[-1]):
             m.d.sync += count.eq(count + 1)
         with m.If(self.load):
             m.d.sync += self.o.eq(self.i)

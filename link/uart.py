@@ -6,10 +6,12 @@ from amaranth.lib.wiring import In, Out
 
 from hiddenite.golden.errors import InputError
 
+from .controller import instruction_cycles
+
 __all__ = ["UARTReceiver", "UARTTransmitter", "baud_divisor"]
 
-SMALLEST_DIVISOR = 16
-"""Below that, the link's `Controller` does not keep up with the bytes."""
+BIT_INSTRUCTIONS = 8
+"""In fewer a bit, the link's firmware does not keep up with the bytes."""
 LARGEST_ERROR = 0.02
 _START, _STOP = 15, 8
 
@@ -25,9 +27,10 @@ def baud_divisor(clock_hz: int, baud: int) -> int:
     if baud < 1:
         raise InputError(f"baud rate must be at least 1, not {baud}")
     divisor = (2 * clock_hz + baud) // (2 * baud)
-    if divisor < SMALLEST_DIVISOR:
+    smallest = BIT_INSTRUCTIONS * instruction_cycles(clock_hz)
+    if divisor < smallest:
         raise InputError(
-            f"baud rate must be at most a sixteenth of the clock, {clock_hz} Hz, not {baud}"
+            f"baud rate must be at most 1/{smallest} of the clock, {clock_hz} Hz, not {baud}"
         )
     error = abs(clock_hz / divisor - baud) / baud
     if error > LARGEST_ERROR:

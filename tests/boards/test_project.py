@@ -128,7 +128,7 @@ def test_bitstream_over_the_network(project, tmp_path):
     [
         ({"standalone": True, "flash": None}, "link: standalone needs a flash"),
         ({"uart": None}, "uart: must be there unless the board runs alone"),
-        ({"baud": 7_000_000}, "baud rate must be at most a sixteenth of the clock, 24000000 Hz"),
+        ({"baud": 7_000_000}, "baud rate must be at most 1/16 of the clock, 24000000 Hz"),
         ({"name": "é"}, "link: name must be 1 to 32 characters of ASCII, not 'é'"),
         ({"clock_hz": 1e9}, "clock: the PLL of iCE40 makes 16 to 275 MHz, not 1000"),
     ],

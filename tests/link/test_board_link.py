@@ -28,10 +28,8 @@ SINGLE = replace(PATIENT, post_lanes=1)
 WIDE = replace(PATIENT, program_bits=32)
 
 
-def parameters(c, **fields):
-    return LinkParameters(
-        configuration=c, clock_hz=16_000_000, baud=1_000_000, name="simulated", **fields
-    )
+def parameters(c, clock_hz=16_000_000, baud=1_000_000, **fields):
+    return LinkParameters(configuration=c, clock_hz=clock_hz, baud=baud, name="simulated", **fields)
 
 
 class Digits:
@@ -62,14 +60,22 @@ def digits():
     return lambda c: made.setdefault(c, Digits(c))
 
 
-@pytest.mark.parametrize("c", [SINGLE, WIDE], ids=["single", "wide"])
-def test_everything_from_the_host(c, digits):
+@pytest.mark.parametrize(
+    ("c", "clock_hz", "baud"),
+    [
+        (SINGLE, 16_000_000, 1_000_000),
+        (WIDE, 16_000_000, 1_000_000),
+        (WIDE, 100_000_000, 2_500_000),
+    ],
+    ids=["single", "wide", "fast"],
+)
+def test_everything_from_the_host(c, clock_hz, baud, digits):
     work = digits(c)
-    with SimulatedBoard(parameters(c)) as board:
+    with SimulatedBoard(parameters(c, clock_hz, baud)) as board:
         host = Host(board)
         info = Info.unpack(host.ask(FrameType.HELLO))
         assert info == (2, c.fingerprint, 511, 255, c.program_bits // 8, c.post_lanes, 0,
-                        16_000_000, "simulated")  # fmt: skip
+                        clock_hz, "simulated")  # fmt: skip
         host.open(1)
         for number in range(IMAGES):
             work.check(host.infer(work.program.bytes, work.images[number], work.size), number)
@@ -144,9 +150,10 @@ def test_nothing_but_noise_then_work(digits):
         work.check(host.infer(work.program.bytes, work.images[1], work.size), 1)
 
 
-def test_flash(digits):
+@pytest.mark.parametrize(("clock_hz", "baud"), [(16_000_000, 1_000_000), (100_000_000, 2_500_000)])
+def test_flash(digits, clock_hz, baud):
     work = digits(SINGLE)
-    board_parameters = parameters(SINGLE, flash_base=BASE, standalone=True)
+    board_parameters = parameters(SINGLE, clock_hz, baud, flash_base=BASE, standalone=True)
     memory = work.memory()
     with SimulatedBoard(board_parameters, memory) as board:
         # Nothing attached: the images in turn, over and over.

@@ -3,6 +3,7 @@
 import random
 import zlib
 
+import pytest
 from amaranth.sim import Simulator
 from link_helpers import receive_bytes, send_bytes
 
@@ -19,24 +20,26 @@ from hiddenite.link.protocol import (
     encode,
 )
 
-DIVISOR = 16
+# Slow and fast clocks, and the fewest cycles of a bit for each.
+DIVISORS = {24_000_000: 16, 100_000_000: 40}
 FRESH = Status(0, 0, 0, 0, 511, 0, 255, 0)
 
 
 class Bench:
     """A bridge whose streams are taken and given when the test says so."""
 
-    def __init__(self, **fields):
+    def __init__(self, clock_hz=24_000_000, **fields):
+        self.divisor = DIVISORS[clock_hz]
         self.dut = Bridge(
             **{
-                "divisor": DIVISOR,
+                "divisor": self.divisor,
                 "flash": None,
                 "sources": Sources.PROGRAM,
                 "first": Sources(0),
                 "fingerprint": 0x7E7D0123,
                 "program_bytes": 2,
                 "post_lanes": 4,
-                "clock_hz": 24_000_000,
+                "clock_hz": clock_hz,
                 "name": "x" * LONGEST_NAME,
             }
             | fields
@@ -45,7 +48,7 @@ class Bench:
 
     def run(self, bench):
         async def receive(ctx):
-            await receive_bytes(ctx, self.dut.tx, DIVISOR, self.received)
+            await receive_bytes(ctx, self.dut.tx, self.divisor, self.received)
 
         simulator = Simulator(self.dut)
         simulator.add_clock(1e-6)
@@ -58,14 +61,14 @@ class Bench:
         size = -1
         while len(self.received) > size:
             size = len(self.received)
-            await ctx.tick().repeat(40 * DIVISOR)
+            await ctx.tick().repeat(40 * self.divisor)
         data, self.received[:] = bytes(self.received), []
         return self.decoder.feed(data)
 
     async def ask(self, ctx, *body):
         """The one answer to a frame; None if there is none."""
         body = b"".join(bytes([b]) if isinstance(b, int) else b for b in body)
-        await send_bytes(ctx, self.dut.rx, encode(body), DIVISOR)
+        await send_bytes(ctx, self.dut.rx, encode(body), self.divisor)
         answers = await self.answers(ctx)
         assert len(answers) <= 1
         return answers[0] if answers else None
@@ -137,7 +140,7 @@ def test_what_is_no_request_gets_no_answer():
         for extra in (2, 120, 256, 600):
             body = bytes([FrameType.PROGRAM, 5, 0, 0]) + bytes([1]) * (128 + extra)
             frame = b"\x7e" + body + zlib.crc32(body).to_bytes(4, "little") + b"\x7e"
-            await send_bytes(ctx, bench.dut.rx, frame, DIVISOR)
+            await send_bytes(ctx, bench.dut.rx, frame, bench.divisor)
             assert await bench.answers(ctx) == []
         assert await bench.status(ctx, FrameType.OPEN, 5, 0) == FRESH
 
@@ -166,7 +169,7 @@ def test_pieces():
         # Damaged: then the right one.
         frame = bytearray(encode(bytes([FrameType.PROGRAM, 5, 128, 0]) + bytes(120)))
         frame[50] ^= 1
-        await send_bytes(ctx, dut.rx, frame, DIVISOR)
+        await send_bytes(ctx, dut.rx, frame, bench.divisor)
         assert await bench.answers(ctx) == []
         for begin in (128, 256, 384):
             kind = FrameType.PROGRAM_LAST if begin == 384 else FrameType.PROGRAM
@@ -244,14 +247,15 @@ def test_results():
     bench.run(run)
 
 
-def test_requests_in_one_go():
+@pytest.mark.parametrize("clock_hz", DIVISORS)
+def test_requests_in_one_go(clock_hz):
     """Two requests without waiting; flags between them are shared."""
-    bench = Bench()
+    bench = Bench(clock_hz)
 
     async def run(ctx):
         first = encode(bytes([FrameType.OPEN, 9, 0]))
         second = encode(bytes([FrameType.HELLO, 0]))
-        await send_bytes(ctx, bench.dut.rx, first + second[1:], DIVISOR)
+        await send_bytes(ctx, bench.dut.rx, first + second[1:], bench.divisor)
         answers = await bench.answers(ctx)
         assert [a[0] for a in answers] == [FrameType.STATUS, FrameType.INFO]
 

@@ -4,7 +4,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from hiddenite.golden.errors import InputError
-from hiddenite.link.controller import Controller
+from hiddenite.link.controller import Controller, instruction_cycles
 from hiddenite.link.instructions import (
     CODE_WORDS,
     DIRECT_PAGE,
@@ -16,28 +16,39 @@ from hiddenite.link.instructions import (
 )
 
 
-def run(assembler, cycles, conditions=0, second="first"):
-    """What goes where: (destination, result) in order; sources give 0x50 and their number."""
-    code, memory = assembler.finish()
-    dut = Controller(code, memory, assembler.address("first"), assembler.address(second))
-    given = []
+@pytest.fixture(params=[2, 5])
+def run(request):
+    """Run a firmware for so many instructions."""
 
-    async def bench(ctx):
-        ctx.set(dut.conditions, conditions)
-        for _ in range(cycles):
-            ctx.set(dut.value, 0x50 + ctx.get(dut.source))
-            if destination := ctx.get(dut.destination):
-                given.append((Destination(destination), ctx.get(dut.result)))
-            await ctx.tick()
+    def run(assembler, instructions, conditions=0, second="first"):
+        """What goes where: (destination, result) in order; sources give 0x50 and their number."""
+        code, memory = assembler.finish()
+        places = assembler.address("first"), assembler.address(second)
+        dut = Controller(request.param, code, memory, *places)
+        given = []
 
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
-    return given
+        async def bench(ctx):
+            ctx.set(dut.conditions, conditions)
+            for _ in range(request.param * instructions):
+                ctx.set(dut.value, 0x50 + ctx.get(dut.source))
+                if destination := ctx.get(dut.destination):
+                    given.append((Destination(destination), ctx.get(dut.result)))
+                await ctx.tick()
+
+        simulator = Simulator(dut)
+        simulator.add_clock(1e-6)
+        simulator.add_testbench(bench)
+        simulator.run()
+        return given
+
+    return run
 
 
-def test_arithmetic():
+def test_fast_clocks_take_more_cycles():
+    assert [instruction_cycles(mhz * 1_000_000) for mhz in (12, 60, 61, 100)] == [2, 2, 5, 5]
+
+
+def test_arithmetic(run):
     rng = random.Random(1)
     a, expected = Assembler(), []
     at, sum_ = a.variables(2), a.variables()
@@ -66,10 +77,10 @@ def test_arithmetic():
         expected += results
     a.label("end")
     a.jump("end")
-    assert run(a, 600) == [(Destination.SEND, value) for value in expected]
+    assert run(a, 300) == [(Destination.SEND, value) for value in expected]
 
 
-def test_pages_sources_and_destinations():
+def test_pages_sources_and_destinations(run):
     a = Assembler()
     variable = a.variables()
     a.place(0x234, b"\x77")
@@ -92,7 +103,7 @@ def test_pages_sources_and_destinations():
     a.give(Destination.BEGIN)
     a.label("end")
     a.jump("end")
-    assert run(a, 60) == [
+    assert run(a, 30) == [
         (Destination.PAGE, 2),
         (Destination.PROGRAM_LAST, 0x77),
         (Destination.IMAGE, 0x52),
@@ -105,7 +116,7 @@ def test_pages_sources_and_destinations():
 
 
 @pytest.mark.parametrize("condition", [Condition.RECEIVED, Condition.RIGHT, Condition.EVENT])
-def test_conditions(condition):
+def test_conditions(run, condition):
     for wanted in (0, 1):
         a = Assembler()
         a.label("first")
@@ -119,10 +130,10 @@ def test_conditions(condition):
         a.label("end")
         a.jump("end")
         bits = wanted << condition - Condition.RECEIVED
-        assert run(a, 40, bits) == [(Destination.FAULT, wanted)]
+        assert run(a, 20, bits) == [(Destination.FAULT, wanted)]
 
 
-def test_threads():
+def test_threads(run):
     """They take turns; `BEGIN` brings the second one back to its beginning."""
     a = Assembler()
     a.label("first")
@@ -139,7 +150,7 @@ def test_threads():
         a.load_constant(n)
         a.give(Destination.PROGRAM)
         a.switch()
-    given = run(a, 100, second="second")
+    given = run(a, 50, second="second")
     assert [value for _, value in given] == [0, 10, 1, 11, 2, 12, 12, 10]
 
 

@@ -69,7 +69,7 @@ class Engine:
             await ctx.tick().repeat(self.rng.randrange(1, 60))
 
 
-def bridge(first):
+def bridge(first, clock_hz=12_000_000):
     return Bridge(
         divisor=16,
         flash=Flash(BASE, 50, BOTH),
@@ -78,7 +78,7 @@ def bridge(first):
         fingerprint=1,
         program_bytes=1,
         post_lanes=1,
-        clock_hz=12_000_000,
+        clock_hz=clock_hz,
         name="flash",
     )
 
@@ -135,11 +135,12 @@ def test_one_of_both(source):
         assert engine.images[:-1] == [*images, images[0]]
 
 
-def test_speed():
-    """A byte of a program takes no more cycles than 24."""
+@pytest.mark.parametrize(("clock_hz", "cycles"), [(12_000_000, 24), (100_000_000, 60)])
+def test_speed(clock_hz, cycles):
+    """A byte of a program takes no more instructions than 12."""
     rng = random.Random(5)
     _, _, inside = contents(rng, 700)
-    dut = bridge(Sources.PROGRAM)
+    dut = bridge(Sources.PROGRAM, clock_hz)
     times, cycle = [], [0]
 
     async def bench(ctx):
@@ -158,4 +159,4 @@ def test_speed():
     simulator.add_testbench(bench)
     simulator.add_testbench(follow, background=True)
     simulator.run()
-    assert times[-1] - times[0] <= 24 * 699
+    assert times[-1] - times[0] <= cycles * 699

@@ -1,10 +1,12 @@
+import pytest
 from amaranth.sim import Simulator
 
 from hiddenite.link.spi import SPIMaster
 
 
-def test_bytes_both_ways():
-    dut, sent = SPIMaster(), []
+@pytest.mark.parametrize("cycles", [2, 4])
+def test_bytes_both_ways(cycles):
+    dut, sent = SPIMaster(cycles), []
 
     async def bench(ctx):
         for out, back in ((0xA5, 0x3C), (0x01, 0xFE)):
@@ -15,9 +17,9 @@ def test_bytes_both_ways():
             ctx.set(dut.load, 0)
             ctx.set(dut.start, 0)
             bits = []
-            for cycle in range(16):
-                assert not ctx.get(dut.ready) and ctx.get(dut.sck) == cycle % 2
-                ctx.set(dut.miso, back >> 7 - cycle // 2 & 1)
+            for cycle in range(8 * cycles):
+                assert not ctx.get(dut.ready) and ctx.get(dut.sck) == cycle % cycles * 2 // cycles
+                ctx.set(dut.miso, back >> 7 - cycle // cycles & 1)
                 if ctx.get(dut.shift):
                     bits.append(ctx.get(dut.mosi))
                 await ctx.tick()
@@ -26,7 +28,7 @@ def test_bytes_both_ways():
             sent.append(out)
         # What is on its way is given up.
         ctx.set(dut.start, 1)
-        await ctx.tick().repeat(5)
+        await ctx.tick().repeat(2 * cycles + 1)
         ctx.set(dut.start, 0)
         ctx.set(dut.stop, 1)
         await ctx.tick()

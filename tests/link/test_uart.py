@@ -12,6 +12,7 @@ def test_divisor():
     assert baud_divisor(24_000_000, 1_000_000) == 24
     assert baud_divisor(48_000_000, 115_200) == 417
     assert baud_divisor(16_000_000, 1_000_000) == 16
+    assert baud_divisor(100_000_000, 2_500_000) == 40
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,12 @@ def test_divisor():
         (
             12_000_000,
             4_000_000,
-            "baud rate must be at most a sixteenth of the clock, 12000000 Hz, not 4000000",
+            "baud rate must be at most 1/16 of the clock, 12000000 Hz, not 4000000",
+        ),
+        (
+            100_000_000,
+            4_000_000,
+            "baud rate must be at most 1/40 of the clock, 100000000 Hz, not 4000000",
         ),
         (
             16_000_000,
