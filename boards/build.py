@@ -21,7 +21,7 @@ from amaranth.hdl import Elaboratable
 from hiddenite.golden.errors import InputError
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.synthesis import toolchain
-from hiddenite.synthesis.nextpnr import RESOURCES, routing_options
+from hiddenite.synthesis.nextpnr import RESOURCES, out_of_reach, routing_options
 from hiddenite.synthesis.parts import Part, memory_blocks
 from hiddenite.synthesis.processes import Ended, Job, run, tail
 from hiddenite.synthesis.tidy import tidy_netlist
@@ -235,12 +235,18 @@ class _Flow:
                 found["fmax_mhz"] = _slowest(report, self.directory)[0]
             self._seeds.append(found)
 
-        self._run(planned, at_once=jobs, watch=watch, ended=ended)
+        def hopeless(number: int) -> bool:
+            return out_of_reach(_read(logs[number])) is not None
+
+        self._run(planned, at_once=jobs, watch=watch, hopeless=hopeless, ended=ended)
         self._seeds.sort(key=lambda found: seeds.index(found["seed"]))
         fine = [found for found in self._seeds if found["fmax_mhz"] is not None]
         if not fine:
-            said = _ERROR.findall(_read(logs[0])) or ["it said nothing"]
-            raise RuntimeError(f"{self.nextpnr.name} failed: {said[0]}; see {logs[0]}")
+            log = _read(logs[0])
+            said = [out_of_reach(log), *_ERROR.findall(log), "it said nothing"]
+            raise RuntimeError(
+                f"{self.nextpnr.name} failed: {next(filter(None, said))}; see {logs[0]}"
+            )
         self._seed = max(fine, key=lambda found: found["fmax_mhz"])["seed"]
         for name in (routed, _REPORT):
             (self.directory / f"{self._seed}-{name}").replace(self.directory / name)

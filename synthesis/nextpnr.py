@@ -16,7 +16,15 @@ from hiddenite.synthesis.cache import cache_directory, entry, new_entry
 from hiddenite.synthesis.parts import Part
 from hiddenite.synthesis.processes import Ended, Job, run, tail
 
-__all__ = ["RESOURCES", "Routed", "Usage", "pack", "place_and_route", "routing_options"]
+__all__ = [
+    "RESOURCES",
+    "Routed",
+    "Usage",
+    "out_of_reach",
+    "pack",
+    "place_and_route",
+    "routing_options",
+]
 
 RESOURCES = {
     "ice40": {
@@ -41,6 +49,9 @@ _PHASES = (
     ("place", re.compile(r"^Info: (?:Creating initial|Placed|Running)", re.M)),
 )
 _ERROR = re.compile(r"^ERROR: (.*)$", re.M)
+_ROUND = re.compile(r"^Info:\s+iter=(\d+) .*overused=(\d+) .*tmgfail=(\d+)", re.M)
+# Full parts whose clock can be reached take 20 to 50.
+_MOST_ROUNDS = 100
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,27 @@ def routing_options(family: str, tool: toolchain.Tool) -> list[str]:
     if refine[0] not in _help(tool):
         refine = []
     return ["--router", "router2", "--tmg-ripup", *refine]
+
+
+def out_of_reach(log: str) -> str | None:
+    """Say why routing will not end well, if it goes on for too long.
+
+    Where a clock is out of reach, nextpnr routes what is too slow again and again, hundreds of
+    times.
+
+    Parameters
+    ----------
+    log : str
+        What nextpnr has printed so far.
+    """
+    rounds = _ROUND.findall(log)
+    if not rounds or int(rounds[-1][0]) < _MOST_ROUNDS:
+        return None
+    number, overused, slow = rounds[-1]
+    return (
+        f"after {number} rounds of routing, {slow} connections are too slow and {overused} wires"
+        " are used twice: ask for a lower clock"
+    )
 
 
 @cache
@@ -216,8 +248,10 @@ def place_and_route(
             seed, seconds = missing[number], round(end.seconds, 1)
             log = planned[number].log.read_text(errors="replace")
             if end.status:
-                said = _ERROR.findall(log) or tail(planned[number].log)[-1:] or ["it said nothing"]
-                failed[seed] = Routed(seed=seed, fmax_mhz=None, seconds=seconds, error=said[0])
+                said = [out_of_reach(log) or "", *_ERROR.findall(log)]
+                said += [*tail(planned[number].log)[-1:], "it said nothing"]
+                error = next(filter(None, said))
+                failed[seed] = Routed(seed=seed, fmax_mhz=None, seconds=seconds, error=error)
                 return
             report = json.loads((directory / f"{seed}.json").read_text())
             (clock,) = report["fmax"].values()
@@ -230,8 +264,11 @@ def place_and_route(
                 doing = ", ".join(f"seed {missing[n]}: {_phase(planned[n].log)}" for n in running)
                 progress("place and route", len(seeds) - len(missing) + done, len(seeds), doing)
 
+        def hopeless(number: int) -> bool:
+            return out_of_reach(_read_log(planned[number].log)) is not None
+
         show([], 0)
-        run(planned, at_once=jobs, watch=show, ended=keep)
+        run(planned, at_once=jobs, watch=show, hopeless=hopeless, ended=keep)
     return [failed.get(seed) or _read(entries[seed], seed) for seed in seeds]
 
 
@@ -239,9 +276,13 @@ def _read(final: Path, seed: int) -> Routed:
     return Routed(seed=seed, **json.loads((final / _REPORT).read_text()))
 
 
-def _phase(log: Path) -> str:
+def _read_log(log: Path) -> str:
     try:
-        text = log.read_text(errors="replace")
+        return log.read_text(errors="replace")
     except OSError:
-        text = ""
+        return ""
+
+
+def _phase(log: Path) -> str:
+    text = _read_log(log)
     return next((name for name, mark in _PHASES if mark.search(text)), "pack")

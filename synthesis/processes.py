@@ -49,6 +49,7 @@ def run(
     *,
     at_once: int = 1,
     watch: Callable[[Sequence[int], int], None] | None = None,
+    hopeless: Callable[[int], bool] | None = None,
     ended: Callable[[int, Ended], None] | None = None,
 ) -> None:
     """Run programs; an exception, an interrupt among them, ends those that still run.
@@ -61,6 +62,8 @@ def run(
         How many run side by side.
     watch : callable, optional
         Called several times a second with the numbers of the jobs that run, and how many are done.
+    hopeless : callable, optional
+        Called several times a second with the number of each job that runs; True ends it.
     ended : callable, optional
         Called with the number of a job when it has ended.
     """
@@ -75,6 +78,9 @@ def run(
             with contextlib.suppress(subprocess.TimeoutExpired):
                 next(iter(running.values()))[0].wait(_POLL_SECONDS)
             for number, (process, began) in list(running.items()):
+                if hopeless is not None and process.poll() is None and hopeless(number):
+                    process.kill()
+                    process.wait()
                 if (status := process.poll()) is not None:
                     del running[number]
                     done += 1

@@ -133,6 +133,20 @@ def test_failure_of_nextpnr(tmp_path, monkeypatch):
     assert log.is_file()
 
 
+def test_clock_out_of_reach(tmp_path, monkeypatch):
+    said = "Info:     iter=100 wires=9 overused=2 overuse=2 tmgfail=7 archfail=NA"
+    stand_in(monkeypatch, said, 0)
+    code = f"import time; print({said!r}, flush=True); time.sleep(60)"
+    tool = Tool("nextpnr-ice40", (sys.executable, "-c", code), "")
+    monkeypatch.setattr(module.toolchain, "nextpnr", lambda _: tool)
+    with pytest.raises(RuntimeError) as raised:
+        build_counter(tmp_path)
+    assert str(raised.value) == (
+        "nextpnr-ice40 failed: after 100 rounds of routing, 7 connections are too slow and 2 wires "
+        f"are used twice: ask for a lower clock; see {tmp_path / 'nextpnr-1.log'}"
+    )
+
+
 def test_native_packer_comes_first(tmp_path, monkeypatch):
     program = tmp_path / "icepack"
     program.touch(0o755)

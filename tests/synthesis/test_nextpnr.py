@@ -5,7 +5,7 @@ import pytest
 
 from hiddenite.synthesis import nextpnr
 from hiddenite.synthesis.harness import HARNESS, wrap
-from hiddenite.synthesis.nextpnr import pack, place_and_route, routing_options
+from hiddenite.synthesis.nextpnr import out_of_reach, pack, place_and_route, routing_options
 from hiddenite.synthesis.synthesize import synthesize
 from hiddenite.synthesis.toolchain import Tool
 
@@ -65,6 +65,31 @@ def test_seed_that_cannot_be_placed(part, netlist, own_cache):
     assert found.seed == 3 and found.fmax_mhz is None
     assert found.error and "\n" not in found.error
     assert list(own_cache.iterdir()) == []
+
+
+ROUND = "Info:     iter={} wires=396289 overused=22 overuse=23 tmgfail=738 archfail=NA\n"
+HOPELESS = (
+    "after 100 rounds of routing, 738 connections are too slow and 22 wires are used twice: "
+    "ask for a lower clock"
+)
+
+
+def test_routing_that_does_not_end():
+    log = "Info: Running main router loop...\n"
+    assert out_of_reach(log) is None
+    log += "".join(ROUND.format(number) for number in range(1, 100))
+    assert out_of_reach(log) is None
+    assert out_of_reach(log + ROUND.format(100)) == HOPELESS
+
+
+def test_seed_whose_clock_is_out_of_reach(part, wrapped, own_cache, monkeypatch):
+    code = f"import time; print({ROUND.format(100)!r}, flush=True); time.sleep(60)"
+    tool = Tool("nextpnr", (sys.executable, "-c", code), "0")
+    monkeypatch.setattr(nextpnr.toolchain, "nextpnr", lambda family: tool)
+    monkeypatch.setattr(nextpnr, "routing_options", lambda *_: [])
+    (found,) = place_and_route(wrapped, HARNESS, part, target_mhz=50, seeds=[7], jobs=1)
+    assert (found.seed, found.fmax_mhz, found.error) == (7, None, HOPELESS)
+    assert found.seconds < 30 and list(own_cache.iterdir()) == []
 
 
 def test_failed_program(part, netlist, own_cache):

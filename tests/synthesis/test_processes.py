@@ -21,6 +21,20 @@ def test_run(tmp_path):
     assert tail(jobs[2].log) == ["xx"]
 
 
+def test_a_hopeless_job_is_ended_and_the_next_one_begins(tmp_path):
+    code = "import time; print('working', flush=True); time.sleep(60)"
+    jobs = [job(tmp_path, "first", code), job(tmp_path, "second", "print('done')")]
+    ends = {}
+
+    def hopeless(number):
+        return tail(jobs[number].log) == ["working"]
+
+    began = time.perf_counter()
+    run(jobs, hopeless=hopeless, ended=ends.__setitem__)
+    assert time.perf_counter() - began < 30
+    assert {number: end.status for number, end in ends.items()} == {0: -9, 1: 0}
+
+
 def test_tail_of_a_long_log(tmp_path):
     assert tail(tmp_path / "none") == []
     (tmp_path / "log").write_text("".join(f"{n}\n" for n in range(10_000)))
