@@ -116,13 +116,13 @@ def _print(report: dict) -> None:
     )
     click.echo(f"{report['tools']['yosys']}, {report['tools']['nextpnr']}\n")
     rows = []
-    if elements:
-        rows.append(["LUT4 per PE", synthesis["lut4_per_processing_element"], "", ""])
     for key, name in _ROWS.items():
         if key in synthesis:
             rows.append([name, f"{synthesis[key]:,}", *_share(packed.get(key))])
     cells = packed["logic_cells"]
     rows.append(["logic cells, packed", f"{cells['used']:,}", *_share(cells)])
+    if elements:
+        rows.append(["LUT4 per PE", report["lut4_per_processing_element"], "", ""])
     if routed is not None:
         rows.append(["  with the harness", f"{routed['logic_cells_with_harness']:,}", "", ""])
         if routed["fmax_median_mhz"] is not None:

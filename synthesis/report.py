@@ -66,7 +66,8 @@ def measure(
     -------
     dict
         The report, of values that JSON has: ``synthesis`` is the block alone as Yosys makes it,
-        ``packed`` the block alone in the part's cells, ``place_and_route`` (None without seeds)
+        ``packed`` the block alone in the part's cells, with the LUT4 of those for each PE (None if
+        it has no PEs) in ``lut4_per_processing_element``; ``place_and_route`` (None without seeds)
         the block in its harness.
 
     Raises
@@ -107,8 +108,9 @@ def measure(
         "configuration": asdict(configuration),
         "processing_elements": block.processing_elements or None,
         "tools": tools,
-        "synthesis": _synthesis(netlist, block, part),
+        "synthesis": _synthesis(netlist, part),
         "packed": {name: _share(usage) for name, usage in packed.items()},
+        "lut4_per_processing_element": _per_element(packed, block),
         "place_and_route": None,
     }
     if seeds:
@@ -143,22 +145,25 @@ def json_text(report: dict[str, object]) -> str:
     return json.dumps(report, indent=2) + "\n"
 
 
-def _synthesis(netlist: Netlist, block: Block, part: Part) -> dict[str, object]:
+def _synthesis(netlist: Netlist, part: Part) -> dict[str, object]:
     kinds = ["lut4", "flip_flops", "carry_cells"]
     kinds += ["distributed_ram"] if part.family == "ecp5" else []
     kinds += ["block_ram"]
     kinds += ["single_port_ram"] if any(b.ports == 1 for b in part.blocks) else []
     facts = {kind: netlist.count(kind) for kind in (*kinds, "dsp")}
-    per_element = None
-    if block.processing_elements:
-        per_element = round(facts["lut4"] / block.processing_elements, 2)
     return {
         "options": part.synthesis,
         "seconds": netlist.seconds,
         **facts,
-        "lut4_per_processing_element": per_element,
         "cells": netlist.cells,
     }
+
+
+def _per_element(packed: dict[str, Usage], block: Block) -> float | None:
+    # A logic cell has one LUT4; carry cells of an ECP5 take two, and it is in them that sums are.
+    if not block.processing_elements:
+        return None
+    return round(packed["logic_cells"].used / block.processing_elements, 2)
 
 
 def _share(usage: Usage) -> dict[str, float]:
