@@ -50,8 +50,9 @@ _PHASES = (
 )
 _ERROR = re.compile(r"^ERROR: (.*)$", re.M)
 _ROUND = re.compile(r"^Info:\s+iter=(\d+) .*overused=(\d+) .*tmgfail=(\d+)", re.M)
-# Full parts whose clock can be reached take 20 to 50.
-_MOST_ROUNDS = 100
+# Full parts whose clock can be reached take 20 to 50. Without a clash of wires, what comes of it is
+# a result, and nextpnr ends by itself after 1,500 quick rounds.
+_MOST_ROUNDS, _FEW_CLASHES = 100, 100
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,8 @@ def routing_options(family: str, tool: toolchain.Tool) -> list[str]:
 def out_of_reach(log: str) -> str | None:
     """Say why routing will not end well, if it goes on for too long.
 
-    Where a clock is out of reach, nextpnr routes what is too slow again and again, hundreds of
-    times.
+    Where a clock is out of reach, nextpnr routes what is too slow again and again, and takes other
+    nets' wires for it.
 
     Parameters
     ----------
@@ -111,12 +112,12 @@ def out_of_reach(log: str) -> str | None:
         What nextpnr has printed so far.
     """
     rounds = _ROUND.findall(log)
-    if not rounds or int(rounds[-1][0]) < _MOST_ROUNDS:
+    number, clashes, slow = map(int, rounds[-1]) if rounds else (0, 0, 0)
+    if number < _MOST_ROUNDS or clashes < _FEW_CLASHES:
         return None
-    number, overused, slow = rounds[-1]
     return (
-        f"after {number} rounds of routing, {slow} connections are too slow and {overused} wires"
-        " are used twice: ask for a lower clock"
+        f"after {number} rounds of routing, {clashes:,} wires are used twice and {slow:,} "
+        "connections too slow: ask for a lower clock"
     )
 
 
