@@ -91,7 +91,6 @@ class OrangeCrabOnHeader(OrangeCrabR0_2_25FPlatform):
 
 
 _ULX3S = {
-    "clock_hz": 50e6,
     "resources": Resources(
         flash="spi_flash", leds=tuple(f"led:{n}" for n in range(6)), button="button_fire:0"
     ),
@@ -135,6 +134,7 @@ _ALL = (
         part="ecp5-25f",
         configuration_name="ecp5-25f",
         configuration=PRESETS["ecp5-25f"],
+        clock_hz=62.5e6,
         **_ULX3S,
     ),
     Board(
@@ -142,8 +142,9 @@ _ALL = (
         title="Radiona ULX3S with ECP5-85F",
         platform=ULX3S_85F_Platform,
         part="ecp5-85f",
-        configuration_name="ecp5-85f",
-        configuration=PRESETS["ecp5-85f"],
+        configuration_name="ecp5-25f",
+        configuration=PRESETS["ecp5-25f"],
+        clock_hz=50e6,
         **_ULX3S,
     ),
     Board(
@@ -151,8 +152,8 @@ _ALL = (
         title="LambdaConcept ECPIX-5 with ECP5-85F",
         platform=ECPIX585Platform,
         part="ecp5-85f",
-        configuration_name="ecp5-85f",
-        configuration=PRESETS["ecp5-85f"],
+        configuration_name="ecp5-25f",
+        configuration=PRESETS["ecp5-25f"],
         clock_hz=50e6,
         resources=Resources(
             flash="spi_flash_1x",
