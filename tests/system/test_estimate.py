@@ -15,7 +15,8 @@ MOST_ERROR = 0.02
 MOST_CYCLES = 16
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+# The ECP5-85F's is the 25F's in other sizes, and takes minutes to build and run.
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "ecp5-85f"])
 def test_random_networks(preset, engines):
     c = PRESETS[preset]
     rng = np.random.default_rng(21)
