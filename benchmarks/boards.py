@@ -57,6 +57,9 @@ def row(report: dict, networks: list[Network]) -> list[str]:
     ]
     cells, dsp = resources["logic_cells"], resources.get("dsp", {"used": 0})
     rates = [seed["fmax_mhz"] for seed in report["seeds"] if seed["fmax_mhz"] is not None]
+    seeds = f"{min(rates):.1f} to {max(rates):.1f}, {len(rates)} seeds"
+    if len(rates) == 1:
+        seeds = "1 seed"
     clock = report["clock_mhz"]
     line = [
         f"`{report['board']}`",
@@ -64,7 +67,7 @@ def row(report: dict, networks: list[Network]) -> list[str]:
         f"{cells['used']:,} of {cells['available']:,}",
         ", ".join(memories),
         f"{dsp['used']}",
-        f"{median(rates):.1f} ({min(rates):.1f} to {max(rates):.1f}, {len(rates)} seeds)",
+        f"{median(rates):.1f} ({seeds})",
         f"{clock:g} MHz",
         f"{2e-3 * c.processing_elements * clock:.1f}",
     ]
