@@ -44,9 +44,9 @@ _ROWS = {
     help="Place and route with the seeds 1 to N (default: 0, only synthesise and pack).",
 )
 @click.option(
-    "--mhz",
+    "--clock",
     type=click.FloatRange(1, 1000),
-    metavar="F",
+    metavar="MHZ",
     help="Clock that place and route is asked for (default: the part's). What is too slow for it is"
     " routed again on an ECP5, in vain and for long if it is out of reach.",
 )
@@ -65,7 +65,7 @@ def synth(
     target: str,
     selected: Selected | None,
     seeds: int,
-    mhz: float | None,
+    clock: float | None,
     jobs: int,
     report_path: Path | None,
     as_json: bool,
@@ -89,7 +89,7 @@ def synth(
             target,
             selected.configuration,
             configuration_name=selected.name,
-            target_mhz=mhz,
+            target_mhz=clock,
             seeds=seeds,
             jobs=jobs,
             progress=steps,
@@ -121,15 +121,15 @@ def _print(report: dict) -> None:
             rows.append([name, f"{synthesis[key]:,}", *_share(packed.get(key))])
     cells = packed["logic_cells"]
     rows.append(["logic cells, packed", f"{cells['used']:,}", *_share(cells)])
-    if elements:
-        rows.append(["LUT4 per PE", report["lut4_per_processing_element"], "", ""])
     if routed is not None:
         rows.append(["  with the harness", f"{routed['logic_cells_with_harness']:,}", "", ""])
-        if routed["fmax_median_mhz"] is not None:
-            low, high = routed["fmax_minimum_mhz"], routed["fmax_maximum_mhz"]
-            count = len(routed["seeds"])
-            rows.append([f"Fmax, MHz, median of {count}", f"{routed['fmax_median_mhz']}", "", ""])
-            rows.append(["  lowest to highest", f"{low} to {high}", "", ""])
+    if elements:
+        rows.append(["LUT4 per PE", report["lut4_per_processing_element"], "", ""])
+    if routed is not None and routed["fmax_median_mhz"] is not None:
+        low, high = routed["fmax_minimum_mhz"], routed["fmax_maximum_mhz"]
+        count = len(routed["seeds"])
+        rows.append([f"Fmax, MHz, median of {count}", f"{routed['fmax_median_mhz']}", "", ""])
+        rows.append(["  lowest to highest", f"{low} to {high}", "", ""])
     table(["", "", "of", "share"], rows)
 
 

@@ -94,7 +94,7 @@ def measure(
     packed = pack(content, block.module, part)
     steps("pack", 1, 1, "")
     command = ["hiddenite", "synth", block_name, "--target", target, "--config", configuration_name]
-    command += [] if target_mhz is None else ["--mhz", f"{target_mhz:g}"]
+    command += [] if target_mhz is None else ["--clock", f"{target_mhz:g}"]
     command += ["--seeds", str(seeds)] if seeds else []
     asked = target_mhz or part.target_mhz
     report = {

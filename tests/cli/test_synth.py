@@ -36,7 +36,7 @@ CASES = {
 @pytest.mark.parametrize("target", CASES)
 def test_report(run, here, tools, quick, target):
     arguments = ["synth", "array", "--target", target, "--config", "tiny"]
-    ran = run(*arguments, "--seeds", "1", "--mhz", "40", "--jobs", "1", "--json", "-o", "r.json")
+    ran = run(*arguments, "--seeds", "1", "--clock", "40", "--jobs", "1", "--json", "-o", "r.json")
     assert (ran.status, ran.err) == (0, "")
     facts = json.loads(ran.out)
     assert json.loads((here / "r.json").read_text()) == facts
