@@ -21,9 +21,9 @@ from amaranth.hdl import Elaboratable
 from hiddenite.golden.errors import InputError
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.synthesis import toolchain
-from hiddenite.synthesis.nextpnr import RESOURCES, out_of_reach, routing_options
+from hiddenite.synthesis.nextpnr import RESOURCES, out_of_reach, routing_options, why_failed
 from hiddenite.synthesis.parts import Part, memory_blocks
-from hiddenite.synthesis.processes import Ended, Job, run, tail
+from hiddenite.synthesis.processes import Ended, Job, read_log, run, tail
 from hiddenite.synthesis.tidy import tidy_netlist
 from hiddenite.synthesis.toolchain import Tool
 from hiddenite.synthesis.yosys import run_yosys
@@ -37,7 +37,6 @@ _ROUTED_SUFFIX = {"ice40": ".asc", "ecp5": ".config"}
 _PACKERS = {"ice40": "icepack", "ecp5": "ecppack"}
 _DESIGN = "top"
 _REPORT = "nextpnr.json"
-_ERROR = re.compile(r"^ERROR: (.*)$", re.M)
 _USAGE = re.compile(r"^Info:\s+(\w+):\s*(\d+)/\s*(\d+)\s+\d+%$", re.M)
 _PHASES = (("route", "Routing.."), ("place", "Placed "), ("pack", "Packing"))
 
@@ -220,7 +219,7 @@ class _Flow:
         def watch(running: Sequence[int], done: int) -> None:
             doing = []
             for number in running:
-                text = _read(logs[number])
+                text = read_log(logs[number])
                 # Placing more than there is takes long to fail, if it does.
                 _check_usage(text, self.platform.device)
                 phases = [name for name, mark in _PHASES if mark in text]
@@ -229,24 +228,20 @@ class _Flow:
 
         def ended(number: int, end: Ended) -> None:
             found = {"seed": seeds[number], "fmax_mhz": None, "seconds": round(end.seconds, 1)}
-            _check_usage(_read(logs[number]), self.platform.device)
+            _check_usage(read_log(logs[number]), self.platform.device)
             if end.status == 0:
                 report = json.loads((self.directory / f"{seeds[number]}-{_REPORT}").read_text())
                 found["fmax_mhz"] = _slowest(report, self.directory)[0]
             self._seeds.append(found)
 
         def hopeless(number: int) -> bool:
-            return out_of_reach(_read(logs[number])) is not None
+            return out_of_reach(logs[number]) is not None
 
         self._run(planned, at_once=jobs, watch=watch, hopeless=hopeless, ended=ended)
         self._seeds.sort(key=lambda found: seeds.index(found["seed"]))
         fine = [found for found in self._seeds if found["fmax_mhz"] is not None]
         if not fine:
-            log = _read(logs[0])
-            said = [out_of_reach(log), *_ERROR.findall(log), "it said nothing"]
-            raise RuntimeError(
-                f"{self.nextpnr.name} failed: {next(filter(None, said))}; see {logs[0]}"
-            )
+            raise RuntimeError(f"{self.nextpnr.name} failed: {why_failed(logs[0])}; see {logs[0]}")
         self._seed = max(fine, key=lambda found: found["fmax_mhz"])["seed"]
         for name in (routed, _REPORT):
             (self.directory / f"{self._seed}-{name}").replace(self.directory / name)
@@ -319,13 +314,6 @@ def _check_usage(text: str, device: str) -> None:
                 f"configuration does not fit {device}: {int(used):,} {name} needed,"
                 f" {int(available):,} there"
             )
-
-
-def _read(log: Path) -> str:
-    try:
-        return log.read_text(errors="replace")
-    except OSError:
-        return ""
 
 
 def _make_directories(directory: Path) -> None:

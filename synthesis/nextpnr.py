@@ -14,7 +14,7 @@ from pathlib import Path
 from hiddenite.synthesis import toolchain
 from hiddenite.synthesis.cache import cache_directory, entry, new_entry
 from hiddenite.synthesis.parts import Part
-from hiddenite.synthesis.processes import Ended, Job, run, tail
+from hiddenite.synthesis.processes import Ended, Job, read_log, run, tail
 
 __all__ = [
     "RESOURCES",
@@ -24,6 +24,7 @@ __all__ = [
     "pack",
     "place_and_route",
     "routing_options",
+    "why_failed",
 ]
 
 RESOURCES = {
@@ -100,7 +101,7 @@ def routing_options(family: str, tool: toolchain.Tool) -> list[str]:
     return ["--router", "router2", "--tmg-ripup", *refine]
 
 
-def out_of_reach(log: str) -> str | None:
+def out_of_reach(log: Path) -> str | None:
     """Say why routing will not end well, if it goes on for too long.
 
     Where a clock is out of reach, nextpnr routes what is too slow again and again, and takes other
@@ -108,10 +109,10 @@ def out_of_reach(log: str) -> str | None:
 
     Parameters
     ----------
-    log : str
+    log : Path
         What nextpnr has printed so far.
     """
-    rounds = _ROUND.findall(log)
+    rounds = _ROUND.findall(read_log(log))
     number, clashes, slow = map(int, rounds[-1]) if rounds else (0, 0, 0)
     if number < _MOST_ROUNDS or clashes < _FEW_CLASHES:
         return None
@@ -119,6 +120,12 @@ def out_of_reach(log: str) -> str | None:
         f"after {number} rounds of routing, {clashes:,} wires are used twice and {slow:,} "
         "connections too slow: ask for a lower clock"
     )
+
+
+def why_failed(log: Path) -> str:
+    """Say in a line why nextpnr did not place and route, from its log."""
+    said = [out_of_reach(log), *_ERROR.findall(read_log(log)), *tail(log)[-1:]]
+    return next(filter(None, said), "it said nothing")
 
 
 @cache
@@ -247,11 +254,8 @@ def place_and_route(
 
         def keep(number: int, end: Ended) -> None:
             seed, seconds = missing[number], round(end.seconds, 1)
-            log = planned[number].log.read_text(errors="replace")
             if end.status:
-                said = [out_of_reach(log) or "", *_ERROR.findall(log)]
-                said += [*tail(planned[number].log)[-1:], "it said nothing"]
-                error = next(filter(None, said))
+                error = why_failed(planned[number].log)
                 failed[seed] = Routed(seed=seed, fmax_mhz=None, seconds=seconds, error=error)
                 return
             report = json.loads((directory / f"{seed}.json").read_text())
@@ -266,7 +270,7 @@ def place_and_route(
                 progress("place and route", len(seeds) - len(missing) + done, len(seeds), doing)
 
         def hopeless(number: int) -> bool:
-            return out_of_reach(_read_log(planned[number].log)) is not None
+            return out_of_reach(planned[number].log) is not None
 
         show([], 0)
         run(planned, at_once=jobs, watch=show, hopeless=hopeless, ended=keep)
@@ -277,13 +281,6 @@ def _read(final: Path, seed: int) -> Routed:
     return Routed(seed=seed, **json.loads((final / _REPORT).read_text()))
 
 
-def _read_log(log: Path) -> str:
-    try:
-        return log.read_text(errors="replace")
-    except OSError:
-        return ""
-
-
 def _phase(log: Path) -> str:
-    text = _read_log(log)
+    text = read_log(log)
     return next((name for name, mark in _PHASES if mark.search(text)), "pack")

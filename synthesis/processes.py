@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Job", "run", "tail"]
+__all__ = ["Job", "read_log", "run", "tail"]
 
 _POLL_SECONDS = 0.1
 _TAIL_LINES = 30
@@ -107,6 +107,14 @@ def _start(job: Job) -> subprocess.Popen:
             # The terminal's interrupt goes to this process alone, which then ends them all.
             start_new_session=True,
         )
+
+
+def read_log(log: Path) -> str:
+    """Return what a log has so far, which may be nothing."""
+    try:
+        return log.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def tail(log: Path) -> list[str]:

@@ -5,7 +5,13 @@ import pytest
 
 from hiddenite.synthesis import nextpnr
 from hiddenite.synthesis.harness import HARNESS, wrap
-from hiddenite.synthesis.nextpnr import out_of_reach, pack, place_and_route, routing_options
+from hiddenite.synthesis.nextpnr import (
+    out_of_reach,
+    pack,
+    place_and_route,
+    routing_options,
+    why_failed,
+)
 from hiddenite.synthesis.synthesize import synthesize
 from hiddenite.synthesis.toolchain import Tool
 
@@ -74,13 +80,35 @@ HOPELESS = (
 )
 
 
-def test_routing_that_does_not_end():
-    log = "Info: Running main router loop...\n"
+def test_routing_that_does_not_end(tmp_path):
+    log = tmp_path / "nextpnr.log"
     assert out_of_reach(log) is None
-    log += "".join(ROUND.format(number, 5000) for number in range(1, 100))
-    assert out_of_reach(log) is None
-    assert out_of_reach(log + ROUND.format(100, 222)) == HOPELESS
-    assert out_of_reach(log + ROUND.format(100, 9)) is None
+    text = "Info: Running main router loop...\n"
+    text += "".join(ROUND.format(number, 5000) for number in range(1, 100))
+    for last, said in (
+        ("", None),
+        (ROUND.format(100, 222), HOPELESS),
+        (ROUND.format(100, 9), None),
+    ):
+        log.write_text(text + last)
+        assert out_of_reach(log) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "it said nothing"),
+        ("", "it said nothing"),
+        ("Info: 1\nterminated", "terminated"),
+        ("ERROR: odd\nERROR: more\nbye", "odd"),
+        (ROUND.format(100, 222) + "ERROR: odd\n", HOPELESS),
+    ],
+)
+def test_why_it_failed(tmp_path, text, said):
+    log = tmp_path / "nextpnr.log"
+    if text is not None:
+        log.write_text(text)
+    assert why_failed(log) == said
 
 
 def test_seed_whose_clock_is_out_of_reach(part, wrapped, own_cache, monkeypatch):
