@@ -20,7 +20,7 @@ from .frame_receiver import FrameReceiver
 from .frame_sender import FrameSender
 from .instructions import Destination, Source
 from .protocol import INFO, VERSION, Sources
-from .spi import SPIMaster
+from .spi import SPIMaster, bit_cycles
 from .words import BYTE_STREAM
 
 __all__ = ["Bridge"]
@@ -69,7 +69,7 @@ class Bridge(wiring.Component):
         clock_hz: int,
         name: str,
     ):
-        self.divisor, self.flash, self.cycles = divisor, flash, instruction_cycles(clock_hz)
+        self.divisor, self.flash, self.clock_hz = divisor, flash, clock_hz
         info = INFO.pack(
             VERSION,
             fingerprint,
@@ -107,7 +107,11 @@ class Bridge(wiring.Component):
         m.submodules.receiver = receiver = FrameReceiver(self.divisor)
         m.submodules.sender = sender = FrameSender(self.divisor)
         m.submodules.controller = controller = Controller(
-            self.cycles, firmware.code, firmware.memory, firmware.first, firmware.second
+            instruction_cycles(self.clock_hz),
+            firmware.code,
+            firmware.memory,
+            firmware.first,
+            firmware.second,
         )
         result, taken = controller.result, controller.taken
 
@@ -144,7 +148,7 @@ class Bridge(wiring.Component):
 
         flash_byte, flash_ready, flash_right = 0, 0, 0
         if self.flash:
-            m.submodules.spi = spi = SPIMaster(2 if self.cycles == 2 else 4)
+            m.submodules.spi = spi = SPIMaster(bit_cycles(self.clock_hz))
             m.submodules.checksum = checksum = Checksum()
             m.d.comb += [
                 self.sck.eq(spi.sck),

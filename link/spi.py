@@ -5,7 +5,14 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-__all__ = ["SPIMaster"]
+__all__ = ["SPIMaster", "bit_cycles"]
+
+_FASTEST_HZ = 30_000_000
+
+
+def bit_cycles(clock_hz: int) -> int:
+    """Cycles of a bit, a power of two: at most 30 MHz, as flashes read slowly (command 03h)."""
+    return 1 << max(1, ceil_log2(-(-clock_hz // _FASTEST_HZ)))
 
 
 class SPIMaster(wiring.Component):

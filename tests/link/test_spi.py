@@ -1,7 +1,12 @@
 import pytest
 from amaranth.sim import Simulator
 
-from hiddenite.link.spi import SPIMaster
+from hiddenite.link.spi import SPIMaster, bit_cycles
+
+
+def test_a_flash_is_read_with_at_most_30_mhz():
+    found = {mhz: bit_cycles(mhz * 1_000_000) for mhz in (1, 12, 60, 61, 120, 121)}
+    assert found == {1: 2, 12: 2, 60: 2, 61: 4, 120: 4, 121: 8}
 
 
 @pytest.mark.parametrize("cycles", [2, 4])
