@@ -10,6 +10,32 @@ from .configuration import Configuration
 
 __all__ = ["PRESETS", "load_configuration"]
 
+# What networks for FPGAs are at most.
+_NETWORKS = {
+    "largest_map": 256,
+    "largest_kernel": 32,
+    "largest_stride": 4,
+    "largest_channels": 2048,
+}
+# What is small on an iCE40, beside activations of 8 bits.
+_ICE40 = {
+    "tile_words": 256,
+    "accumulator_bits": 18,
+    "bias_bits": 20,
+    "array": "flip",
+    "mask_decoder": "serial",
+}
+# What is fast on an ECP5: chains of carry cells, and registers on every long way.
+_ECP5 = {
+    "activation_words": 2048,
+    "read_latency": 6,
+    "tile_words": 1024,
+    "bias_bits": 24,
+    "array": "chain",
+    "output_path": "long",
+    "constructor_period": 2,
+}
+
 PRESETS: dict[str, Configuration] = {
     "tiny": Configuration(
         ich=4,
@@ -32,31 +58,17 @@ PRESETS: dict[str, Configuration] = {
         constructor_lanes=1,
         activation_words=1 << 14,
         activation_ports=1,
-        tile_words=256,
-        largest_map=256,
-        largest_kernel=32,
-        largest_stride=4,
-        largest_channels=2048,
-        accumulator_bits=18,
-        bias_bits=20,
-        array="flip",
         shifter="multipliers",
-        mask_decoder="serial",
+        **_ICE40,
+        **_NETWORKS,
     ),
     "hx8k": Configuration(
         ich=8,
         och=8,
         cols=2,
         activation_words=256,
-        tile_words=256,
-        largest_map=256,
-        largest_kernel=32,
-        largest_stride=4,
-        largest_channels=2048,
-        accumulator_bits=18,
-        bias_bits=20,
-        array="flip",
-        mask_decoder="serial",
+        **_ICE40,
+        **_NETWORKS,
     ),
     "ecp5-25f": Configuration(
         ich=8,
@@ -66,17 +78,8 @@ PRESETS: dict[str, Configuration] = {
         constructor_lanes=4,
         post_lanes=4,
         program_bits=16,
-        activation_words=2048,
-        read_latency=6,
-        tile_words=1024,
-        bias_bits=24,
-        array="chain",
-        output_path="long",
-        constructor_period=2,
-        largest_map=256,
-        largest_kernel=32,
-        largest_stride=4,
-        largest_channels=2048,
+        **_ECP5,
+        **_NETWORKS,
     ),
     "ecp5-85f": Configuration(
         ich=16,
@@ -86,18 +89,9 @@ PRESETS: dict[str, Configuration] = {
         constructor_lanes=8,
         post_lanes=8,
         program_bits=32,
-        activation_words=2048,
-        read_latency=6,
-        tile_words=1024,
         accumulator_bits=22,
-        bias_bits=24,
-        array="chain",
-        output_path="long",
-        constructor_period=2,
-        largest_map=256,
-        largest_kernel=32,
-        largest_stride=4,
-        largest_channels=2048,
+        **_ECP5,
+        **_NETWORKS,
     ),
     "asic": Configuration(
         ich=16,
@@ -118,7 +112,7 @@ PRESETS: dict[str, Configuration] = {
     ),
 }
 """Named configurations. tiny: tests; up5k, hx8k: iCE40, 128 PEs; ecp5-25f: 512 PEs;
-ecp5-85f: 2,048 PEs; asic: 4,096 PEs, the array of the Hiddenite chip."""
+ecp5-85f: 2,048 PEs, not placed and routed yet; asic: 4,096 PEs, the array of the Hiddenite chip."""
 
 
 def load_configuration(name: str) -> Configuration:
