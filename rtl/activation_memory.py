@@ -2,32 +2,38 @@
 
 ::
 
-    address ─► bank 0 ─┐
-               bank 1 ─┤ aligner ─► zero outside the map ─► maximum ─► rows x cols pixels
-               ...     ┘
+    address ─► address of each bank ─► slice 0 ─► byte 0 of rows x cols pixels
+                      │
+                   register ─────────► slice 1 ─► byte 1
+                      │
+                     ...
 
 A window of rows x cols neighbouring pixels (neighbouring within a plane, see
 `hiddenite.rtl.program.LayerDescriptor`) touches each bank exactly once, wherever it lies: the banks
 before the window's own bank hold its pixels one row of banks further on.
 
-The pixels' registers also do maximum pooling: there they take only what is larger than what they
-have.
+A chain of adders takes the bytes of a pixel one after the other: there each byte is a slice of its
+own, and what it is to do is handed on from slice to slice. Elsewhere one slice has all bytes.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from .activation_slice import ActivationSlice
 from .configuration import Configuration
 from .delay import delayed
-from .memory import shared_memory
+from .shared_module import SharedModule
 
 __all__ = ["ActivationMemory"]
 
 
 class ActivationMemory(wiring.Component):
-    """Banks, aligner and running maximum; latency from ``address`` to ``pixels``: memory_latency.
+    """All slices, and what they have in common.
+
+    Latency from ``address`` to ``pixels``: ``memory_latency``, and ``activation_skew`` more for
+    each byte.
 
     With one port, a write and a read in the same cycle exclude each other: the read gives nothing.
 
@@ -75,30 +81,19 @@ class ActivationMemory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self.c
-        word = 8 * c.ich
-
-        words = []
-        for index in range(c.banks):
-            row, col = divmod(index, c.cols)
-            m.submodules[f"bank_{row}_{col}"] = shared = shared_memory(
-                word, c.activation_words, granularity=8 * c.unit, ports=c.activation_ports
-            )
-            bank = shared.ports
-            here, read_address = Signal(), Signal(c.address_bits, name=f"address_{index}")
-            m.d.comb += [
-                here.eq(self.write & (self.write_bank_y == row) & (self.write_bank_x == col)),
-                bank.write.eq(Mux(here, self.write_parts, 0)),
-                bank.write_address.eq(self.write_address),
-                bank.write_data.eq(self.write_data),
-                bank.read_address.eq(read_address),
-            ]
-            m.d["sync" if c.memory_latency > 3 else "comb"] += read_address.eq(
+        # Bank by bank.
+        places = [(row, col) for row in range(c.rows) for col in range(c.cols)]
+        addresses, writes = [], []
+        for row, col in places:
+            address = Signal(c.address_bits, name=f"address_{row}_{col}")
+            m.d["sync" if c.memory_latency > 3 else "comb"] += address.eq(
                 self.address
                 + (Mux(self.bank_y > row, self.row_step_y, 0) if row < c.rows - 1 else 0)
                 + (Mux(self.bank_x > col, self.row_step_x, 0) if col < c.cols - 1 else 0)
             )
-            words.append(bank.read_data)
-
+            addresses.append(address)
+            here = self.write & (self.write_bank_y == row) & (self.write_bank_x == col)
+            writes.append(Mux(here, self.write_parts, 0))
         # What belongs to the words, when they are there.
         names = "bank_y", "bank_x", "rows", "cols", "part", "load", "first"
         beside = [getattr(self, name) for name in names]
@@ -106,62 +101,36 @@ class ActivationMemory(wiring.Component):
             beside = [
                 delayed(m, v, f"stage_{stage}_{n}") for n, v in zip(names, beside, strict=True)
             ]
-        if c.memory_latency > 2:
-            words = [delayed(m, v, f"read_{i}", reset_less=True) for i, v in enumerate(words)]
-        bank_y, bank_x, *beside = beside
-        # Rotate along one axis, then along the other.
-        turned = [
-            [
-                _rotate(m, [words[r * c.cols + i] for i in range(c.cols)], bank_x, col)
-                for col in range(c.cols)
+
+        # A slice takes bytes that come together, of each unit of a word.
+        size = 1 if any(c.activation_skew) else c.unit
+        units = range(0, c.ich, c.unit)
+        for first in range(0, c.unit, size):
+            if first:
+                addresses = [
+                    delayed(m, v, f"address_{first}_{i}", reset_less=True)
+                    for i, v in enumerate(addresses)
+                ]
+                beside = [
+                    delayed(m, v, f"slice_{first}_{n}") for n, v in zip(names, beside, strict=True)
+                ]
+            shared = SharedModule("activation_slice", ActivationSlice, c, size)
+            m.submodules[f"slice_{first}"] = shared
+            own = shared.ports
+            pairs = zip(names, beside, strict=True)
+            data = [self.write_data[8 * (u + first) :][: 8 * size] for u in units]
+            m.d.comb += [
+                *(port.eq(value) for port, value in zip(own.addresses, addresses, strict=True)),
+                *(getattr(own, f"read_{name}").eq(value) for name, value in pairs),
+                *(port.eq(value) for port, value in zip(own.writes, writes, strict=True)),
+                own.maximum.eq(self.maximum),
+                own.write_address.eq(self.write_address),
+                own.write_data.eq(Cat(data)),
             ]
-            for r in range(c.rows)
-        ]
-        pixels = [
-            _rotate(m, [turned[i][col] for i in range(c.rows)], bank_y, row)
-            for row in range(c.rows)
-            for col in range(c.cols)
-        ]
-        if c.memory_latency > 4:
-            pairs = zip(names[2:], beside, strict=True)
-            beside = [delayed(m, value, f"aligned_{name}") for name, value in pairs]
-            pixels = [delayed(m, v, f"aligned_{i}", reset_less=True) for i, v in enumerate(pixels)]
-        rows, cols, part, load, first = beside
-        replace = Signal()
-        m.d.comb += replace.eq(load & (first | ~self.maximum))
-        for row in range(c.rows):
-            for col in range(c.cols):
-                pixel = pixels[row * c.cols + col]
-                if c.ich > c.unit:
-                    parts = [pixel.word_select(i, 8 * c.unit) for i in range(c.ich // c.unit)]
-                    pixel = Cat(Array(parts)[part], pixel[8 * c.unit :])
-                inside = Signal(name=f"inside_{row}_{col}")
-                m.d.comb += inside.eq(rows[row] & cols[col])
-                for channel in range(c.ich):
-                    byte = pixel.word_select(channel, 8)
-                    # The complement, so that the carry of a sum says that the byte is larger.
-                    kept = Signal(8, reset_less=True, name=f"kept_{row}_{col}_{channel}")
-                    taken, enable = ~byte, load
-                    if channel < c.unit:
-                        total = Signal(9, name=f"total_{row}_{col}_{channel}")
-                        m.d.comb += total.eq(byte + kept)
-                        enable = replace | (load & inside & total[8])
-                        # An iCE40 has a bit of the sum and its register in one cell only if the
-                        # register takes the sum. Here it never does: without load it stays.
-                        taken = Mux(load, taken, total)
-                    with m.If(enable):
-                        m.d.sync += kept.eq(taken)
-                        with m.If(~inside):
-                            m.d.sync += kept.eq(~0)
-                    index = (row * c.cols + col) * c.ich + channel
-                    m.d.comb += self.pixels.word_select(index, 8).eq(~kept)
+            for bank in range(c.banks):
+                for number, u in enumerate(units):
+                    target = self.pixels[8 * (bank * c.ich + u + first) :][: 8 * size]
+                    m.d.comb += target.eq(
+                        own.pixels.word_select(bank * len(units) + number, 8 * size)
+                    )
         return m
-
-
-def _rotate(m: Module, words: list, shift, lane: int):
-    """Word that lane ``lane`` takes of ``words``, turned by ``shift``."""
-    if len(words) == 1:
-        return words[0]
-    out = Signal(len(words[0]))
-    m.d.comb += out.eq(Array(words[(lane + i) % len(words)] for i in range(len(words)))[shift])
-    return out

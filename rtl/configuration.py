@@ -226,6 +226,24 @@ class Configuration:
         return ceil_log2(self.largest_channels // self.unit)
 
     @property
+    def activation_skew(self) -> tuple[int, ...]:
+        """Cycles that each byte of an activation word comes after its first one.
+
+        A chain of adders takes its inputs one after the other, so that memories give bytes in that
+        order, too. The units of a word come together: a pool takes any of them for its first one.
+        """
+        skewed = self.array == "chain" and self.activation_ports == 2
+        return tuple(i % self.unit if skewed else 0 for i in range(self.ich))
+
+    @property
+    def weight_skew(self) -> tuple[int, ...]:
+        """Cycles that each input's mask and sign come after the first one's, for the same reason.
+
+        Eight inputs come together: their masks and signs are as wide as a block RAM of an ECP5.
+        """
+        return tuple(i // 8 * 8 if self.array == "chain" else 0 for i in range(self.ich))
+
+    @property
     def staggered(self) -> bool:
         """Whether pixel n of a tile goes through the array n cycles late."""
         return self.array == "chain" and self.output_path == "long"

@@ -50,9 +50,17 @@ def memories(c: Configuration) -> list[MemoryShape]:
     record_bits = words_of(ChannelRecord(c), c.program_bits) * c.program_bits
     table = LayerTable(c)
     rows = SLOTS * table.depth
+    slices = c.unit if any(c.activation_skew) else 1
+    inputs = c.weight_skew.count(0)
     return [
-        MemoryShape("activation bank", c.banks, c.activation_words, 8 * c.ich, c.activation_ports),
-        MemoryShape("tile buffer slice", c.och, c.tile_words, 2 * c.ich, 2),
+        MemoryShape(
+            "activation bank",
+            c.banks * slices,
+            c.activation_words,
+            8 * c.ich // slices,
+            c.activation_ports,
+        ),
+        MemoryShape("tile buffer slice", c.och * c.ich // inputs, c.tile_words, 2 * inputs, 2),
         MemoryShape("channel records", c.post_lanes, records, record_bits, 2),
         MemoryShape("layer tables", 1, rows, table.columns * c.program_bits, 2),
         MemoryShape("output increments", 1, rows, table.store_bits, 2),

@@ -13,12 +13,15 @@ them; the long one takes fewer cells where wide multiplexers are cheap, and has 
 The residual goes along.
 """
 
+from itertools import pairwise
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
+from .delay import delayed
 
 __all__ = ["Hold", "hold_latency"]
 
@@ -40,7 +43,7 @@ class Hold(wiring.Component):
     capture, totals : takes the array's totals in this cycle; if they are ``staggered``, those of
         pixel n in the cycle n later
     load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
-        next; its part of the tile's channels comes first
+        next; its part of the tile's channels comes first; byte i may be ``activation_skew`` late
     next : goes on to the next beat, only with ``advance``
     advance : what is on its way goes on
     total, added : totals and bytes of the residual of a beat
@@ -71,12 +74,17 @@ class Hold(wiring.Component):
         residuals = Signal(c.banks * c.och * 8)
         (self._long if c.output_path == "long" else self._short)(m, totals, residuals)
         # A word of the residual holds a unit, or several, of the tile's channels.
-        for pixel in range(c.banks):
-            word = self.pixels.word_select(pixel, 8 * c.ich)
-            for index in range(c.och // c.unit):
-                target = residuals.word_select(pixel * (c.och // c.unit) + index, 8 * c.unit)
-                with m.If(self.load_residual[index]):
-                    m.d.sync += target.eq(word[: 8 * c.unit])
+        load = self.load_residual
+        for byte, (before, late) in enumerate(pairwise((0, *c.activation_skew[: c.unit]))):
+            if late > before:
+                load = delayed(m, load, f"load_{byte}")
+            for pixel in range(c.banks):
+                value = self.pixels.word_select(pixel * c.ich + byte, 8)
+                for index in range(c.och // c.unit):
+                    channel = index * c.unit + byte
+                    target = residuals.word_select(pixel * c.och + channel, 8)
+                    with m.If(load[index]):
+                        m.d.sync += target.eq(value)
         return m
 
     def _short(self, m: Module, totals, residuals):

@@ -41,9 +41,11 @@ class PEArray(wiring.Component):
 
     Members
     -------
-    pixels : activation words, as `ActivationMemory` gives them
-    masks, signs : ich bits for each output channel, as `TileBuffer` gives them; signs are 0 where
-        masks are, and with ``array="flip"`` what `relative_signs` makes of them
+    pixels : activation words, as `ActivationMemory` gives them: byte i may be ``activation_skew``
+        late
+    masks, signs : ich bits for each output channel, as `TileBuffer` gives them: bit i may be
+        ``weight_skew`` late; signs are 0 where masks are, and with ``array="flip"`` what
+        `relative_signs` makes of them
     valid, first, last : the operands are a step; the first or last one of a pixel tile
     totals : accumulators, output channel fastest, then column, then row
     done : ``totals`` is the sum of a whole pixel tile; if it is ``staggered``, its pixel 0 is, and
@@ -89,7 +91,10 @@ class PEArray(wiring.Component):
             ]
         all_pixels, all_masks, all_signs = operands
         masks, signs = (
-            [self._skewed(m, values.word_select(i, c.ich), 1, f"{name}_{i}") for i in range(c.och)]
+            [
+                self._skewed(m, values.word_select(i, c.ich), 1, c.weight_skew, f"{name}_{i}")
+                for i in range(c.och)
+            ]
             for name, values in (("mask", all_masks), ("sign", all_signs))
         )
         for pixel in range(c.banks):
@@ -97,7 +102,7 @@ class PEArray(wiring.Component):
             stagger = pixel if c.staggered else 0
             for turn in range(stagger):
                 own = delayed(m, own, f"pixel_{pixel}_late_{turn}", reset_less=True)
-            own = self._skewed(m, own, 8, f"pixel_{pixel}")
+            own = self._skewed(m, own, 8, c.activation_skew, f"pixel_{pixel}")
             if stagger:
                 masks = [
                     delayed(m, v, f"mask_{i}_{pixel}", reset_less=True) for i, v in enumerate(masks)
@@ -131,14 +136,18 @@ class PEArray(wiring.Component):
             "dot_product", TreeDotProduct, c.ich, c.accumulator_bits, c.array == "tree"
         )
 
-    def _skewed(self, m, value, width, name):
-        """With chains, input i is i cycles late; all dot products that take it share its way."""
+    def _skewed(self, m, value, width, skew, name):
+        """With chains, input i is i cycles late; all dot products that take it share its way.
+
+        ``skew`` is how late it comes.
+        """
         if self.c.array != "chain":
             return value
-        inputs = [value[:width]]
-        while len(value) > width:
-            late = Signal(len(value) - width, name=f"{name}_{len(inputs)}", reset_less=True)
-            m.d.sync += late.eq(value[width:])
-            inputs.append(late[:width])
-            value = late
+        inputs = [value.word_select(i, width) for i in range(self.c.ich)]
+        missing = [i - late for i, late in enumerate(skew)]
+        for turn in range(max(missing)):
+            waiting = [i for i, cycles in enumerate(missing) if cycles > turn]
+            late = delayed(m, Cat(inputs[i] for i in waiting), f"{name}_{turn}", reset_less=True)
+            for place, i in enumerate(waiting):
+                inputs[i] = late.word_select(place, width)
         return Cat(inputs)

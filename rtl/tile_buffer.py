@@ -1,6 +1,8 @@
 """Constructed weights of the tiles in use: a slice of memory for each output channel of a tile.
 
-A word is ich masks (low half) and ich signs. Tiles that need less than half of the memory have one
+A word is ich masks (low half) and ich signs. Chains of adders take them from the first input to the
+last one, so that some inputs' weights are read later (`Configuration.weight_skew`): a slice is a
+memory for all inputs that come together. Tiles that need less than half of the memory have one
 half in turn: the next one is written while the first is read. A larger one is there alone. Each
 begins with the second word of its half.
 
@@ -43,7 +45,10 @@ class TileWrite(wiring.Signature):
 
 
 class TileBuffer(wiring.Component):
-    """Memory of masks and signs. Latency from ``address`` to ``masks``: ``memory_latency``.
+    """Memory of masks and signs.
+
+    Latency from ``address`` to ``masks``: ``memory_latency``, and ``weight_skew`` more for each
+    input.
 
     Members
     -------
@@ -89,26 +94,34 @@ class TileBuffer(wiring.Component):
         if c.array == "chain":
             # Lanes know late that they have finished a word; what they write is read later still.
             writes = [[delayed(m, value, "late") for value in port] for port in writes]
-        for channel in range(c.och):
-            index, lane = divmod(channel, c.constructor_lanes)
-            enable, part, write_address, data = writes[lane]
-            m.submodules[f"slice_{channel}"] = shared = shared_memory(2 * c.ich, c.tile_words)
-            words = shared.ports
-            weights = words.read_data
-            if not waits:
-                register = Signal(2 * c.ich, name=f"weights_{channel}", reset_less=True)
-                m.d.sync += register.eq(weights)
-                # Between steps PEs stand still, and what memories never had stays out of them: in
-                # a chain of carries, unknown bits of one sum would spoil the next one's.
-                with m.If(~step):
-                    m.d.sync += register.eq(0)
-                weights = register
-            m.d.comb += [
-                words.write.eq(enable & (part == index)),
-                words.write_address.eq(write_address),
-                words.write_data.eq(data),
-                words.read_address.eq(address),
-                self.masks.word_select(channel, c.ich).eq(weights[: c.ich]),
-                self.signs.word_select(channel, c.ich).eq(weights[c.ich :]),
-            ]
+        size = c.weight_skew.count(0)
+        for first in range(0, c.ich, size):
+            for turn in range(size if first else 0):
+                address = delayed(m, address, f"address_{first}_{turn}", reset_less=True)
+                step = delayed(m, step, f"step_{first}_{turn}")
+            for channel in range(c.och):
+                index, lane = divmod(channel, c.constructor_lanes)
+                enable, part, write_address, data = writes[lane]
+                shared = shared_memory(2 * size, c.tile_words)
+                m.submodules[f"slice_{channel}_{first}"] = shared
+                words = shared.ports
+                weights = words.read_data
+                if not waits:
+                    name = f"weights_{channel}_{first}"
+                    register = Signal(2 * size, name=name, reset_less=True)
+                    m.d.sync += register.eq(weights)
+                    # Between steps PEs stand still, and what memories never had stays out of them:
+                    # in a chain of carries, unknown bits of one sum would spoil the next one's.
+                    with m.If(~step):
+                        m.d.sync += register.eq(0)
+                    weights = register
+                place = c.ich * channel + first
+                m.d.comb += [
+                    words.write.eq(enable & (part == index)),
+                    words.write_address.eq(write_address),
+                    words.write_data.eq(Cat(data[first:][:size], data[c.ich + first :][:size])),
+                    words.read_address.eq(address),
+                    self.masks[place:][:size].eq(weights[:size]),
+                    self.signs[place:][:size].eq(weights[size:]),
+                ]
         return m

@@ -122,6 +122,18 @@ def join(values, width):
     return sum((int(v) & ((1 << width) - 1)) << i * width for i, v in enumerate(values))
 
 
+def late(rows, skew):
+    """Row whose item i is that of so many rows ago as ``skew``, again and again, has for it.
+
+    Where there was no row yet, and in rows that are None, items are None.
+    """
+    width = len(next(row for row in rows if row is not None))
+    rows = [[None] * width if row is None else row for row in rows]
+    nothing = [[None] * width] * max(skew)
+    rows = [*nothing, *rows]
+    return [rows[-1 - skew[i % len(skew)]][i] for i in range(width)]
+
+
 def relative(signs):
     """A word's signs as an array of the build "flip" takes them, straight from its diagram."""
     pairs = {

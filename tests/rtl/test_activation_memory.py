@@ -1,7 +1,7 @@
 import random
 
 import pytest
-from rtl_helpers import CONFIGURATIONS, join, simulate, split
+from rtl_helpers import CONFIGURATIONS, join, late, simulate, split
 
 from hiddenite.rtl.activation_memory import ActivationMemory
 
@@ -13,6 +13,16 @@ class Bench:
         self.c, self.rng = c, random.Random(seed)
         self.dut = ActivationMemory(c)
         self.bytes = {}
+        self.due = []
+
+    def check(self, ctx):
+        """Compare the pixels with the windows that are due; None is one that nothing comes of."""
+        c = self.c
+        windows = self.due[: max(0, len(self.due) - c.memory_latency + 1)]
+        if any(window is not None for window in windows):
+            expected = late(windows, c.activation_skew)
+            found = split(ctx.get(self.dut.pixels), 8, c.banks * c.ich)
+            assert all(e in (None, f) for e, f in zip(expected, found, strict=True))
 
     def set_write(self, ctx, row, col, address, part, choice=range(256)):
         """Write random bytes in this cycle; the parts that are not written get others."""
@@ -80,7 +90,6 @@ def test_windows_at_every_offset(name):
 
     async def run(ctx):
         await bench.fill(ctx, depth)
-        due = []
         offsets = [(y, x) for y in range(c.rows) for x in range(c.cols)]
         for bank in offsets * (60 // len(offsets)):
             steps = rng.randrange(1, 8), rng.randrange(1, 8)
@@ -88,12 +97,9 @@ def test_windows_at_every_offset(name):
             cols = [rng.random() < 0.8 for _ in range(c.cols)]
             address = rng.randrange(depth - sum(steps))
             part = rng.randrange(c.ich // c.unit)
-            due.append(bench.set_window(ctx, address, bank, steps, rows, cols, part))
+            bench.due.append(bench.set_window(ctx, address, bank, steps, rows, cols, part))
             await ctx.tick()
-            if len(due) >= c.memory_latency:
-                assert (
-                    split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due[-c.memory_latency]
-                )
+            bench.check(ctx)
 
     simulate(bench.dut, run)
 
@@ -124,23 +130,19 @@ def test_reads_beside_writes(name):
 
     async def run(ctx):
         await bench.fill(ctx, 16)
-        due = []
         for _ in range(100):
             ctx.set(bench.dut.write, 0)
             writes = rng.random() < 0.4
             bank = rng.randrange(c.rows), rng.randrange(c.cols)
             flags = [True] * c.rows, [True] * c.cols
-            due.append(bench.set_window(ctx, rng.randrange(8), bank, (1, 1), *flags))
+            bench.due.append(bench.set_window(ctx, rng.randrange(8), bank, (1, 1), *flags))
             if writes:
                 target = rng.randrange(c.rows), rng.randrange(c.cols), rng.randrange(12, 16)
                 bench.set_write(ctx, *target, rng.randrange(c.ich // c.unit))
                 if c.activation_ports == 1:
-                    due[-1] = None
+                    bench.due[-1] = None
             await ctx.tick()
-            if len(due) >= c.memory_latency and due[-c.memory_latency] is not None:
-                assert (
-                    split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due[-c.memory_latency]
-                )
+            bench.check(ctx)
 
     simulate(bench.dut, run)
 
@@ -154,6 +156,7 @@ def test_maximum_of_windows(name):
     c = CONFIGURATIONS[name]
     bench = Bench(c, name)
     rng, dut, depth = bench.rng, bench.dut, 16
+    latency = c.memory_latency + max(c.activation_skew)
 
     def random_window(ctx):
         bank = rng.randrange(c.rows), rng.randrange(c.cols)
@@ -178,7 +181,7 @@ def test_maximum_of_windows(name):
                     ctx.set(dut.load, 0)
                     await ctx.tick()
             ctx.set(dut.load, 0)
-            await ctx.tick().repeat(c.memory_latency)
+            await ctx.tick().repeat(latency)
             found = split(ctx.get(dut.pixels), 8, c.banks * c.ich)
             for pixel in range(c.banks):
                 own = slice(pixel * c.ich, pixel * c.ich + c.unit)
@@ -187,7 +190,7 @@ def test_maximum_of_windows(name):
         ctx.set(dut.maximum, 0)
         for _ in range(5):
             due = random_window(ctx)
-            await ctx.tick().repeat(c.memory_latency)
+            await ctx.tick().repeat(latency)
             assert split(ctx.get(dut.pixels), 8, c.banks * c.ich) == due
 
     simulate(dut, run)

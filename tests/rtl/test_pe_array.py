@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rtl_helpers import CONFIGURATIONS, join, relative, simulate, split
+from rtl_helpers import CONFIGURATIONS, join, late, relative, simulate, split
 
 from hiddenite.rtl.pe_array import PEArray, excess
 
@@ -16,10 +16,14 @@ def array_total(c, steps):
     return total.reshape(-1)
 
 
+# One whose weights, too, come late.
+WIDE = replace(CONFIGURATIONS["more_och"], ich=16, och=2, cols=2)
+
+
 @pytest.mark.parametrize("array", ["tree", "flip", "chain", "combinational"])
-@pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_array_sums_each_pixel_tile(name, array):
-    c = replace(CONFIGURATIONS[name], array=array)
+@pytest.mark.parametrize("c", [*CONFIGURATIONS.values(), WIDE], ids=[*CONFIGURATIONS, "wide"])
+def test_array_sums_each_pixel_tile(c, array):
+    c = replace(c, array=array)
     rng = np.random.default_rng(2)
     dut = PEArray(c)
     tiles = []
@@ -38,12 +42,21 @@ def test_array_sums_each_pixel_tile(name, array):
             for tile in tiles
         ]
     due, done, seen = [], [], []
+    ports = (
+        (dut.pixels, 8, c.activation_skew),
+        (dut.masks, 1, c.weight_skew),
+        (dut.signs, 1, c.weight_skew),
+    )
+    operands = [[] for _ in ports]
 
     async def step(ctx, cycle, values=None, **flags):
-        if values is not None:
-            for port, value, width in zip((dut.pixels, dut.masks, dut.signs), values, (8, 1, 1),
-                                          strict=True):  # fmt: skip
-                ctx.set(port, join(value.reshape(-1), width))
+        for number, (port, width, skew) in enumerate(ports):
+            rows = operands[number]
+            rows.append(rows[-1] if values is None and rows else None)
+            if values is not None:
+                rows[-1] = values[number].reshape(-1).tolist()
+            if rows[-1] is not None:
+                ctx.set(port, join([v or 0 for v in late(rows[-c.ich :], skew)], width))
         for flag in ("valid", "first", "last"):
             ctx.set(getattr(dut, flag), flags.get(flag, 0))
         if ctx.get(dut.done):

@@ -3,7 +3,7 @@ import random
 
 import numpy as np
 import pytest
-from rtl_helpers import CONFIGURATIONS, join, output_of, simulate, split
+from rtl_helpers import CONFIGURATIONS, join, late, output_of, simulate, split
 
 from hiddenite.rtl.post_processor import PostProcessor, pool_period
 from hiddenite.rtl.program import ChannelRecord, Operation, words_of
@@ -22,6 +22,8 @@ class Bench:
         self.half = self.cycle = 0
         # Sums on their way, each with the cycle in which it arrives; when a pool may go on.
         self.coming, self.pool_nexts = [], []
+        # Words that activation memory gives, cycle by cycle; those of this cycle if they matter.
+        self.words, self.word = [], None
 
     def begin_layer(self, ctx, operation, residual, to_result):
         rng = self.rng
@@ -136,21 +138,27 @@ class Bench:
                 for pixel, tile in enumerate(own)
             ]
             ctx.set(dut.totals, join(totals, width))
+            self.words = [*self.words[-c.ich :], self.word or self.random_word()]
+            self.word = None
+            ctx.set(dut.pixels, join([v or 0 for v in late(self.words, c.activation_skew)], 8))
             await ctx.tick()
             ctx.set(dut.capture, 0)
             self.cycle += 1
 
+    def random_word(self):
+        return [self.rng.randrange(256) for _ in range(self.c.banks * self.c.ich)]
+
     async def load_residual(self, ctx):
         """Load a pixel tile's residual; return it, channel fastest."""
-        c, rng, dut = self.c, self.rng, self.dut
+        c, dut = self.c, self.dut
         residual = np.zeros((c.banks, c.och), int)
         for word in range(c.och // c.unit):
             await ctx.tick().until(dut.slot_free)
             await ctx.tick().repeat(c.read_latency)
-            pixels = np.array([[rng.randrange(256) for _ in range(c.ich)] for _ in range(c.banks)])
+            self.word = self.random_word()
+            pixels = np.reshape(self.word, (c.banks, c.ich))
             residual[:, word * c.unit : (word + 1) * c.unit] = pixels[:, : c.unit]
-            pixels = join(pixels.reshape(-1), 8)
-            await self.pulse(ctx, "load_residual", 1 << word, pixels=pixels)
+            await self.pulse(ctx, "load_residual", 1 << word)
         return residual.reshape(-1).tolist()
 
     async def give(self, ctx):
