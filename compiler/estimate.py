@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.hold import hold_latency
-from hiddenite.rtl.layer_memory import SLOTS
+from hiddenite.rtl.layer_memory import SLOTS, load_cycles
 from hiddenite.rtl.post_processor import pool_period, post_latency
 from hiddenite.rtl.program import (
     ChannelRecord,
@@ -92,7 +92,7 @@ class _ArraySide:
 
     def load_table(self, committed: int) -> None:
         """Load the next descriptor; afterwards ``time`` is the first cycle in which it runs."""
-        self.time = max(self.time, committed + 1) + LayerTable(self.c).descriptor_rows + 2
+        self.time = max(self.time, committed + 1) + load_cycles(self.c) + 1
 
     def load(self, stage: Stage) -> None:
         height, width, channels = stage.shape

@@ -40,7 +40,7 @@ class ActivationMemory(wiring.Component):
     Members
     -------
     address, bank_y, bank_x : word of the window's first pixel and the bank it is in
-    row_step_y, row_step_x : address from a row of banks to the next
+    row_step_y, row_step_x : address from a row of banks to the next; they stay while words are read
     rows, cols : which rows and columns of the window are inside the map
     part : the word's ``min(ich, och)`` bytes that become its first ones
     load : ``pixels`` take what is read; otherwise they stay
@@ -81,22 +81,31 @@ class ActivationMemory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self.c
+        names = "bank_y", "bank_x", "rows", "cols", "part", "load", "first"
+        address, *beside = self.address, *(getattr(self, name) for name in names)
+        row_step_y, row_step_x = self.row_step_y, self.row_step_x
+        if c.memory_latency > 5:
+            address = delayed(m, address, "way_address")
+            beside = [delayed(m, v, f"way_{n}") for n, v in zip(names, beside, strict=True)]
+        if c.memory_latency > 3:
+            # They stay while a layer runs.
+            row_step_y = delayed(m, row_step_y, "own_row_step_y")
+            row_step_x = delayed(m, row_step_x, "own_row_step_x")
+        bank_y, bank_x, *_ = beside
+
         # Bank by bank.
         places = [(row, col) for row in range(c.rows) for col in range(c.cols)]
         addresses, writes = [], []
         for row, col in places:
-            address = Signal(c.address_bits, name=f"address_{row}_{col}")
-            m.d["sync" if c.memory_latency > 3 else "comb"] += address.eq(
-                self.address
-                + (Mux(self.bank_y > row, self.row_step_y, 0) if row < c.rows - 1 else 0)
-                + (Mux(self.bank_x > col, self.row_step_x, 0) if col < c.cols - 1 else 0)
+            addresses.append(Signal(c.address_bits, name=f"address_{row}_{col}"))
+            m.d["sync" if c.memory_latency > 3 else "comb"] += addresses[-1].eq(
+                address
+                + (Mux(bank_y > row, row_step_y, 0) if row < c.rows - 1 else 0)
+                + (Mux(bank_x > col, row_step_x, 0) if col < c.cols - 1 else 0)
             )
-            addresses.append(address)
             here = self.write & (self.write_bank_y == row) & (self.write_bank_x == col)
             writes.append(Mux(here, self.write_parts, 0))
         # What belongs to the words, when they are there.
-        names = "bank_y", "bank_x", "rows", "cols", "part", "load", "first"
-        beside = [getattr(self, name) for name in names]
         for stage in range(min(c.memory_latency - 1, 3)):
             beside = [
                 delayed(m, v, f"stage_{stage}_{n}") for n, v in zip(names, beside, strict=True)
@@ -105,8 +114,16 @@ class ActivationMemory(wiring.Component):
         # A slice takes bytes that come together, of each unit of a word.
         size = 1 if any(c.activation_skew) else c.unit
         units = range(0, c.ich, c.unit)
+        maximum, writes = self.maximum, [*writes, self.write_address, self.write_data]
         for first in range(0, c.unit, size):
+            # The writes of four slices come together: reads come later still.
+            if first and first % 4 == 0:
+                writes = [
+                    delayed(m, v, f"write_{first}_{i}", reset_less=i >= c.banks)
+                    for i, v in enumerate(writes)
+                ]
             if first:
+                maximum = delayed(m, maximum, f"maximum_{first}")
                 addresses = [
                     delayed(m, v, f"address_{first}_{i}", reset_less=True)
                     for i, v in enumerate(addresses)
@@ -118,13 +135,14 @@ class ActivationMemory(wiring.Component):
             m.submodules[f"slice_{first}"] = shared
             own = shared.ports
             pairs = zip(names, beside, strict=True)
-            data = [self.write_data[8 * (u + first) :][: 8 * size] for u in units]
+            *writes_own, write_address, write_data = writes
+            data = [write_data[8 * (u + first) :][: 8 * size] for u in units]
             m.d.comb += [
                 *(port.eq(value) for port, value in zip(own.addresses, addresses, strict=True)),
                 *(getattr(own, f"read_{name}").eq(value) for name, value in pairs),
-                *(port.eq(value) for port, value in zip(own.writes, writes, strict=True)),
-                own.maximum.eq(self.maximum),
-                own.write_address.eq(self.write_address),
+                *(port.eq(value) for port, value in zip(own.writes, writes_own, strict=True)),
+                own.maximum.eq(maximum),
+                own.write_address.eq(write_address),
                 own.write_data.eq(Cat(data)),
             ]
             for bank in range(c.banks):

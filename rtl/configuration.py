@@ -46,7 +46,8 @@ class Configuration:
     read_latency : int
         Cycles from the address of an activation or a weight to the array: 2. For a higher
         clock where memories are slow: 3 with registers behind the activation banks, 4 with others
-        in front of them, 5 with others behind the aligner, 6 with others at the layers' tables.
+        in front of them, 5 with others behind the aligner, 6 with others at the layers' tables, 7
+        with others on the way from the loops to the memories.
     tile_words : int
         Depth of the tile buffer in words of ``ich`` weights (2 bits each) per output channel, a
         power of two, 16 to 2**16. One word is for pools; tiles that take less than half of it are
@@ -139,7 +140,7 @@ class Configuration:
         self._power_of_two("largest_stride", 1, 16)
         self._power_of_two("largest_channels", 64, 1 << 16)
         self._range("activation_ports", 1, 2)
-        self._range("read_latency", 2, 6)
+        self._range("read_latency", 2, 7)
         self._range("constructor_period", 1, 2)
         self._range("accumulator_bits", 12, 32)
         self._range("bias_bits", 16, 34)
@@ -251,7 +252,7 @@ class Configuration:
     @property
     def memory_latency(self) -> int:
         """Cycles from an address to what activation memory and tile buffer give."""
-        return min(self.read_latency, 5)
+        return min(self.read_latency, 5) + (self.read_latency > 6)
 
     @property
     def array_latency(self) -> int:

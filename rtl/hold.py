@@ -74,12 +74,14 @@ class Hold(wiring.Component):
         residuals = Signal(c.banks * c.och * 8)
         (self._long if c.output_path == "long" else self._short)(m, totals, residuals)
         # A word of the residual holds a unit, or several, of the tile's channels.
-        load = self.load_residual
+        load, pixels = self.load_residual, self.pixels
+        if c.output_path == "long":
+            load, pixels = delayed(m, load, "load_late"), delayed(m, pixels, "pixels_late")
         for byte, (before, late) in enumerate(pairwise((0, *c.activation_skew[: c.unit]))):
             if late > before:
                 load = delayed(m, load, f"load_{byte}")
             for pixel in range(c.banks):
-                value = self.pixels.word_select(pixel * c.ich + byte, 8)
+                value = pixels.word_select(pixel * c.ich + byte, 8)
                 for index in range(c.och // c.unit):
                     channel = index * c.unit + byte
                     target = residuals.word_select(pixel * c.och + channel, 8)

@@ -7,7 +7,8 @@
                       ...     └─► increments of the store
 
 A layer's table stays in its slot while the layer runs; only the descriptor is copied to registers,
-as that is needed all the time.
+as that is needed all the time. Where the store's row has a register in front of the memory
+(``read_latency`` of 6 or more), those that blocks take are others than those that are filled.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -18,10 +19,15 @@ from amaranth.utils import ceil_log2
 from .configuration import Configuration
 from .program import Increment, LayerDescriptor, LayerTable
 
-__all__ = ["SLOTS", "LayerMemory"]
+__all__ = ["SLOTS", "LayerMemory", "load_cycles"]
 
 SLOTS = 4
 """Layer tables in the memory: that of the layer that runs, and those of the layers after it."""
+
+
+def load_cycles(c: Configuration) -> int:
+    """Cycles in which a descriptor is loaded."""
+    return LayerTable(c).descriptor_rows + 1 + (c.read_latency > 5)
 
 
 class LayerMemory(wiring.Component):
@@ -33,7 +39,7 @@ class LayerMemory(wiring.Component):
     word_last : the next word is the last of its table
     commit : the table that was written last is right (for one cycle)
     empty : there is no table that is right
-    load : loads the descriptor, until ``loaded``: ``descriptor_rows`` + 1 cycles
+    load : loads the descriptor, until ``loaded``: `load_cycles`
     loaded : the descriptor is there after this cycle, and in ``window`` the row behind it
     done : the table is no longer needed (for one cycle)
     layer : descriptor
@@ -114,26 +120,30 @@ class LayerMemory(wiring.Component):
         # Reading; the descriptor's rows pass through a chain of registers.
         whole_read = whole.read_port()
         # The store knows late which row it needs: a register in front of the memory or behind it.
-        in_front = c.read_latency > c.memory_latency
+        in_front = c.read_latency > 5
         part_read = part.read_port(domain="comb" if in_front else "sync")
         store_row = Signal(ceil_log2(depth))
         m.d["sync" if in_front else "comb"] += store_row.eq(Cat(self.store_row, current[slot]))
-        loading = Signal(range(table.descriptor_rows + 1))
+        last = load_cycles(c) - 1
+        loading = Signal(range(last + 1))
         chain = Signal(table.descriptor_rows * table.descriptor_bits, reset_less=True)
         above = whole_read.data[c.address_bits :]
+        # The row behind the descriptor stays until the end.
+        size = table.descriptor_rows
+        loading_row = Mux(loading > size, size, loading) if last > size else loading
         m.d.comb += [
             whole_read.en.eq(self.load | self.window_read),
-            whole_read.addr.eq(Cat(Mux(self.load, loading, self.window_row), current[slot])),
+            whole_read.addr.eq(Cat(Mux(self.load, loading_row, self.window_row), current[slot])),
             part_read.addr.eq(store_row),
             self.window.eq(above),
             self.residual.eq(whole_read.data),
             self.store.eq(part_read.data),
-            self.layer.eq(chain),
-            self.loaded.eq(self.load & (loading == table.descriptor_rows)),
+            self.loaded.eq(self.load & (loading == last)),
         ]
+        m.d["sync" if in_front else "comb"] += self.layer.eq(chain)
         with m.If(self.load):
             m.d.sync += loading.eq(Mux(self.loaded, 0, loading + 1))
-            with m.If(loading != 0):
+            with m.If((loading != 0) & (loading <= size)):
                 row_of_chain = above[: table.descriptor_bits]
                 m.d.sync += chain.eq(Cat(chain, row_of_chain)[table.descriptor_bits :])
         return m

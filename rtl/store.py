@@ -18,6 +18,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
+from .delay import delayed
 from .program import ErrorCode, LayerDescriptor, LayerTable, Operation
 from .stream_buffer import StreamBuffer
 from .window import next_pixel
@@ -39,7 +40,7 @@ class Store(wiring.Component):
     image : beats of ``post_lanes`` bytes; each pixel begins with a beat of its own
     result : beats of ``post_lanes`` values of 32 bits, zero in lanes without a channel
     write, write_* : to the activation memory, see `ActivationMemory`
-    write_next : a write comes in the next cycle
+    write_next : a write comes in the next cycle, with one port of the activation memory
     done : the layer's last output is stored (for one cycle)
     begun : the image has begun and not ended
     error : `ErrorCode` of the image, for one cycle
@@ -205,21 +206,27 @@ class Store(wiring.Component):
         with m.If(self.start):
             m.d.sync += address.eq(0)
 
-        # Activation memory: a unit at a time.
+        # Activation memory: a unit at a time. Where that is far away, a cycle later.
+        far = c.output_path == "long" and c.activation_ports == 2
+
+        def late(value, name):
+            return delayed(m, value, f"late_{name}") if far else value
+
         collected = Signal(8 * c.unit, reset_less=True)
+        late_beat = late(beat, "beat")
         for index in range(unit_beats):
-            with m.If(taken & (part == index if unit_beats > 1 else 1)):
-                m.d.sync += collected.word_select(index, 8 * lanes).eq(beat)
+            with m.If(late(taken & (part == index if unit_beats > 1 else 1), f"part_{index}")):
+                m.d.sync += collected.word_select(index, 8 * lanes).eq(late_beat)
         m.d.comb += [
             self.write_next.eq(taken & inside & ~layer.to_result & (part_last | channels_end)),
-            self.write_address.eq(address),
+            self.write_address.eq(late(address, "address")),
             self.write_data.eq(collected.replicate(c.ich // c.unit)),
         ]
         m.d.sync += [
-            self.write.eq(self.write_next),
-            self.write_bank_y.eq(y.bank),
-            self.write_bank_x.eq(x.bank),
-            self.write_parts.eq(1 << tile[:split] if split else 1),
+            self.write.eq(late(self.write_next, "write")),
+            self.write_bank_y.eq(late(y.bank, "bank_y")),
+            self.write_bank_x.eq(late(x.bank, "bank_x")),
+            self.write_parts.eq(late(1 << tile[:split] if split else 1, "parts")),
         ]
 
         # Result stream.

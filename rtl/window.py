@@ -204,7 +204,7 @@ class Window(wiring.Component):
 
         # Where it is; with registers behind the table, a cycle later.
         def later(value, name):
-            if c.read_latency == c.memory_latency:
+            if c.read_latency < 6:
                 return value
             return delayed(m, value, f"{name}_later")
 

@@ -38,8 +38,11 @@ class Bench:
         ctx.set(dut.write_data, join(data, 8))
         ctx.set(dut.write_parts, 1 << part)
 
-    async def fill(self, ctx, addresses, choice=range(256)):
-        c = self.c
+    async def fill(self, ctx, addresses, choice=range(256), steps=(1, 1)):
+        """Write all words up to an address; from a row of banks to the next it goes on by steps."""
+        c, self.steps = self.c, steps
+        ctx.set(self.dut.row_step_y, steps[0])
+        ctx.set(self.dut.row_step_x, steps[1])
         places = [
             (row, col, address, part)
             for row in range(c.rows)
@@ -53,13 +56,11 @@ class Bench:
             await ctx.tick()
         ctx.set(self.dut.write, 0)
 
-    def set_window(self, ctx, address, bank, steps, rows, cols, part=0):
+    def set_window(self, ctx, address, bank, rows, cols, part=0):
         """Ask for a window; return the pixels that must come."""
         c, dut = self.c, self.dut
         for port, value in zip(
-            (dut.address, dut.bank_y, dut.bank_x, dut.row_step_y, dut.row_step_x),
-            (address, *bank, *steps),
-            strict=True,
+            (dut.address, dut.bank_y, dut.bank_x), (address, *bank), strict=True
         ):
             ctx.set(port, value)
         ctx.set(dut.rows, join(rows, 1))
@@ -71,7 +72,7 @@ class Bench:
             for col in range(c.cols):
                 over_y, bank_y = divmod(bank[0] + row, c.rows)
                 over_x, bank_x = divmod(bank[1] + col, c.cols)
-                at = address + over_y * steps[0] + over_x * steps[1]
+                at = address + over_y * self.steps[0] + over_x * self.steps[1]
                 word = list(self.bytes[bank_y, bank_x, at % c.activation_words])
                 word[: c.unit] = word[part * c.unit : (part + 1) * c.unit]
                 pixels += word if rows[row] and cols[col] else [0] * c.ich
@@ -89,15 +90,15 @@ def test_windows_at_every_offset(name):
     rng, depth = bench.rng, 24
 
     async def run(ctx):
-        await bench.fill(ctx, depth)
+        steps = rng.randrange(1, 8), rng.randrange(1, 8)
+        await bench.fill(ctx, depth, steps=steps)
         offsets = [(y, x) for y in range(c.rows) for x in range(c.cols)]
         for bank in offsets * (60 // len(offsets)):
-            steps = rng.randrange(1, 8), rng.randrange(1, 8)
             rows = [rng.random() < 0.8 for _ in range(c.rows)]
             cols = [rng.random() < 0.8 for _ in range(c.cols)]
             address = rng.randrange(depth - sum(steps))
             part = rng.randrange(c.ich // c.unit)
-            bench.due.append(bench.set_window(ctx, address, bank, steps, rows, cols, part))
+            bench.due.append(bench.set_window(ctx, address, bank, rows, cols, part))
             await ctx.tick()
             bench.check(ctx)
 
@@ -110,11 +111,11 @@ def test_addresses_wrap_around():
     bench = Bench(c, 2)
 
     async def run(ctx):
-        await bench.fill(ctx, 8)
+        await bench.fill(ctx, 8, steps=(4, 4))
         for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)):
             bench.bytes[y, x, c.activation_words - 3] = [None] * c.ich
         inside = [False, True]
-        due = bench.set_window(ctx, c.activation_words - 3, (1, 1), (4, 4), inside, inside)
+        due = bench.set_window(ctx, c.activation_words - 3, (1, 1), inside, inside)
         await ctx.tick().repeat(c.memory_latency)
         assert split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due
 
@@ -135,7 +136,7 @@ def test_reads_beside_writes(name):
             writes = rng.random() < 0.4
             bank = rng.randrange(c.rows), rng.randrange(c.cols)
             flags = [True] * c.rows, [True] * c.cols
-            bench.due.append(bench.set_window(ctx, rng.randrange(8), bank, (1, 1), *flags))
+            bench.due.append(bench.set_window(ctx, rng.randrange(8), bank, *flags))
             if writes:
                 target = rng.randrange(c.rows), rng.randrange(c.cols), rng.randrange(12, 16)
                 bench.set_write(ctx, *target, rng.randrange(c.ich // c.unit))
@@ -163,7 +164,7 @@ def test_maximum_of_windows(name):
         rows = [rng.random() < 0.8 for _ in range(c.rows)]
         cols = [rng.random() < 0.8 for _ in range(c.cols)]
         part = rng.randrange(c.ich // c.unit)
-        return bench.set_window(ctx, rng.randrange(depth - 2), bank, (1, 1), rows, cols, part)
+        return bench.set_window(ctx, rng.randrange(depth - 2), bank, rows, cols, part)
 
     async def run(ctx):
         await bench.fill(ctx, depth, (0, 1, 127, 128, 129, 254, 255))

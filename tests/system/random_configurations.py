@@ -49,7 +49,7 @@ def random_configuration(seed, number, simulator):
     ]
     ich, och = sizes[rng.integers(len(sizes))]
     ports = in_turn("activation_ports", (1, 2))
-    latency = in_turn("read_latency", (2, 3, 4, 5, 6))
+    latency = in_turn("read_latency", (2, 3, 4, 5, 6, 7))
     decoder = in_turn("mask_decoder", ("parallel", "serial"))
     period = in_turn("constructor_period", (1, 2))
     return Configuration(
