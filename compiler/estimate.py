@@ -165,7 +165,7 @@ class _ArraySide:
         return free + (settled - free) * self.inside
 
     def end(self) -> None:
-        queue = self.to_result and self.c.output_path == "long"
+        queue = 2 if self.to_result and self.c.output_path == "long" else 0
         self._done(self.last + 3 + self.levels + self.beats + post_latency(self.c) + queue)
 
     def _done(self, last_output: int) -> None:

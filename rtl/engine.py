@@ -280,6 +280,7 @@ class Engine(wiring.Component):
             store.valid.eq(post.valid),
             store.outputs.eq(post.outputs),
             post.advance.eq(store.advance),
+            store.begins.eq(post.begins),
         ]
 
         # Outside.

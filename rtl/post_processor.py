@@ -54,7 +54,9 @@ class PostProcessor(wiring.Component):
     record_write, record_channel, record_half, record : writes a word of a channel record; which of
         its words it is, one bit each
     released : the tile's channel records and weights are no longer needed
-    advance : outputs are taken in this cycle
+    advance : outputs are taken in this cycle, and otherwise stay; with ``output_path="long"`` they
+        never stay, and another beat may begin its way
+    begins : one does
     valid, outputs : ``post_lanes`` outputs of 32 bits
     """
 
@@ -78,6 +80,7 @@ class PostProcessor(wiring.Component):
                 "record": In(c.program_bits),
                 "released": Out(1),
                 "advance": In(1),
+                "begins": Out(1),
                 "valid": Out(1),
                 "outputs": Out(32 * c.post_lanes),
             }
@@ -96,9 +99,11 @@ class PostProcessor(wiring.Component):
         beat = Signal(range(max(2, c.och // lanes)))
         tile_last, half, pending = Signal(), Signal(), Signal()
 
-        pop = Signal()
+        pop, moves = Signal(), Signal()
         m.d.comb += [
+            moves.eq(1 if c.output_path == "long" else self.advance),
             pop.eq(self.advance & (left != 0)),
+            self.begins.eq(pop),
             *(
                 getattr(hold, name).eq(getattr(self, name))
                 for name in ("capture", "totals", "load_residual", "pixels")
@@ -106,7 +111,7 @@ class PostProcessor(wiring.Component):
             hold.conv.eq(conv),
             hold.residual.eq(layer.residual),
             hold.next.eq(pop),
-            hold.advance.eq(self.advance),
+            hold.advance.eq(moves),
         ]
         # A sum that is on its way needs the hold when it arrives, not before; an output that may
         # have to wait for the result stream makes that time unknown. Known a cycle before, as all
@@ -149,11 +154,10 @@ class PostProcessor(wiring.Component):
             on_way = [Cat(beat, half, last_pop)]
             for stage in range(hold_latency(c)):
                 on_way.append(Signal(len(beat) + 2, name=f"on_way_{stage}"))
-                with m.If(self.advance):
-                    m.d.sync += on_way[-1].eq(on_way[-2])
+                m.d.sync += on_way[-1].eq(on_way[-2])
             m.d.comb += [
-                Cat(read_beat, read_half).eq(Mux(self.advance, on_way[-2], on_way[-1])),
-                self.released.eq(on_way[-1][-1] & self.advance),
+                Cat(read_beat, read_half).eq(on_way[-2]),
+                self.released.eq(on_way[-1][-1]),
             ]
         else:
             m.d.comb += [
@@ -164,7 +168,7 @@ class PostProcessor(wiring.Component):
         layout = ChannelRecord(c)
         record_bits = words_of(layout, c.program_bits) * c.program_bits
         valid = [Signal(name=f"valid_{i}") for i in range(post_latency(c))]
-        with m.If(self.advance):
+        with m.If(moves):
             m.d.sync += [v.eq(u) for v, u in zip(valid, [pop, *valid], strict=False)]
         write = [self.record_write, self.record_channel, self.record_half, self.record]
         if c.output_path == "long":
@@ -188,7 +192,7 @@ class PostProcessor(wiring.Component):
                 records.write_data.eq(word.replicate(record_bits // c.program_bits)),
                 records.read_address.eq(Cat(read_beat[: ceil_log2(c.och // lanes)], read_half)),
                 record.eq(records.read_data),
-                lane.advance.eq(self.advance),
+                lane.advance.eq(moves),
                 lane.total.eq(hold.total.word_select(number, bits)),
                 lane.conv.eq(conv),
                 lane.bias.eq(record.bias),

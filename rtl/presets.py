@@ -83,14 +83,14 @@ PRESETS: dict[str, Configuration] = {
     ),
     "ecp5-85f": Configuration(
         ich=16,
-        och=16,
+        och=32,
         rows=2,
-        cols=4,
+        cols=2,
         constructor_lanes=8,
         post_lanes=8,
         program_bits=32,
         accumulator_bits=22,
-        **_ECP5,
+        **(_ECP5 | {"read_latency": 7}),
         **_NETWORKS,
     ),
     "asic": Configuration(

@@ -4,7 +4,7 @@
 
     post-processor ─┐
                     ├─► outputs ─┬─► a unit of min(ich, och) bytes ─► activation memory
-    image ──────────┘            └─► result (``output_path="long"``: through a queue of two)
+    image ──────────┘            └─► result (``output_path="long"``: through a queue)
 
 Outputs come without an address, in the order of the array: for each tile of output channels, for
 each pixel tile, for each pixel of it, ``post_lanes`` channels a beat. The store counts along; it
@@ -20,7 +20,7 @@ from amaranth.utils import ceil_log2
 from .configuration import Configuration
 from .delay import delayed
 from .program import ErrorCode, LayerDescriptor, LayerTable, Operation
-from .stream_buffer import StreamBuffer
+from .result_queue import ResultQueue
 from .window import next_pixel
 
 __all__ = ["Store"]
@@ -36,7 +36,9 @@ class Store(wiring.Component):
         before, see `hiddenite.rtl.layer_memory.LayerMemory`
     start : begins a layer (for one cycle)
     stop : the engine has stopped with an error
-    valid, outputs, advance : from the post-processor; without ``advance``, they stay
+    valid, outputs, advance : from the post-processor; without ``advance``, they stay; with
+        ``output_path="long"`` they never do, and only without it another output may begin its way
+    begins : one does
     image : beats of ``post_lanes`` bytes; each pixel begins with a beat of its own
     result : beats of ``post_lanes`` values of 32 bits, zero in lanes without a channel
     write, write_* : to the activation memory, see `ActivationMemory`
@@ -61,6 +63,7 @@ class Store(wiring.Component):
                 "valid": In(1),
                 "outputs": In(32 * c.post_lanes),
                 "advance": Out(1),
+                "begins": In(1),
                 "image": In(stream.Signature(image)),
                 "result": Out(stream.Signature(beat)),
                 "write": Out(1),
@@ -89,9 +92,10 @@ class Store(wiring.Component):
 
         # Source: the image while it is loaded, else the post-processor.
         active, taken = Signal(), Signal()
+        arrives = self.valid if c.output_path == "long" else self.valid & self.advance
         m.d.comb += [
             self.image.ready.eq(active & load & ~self.stop),
-            taken.eq(Mux(load, self.image.valid & self.image.ready, self.valid & self.advance)),
+            taken.eq(Mux(load, self.image.valid & self.image.ready, arrives)),
         ]
         beat = Signal(8 * lanes)
         m.d.comb += beat.eq(
@@ -231,34 +235,46 @@ class Store(wiring.Component):
 
         # Result stream.
         last = channels_end & y.last & x.last
-        values = [self.outputs.word_select(i, 32) for i in range(lanes)]
-        for lane in range(1, lanes):
-            values[lane] = Mux(channels_end & (layer.lanes_last < lane), 0, values[lane])
-        results, ended, stop = self.result, Signal(), self.stop
+        valid, ended = Signal(), Signal()
         m.d.sync += ended.eq(taken & map_ends & tile_last)
+        m.d.comb += valid.eq(self.valid & inside & layer.to_result)
+        outputs = [self.outputs.word_select(i, 32) for i in range(lanes)]
+        beyond = Cat(channels_end & (layer.lanes_last < lane) for lane in range(lanes))
+        payload = {"data": outputs, "beyond": beyond, "last": last}
         if c.output_path == "long":
-            m.submodules.buffer = buffer = StreamBuffer(self.result.payload.shape())
-            # It stops by itself.
-            results, stop = buffer.i, 0
+            payload = {
+                "data": [delayed(m, v, f"late_{i}") for i, v in enumerate(outputs)],
+                "beyond": delayed(m, beyond, "late_beyond"),
+                "last": delayed(m, last, "late_last"),
+            }
+            m.submodules.queue = queue = ResultQueue(self.result.payload.shape())
+            results = queue.i
             waits = Signal()
-            m.d.sync += waits.eq((ended | waits) & buffer.o.valid)
+            m.d.sync += waits.eq((ended | waits) & ~queue.empty)
             m.d.comb += [
-                self.result.valid.eq(buffer.o.valid & ~self.stop),
-                self.result.payload.eq(buffer.o.payload),
-                buffer.o.ready.eq(self.result.ready & ~self.stop),
-                buffer.stop.eq(self.stop),
-                self.advance.eq(results.ready),
-                self.done.eq((ended | waits) & ~buffer.o.valid),
+                results.valid.eq(delayed(m, valid, "late_valid")),
+                queue.arrives.eq(delayed(m, self.valid & layer.to_result, "late_arrives")),
+                queue.begins.eq(self.begins & layer.to_result),
+                self.result.valid.eq(queue.o.valid & ~self.stop),
+                self.result.payload.eq(queue.o.payload),
+                queue.o.ready.eq(self.result.ready & ~self.stop),
+                self.advance.eq(queue.room),
+                self.done.eq((ended | waits) & queue.empty),
             ]
         else:
+            results = self.result
             m.d.comb += [
+                results.valid.eq(valid & ~self.stop),
                 self.advance.eq(~self.stop & (~results.valid | results.ready)),
                 self.done.eq(ended),
             ]
+        values = [
+            Mux(zero, 0, value)
+            for zero, value in zip(payload["beyond"], payload["data"], strict=True)
+        ]
         m.d.comb += [
-            results.valid.eq(self.valid & inside & layer.to_result & ~stop),
             results.payload.data.eq(Cat(values)),
-            results.payload.last.eq(last),
+            results.payload.last.eq(payload["last"]),
         ]
 
         with m.If(taken & load):
