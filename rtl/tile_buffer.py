@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
-from .delay import delayed
+from .delay import delayed, delayed_copies
 from .flip_dot_product import relative_signs
 from .memory import shared_memory
 
@@ -78,13 +78,7 @@ class TileBuffer(wiring.Component):
         # Trees have registers behind PEs or sums, so that none are needed between memory and PEs,
         # each a logic cell of its own: the address waits instead.
         waits = c.array in ("tree", "flip")
-        address, step = self.address, self.step
-        for number in range(c.memory_latency - (1 if waits else 2)):
-            before, address = address, Signal.like(address, name=f"address_{number}")
-            m.d.sync += address.eq(before)
-        for number in range(c.memory_latency - 1):
-            before, step = step, Signal(name=f"step_{number}")
-            m.d.sync += step.eq(before)
+        cycles = c.memory_latency - (1 if waits else 2)
         writes = [(port.enable, port.slice, port.address, port.data) for port in self.writes]
         if c.array == "flip":
             writes = [
@@ -95,11 +89,15 @@ class TileBuffer(wiring.Component):
             # Lanes know late that they have finished a word; what they write is read later still.
             writes = [[delayed(m, value, "late") for value in port] for port in writes]
         size = c.weight_skew.count(0)
+        # With the most registers, the slices are all over the part.
+        copies = min(4, c.och) if c.memory_latency > 5 else 1
         for first in range(0, c.ich, size):
-            for turn in range(size if first else 0):
-                address = delayed(m, address, f"address_{first}_{turn}", reset_less=True)
-                step = delayed(m, step, f"step_{first}_{turn}")
+            late = cycles + c.weight_skew[first]
+            addresses = delayed_copies(m, self.address, f"address_{first}", late, copies)
+            if not waits:
+                steps = delayed_copies(m, self.step, f"step_{first}", late + 1, copies)
             for channel in range(c.och):
+                copy = channel * copies // c.och
                 index, lane = divmod(channel, c.constructor_lanes)
                 enable, part, write_address, data = writes[lane]
                 shared = shared_memory(2 * size, c.tile_words)
@@ -112,7 +110,7 @@ class TileBuffer(wiring.Component):
                     m.d.sync += register.eq(weights)
                     # Between steps PEs stand still, and what memories never had stays out of them:
                     # in a chain of carries, unknown bits of one sum would spoil the next one's.
-                    with m.If(~step):
+                    with m.If(~steps[copy]):
                         m.d.sync += register.eq(0)
                     weights = register
                 place = c.ich * channel + first
@@ -120,7 +118,7 @@ class TileBuffer(wiring.Component):
                     words.write.eq(enable & (part == index)),
                     words.write_address.eq(write_address),
                     words.write_data.eq(Cat(data[first:][:size], data[c.ich + first :][:size])),
-                    words.read_address.eq(address),
+                    words.read_address.eq(addresses[copy]),
                     self.masks[place:][:size].eq(weights[:size]),
                     self.signs[place:][:size].eq(weights[size:]),
                 ]
