@@ -245,9 +245,13 @@ class Configuration:
         return tuple(i // 8 * 8 if self.array == "chain" else 0 for i in range(self.ich))
 
     @property
-    def staggered(self) -> bool:
-        """Whether pixel n of a tile goes through the array n cycles late."""
-        return self.array == "chain" and self.output_path == "long"
+    def pixel_delays(self) -> tuple[int, ...]:
+        """Cycles that each pixel of a tile goes through the array later than the first one.
+
+        Chains hand masks and signs on from two pixels to the next two.
+        """
+        handed_on = self.array == "chain" and self.output_path == "long"
+        return tuple(n // 2 if handed_on else 0 for n in range(self.banks))
 
     @property
     def memory_latency(self) -> int:

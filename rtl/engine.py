@@ -216,7 +216,9 @@ class Engine(wiring.Component):
         # Array side. Of a maximum the array needs only the last step.
         maximum = layer.operation == Operation.MAX_POOL
         m.d.comb += [
-            *(block.layer.eq(layer) for block in (window, post, store)),
+            window.layer.eq(layer),
+            post.layer.eq(tables.other_layer),
+            store.layer.eq(tables.other_layer),
             window.tile_ready.eq(tiles != 0),
             window.slot_free.eq(post.slot_free),
             window.hold.eq(stop | (store.write_next if c.activation_ports == 1 else 0)),

@@ -40,8 +40,8 @@ class Hold(wiring.Component):
     -------
     conv : the tile has ``och`` channels; of a pool, the first ``min(ich, och)`` of each pixel count
     residual : the layer has a residual
-    capture, totals : takes the array's totals in this cycle; if they are ``staggered``, those of
-        pixel n in the cycle n later
+    capture, totals : takes the array's totals in this cycle, those of each pixel its
+        ``pixel_delays`` later
     load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
         next; its part of the tile's channels comes first; byte i may be ``activation_skew`` late
     next : goes on to the next beat, only with ``advance``
@@ -111,14 +111,13 @@ class Hold(wiring.Component):
         beat, pixel = Signal(ceil_log2(per_pixel)), Signal(ceil_log2(c.banks))
         # Pixels are taken as they come, and go in this order.
         width, capture = len(totals) // c.banks, self.capture
-        for number in range(c.banks):
+        for number, (before, late) in enumerate(pairwise((0, *c.pixel_delays))):
+            if late > before:
+                capture = delayed(m, capture, f"capture_{number}")
             with m.If(capture):
                 m.d.sync += totals.word_select(number, width).eq(
                     self.totals.word_select(number, width)
                 )
-            if c.staggered:
-                before, capture = capture, Signal(name=f"capture_{number + 1}")
-                m.d.sync += capture.eq(before)
         with m.If(self.capture):
             m.d.sync += [beat.eq(0), pixel.eq(0)]
         with m.Elif(self.next):

@@ -17,6 +17,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
+from .delay import delayed_copies
 from .program import Increment, LayerDescriptor, LayerTable
 
 __all__ = ["SLOTS", "LayerMemory", "load_cycles"]
@@ -42,7 +43,7 @@ class LayerMemory(wiring.Component):
     load : loads the descriptor, until ``loaded``: `load_cycles`
     loaded : the descriptor is there after this cycle, and in ``window`` the row behind it
     done : the table is no longer needed (for one cycle)
-    layer : descriptor
+    layer, other_layer : descriptor, for blocks that may be far from each other
     window_read, window_row : reads a row for the window
     window, residual : what the window has read, from the next cycle on
     store_row, store : row that the store reads in each cycle; what it has read, a cycle later
@@ -62,6 +63,7 @@ class LayerMemory(wiring.Component):
                 "loaded": Out(1),
                 "done": In(1),
                 "layer": Out(LayerDescriptor(c)),
+                "other_layer": Out(LayerDescriptor(c)),
                 "window_read": In(1),
                 "window_row": In(row),
                 "window": Out(Increment(c)),
@@ -140,7 +142,8 @@ class LayerMemory(wiring.Component):
             self.store.eq(part_read.data),
             self.loaded.eq(self.load & (loading == last)),
         ]
-        m.d["sync" if in_front else "comb"] += self.layer.eq(chain)
+        copies = delayed_copies(m, chain, "copy", 1, 2) if in_front else [chain, chain]
+        m.d.comb += [self.layer.eq(copies[0]), self.other_layer.eq(copies[1])]
         with m.If(self.load):
             m.d.sync += loading.eq(Mux(self.loaded, 0, loading + 1))
             with m.If((loading != 0) & (loading <= size)):

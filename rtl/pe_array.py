@@ -48,8 +48,7 @@ class PEArray(wiring.Component):
         `relative_signs` makes of them
     valid, first, last : the operands are a step; the first or last one of a pixel tile
     totals : accumulators, output channel fastest, then column, then row
-    done : ``totals`` is the sum of a whole pixel tile; if it is ``staggered``, its pixel 0 is, and
-        pixel n is n cycles later
+    done : ``totals`` is the sum of a whole pixel tile, each pixel its ``pixel_delays`` later
     """
 
     def __init__(self, c: Configuration):
@@ -71,7 +70,7 @@ class PEArray(wiring.Component):
         m = Module()
         c = self.c
         latency = c.array_latency
-        longest = latency + (c.banks - 1 if c.staggered else 0)
+        longest = latency + max(c.pixel_delays)
         valid, first, last = (
             [getattr(self, name), *(Signal(name=f"{name}_{n}") for n in range(1, end + 1))]
             for name, end in (("valid", longest), ("first", longest), ("last", latency))
@@ -97,13 +96,12 @@ class PEArray(wiring.Component):
             ]
             for name, values in (("mask", all_masks), ("sign", all_signs))
         )
-        for pixel in range(c.banks):
+        for pixel, (before, late) in enumerate(pairwise((0, *c.pixel_delays))):
             own = all_pixels.word_select(pixel, 8 * c.ich)
-            stagger = pixel if c.staggered else 0
-            for turn in range(stagger):
+            for turn in range(late):
                 own = delayed(m, own, f"pixel_{pixel}_late_{turn}", reset_less=True)
             own = self._skewed(m, own, 8, c.activation_skew, f"pixel_{pixel}")
-            if stagger:
+            if late > before:
                 masks = [
                     delayed(m, v, f"mask_{i}_{pixel}", reset_less=True) for i, v in enumerate(masks)
                 ]
@@ -113,7 +111,7 @@ class PEArray(wiring.Component):
             for channel in range(c.och):
                 m.submodules[f"dot_{pixel}_{channel}"] = shared = self._dot_product()
                 dot = shared.ports
-                end = latency + stagger
+                end = latency + late
                 m.d.comb += [
                     dot.pixel.eq(own),
                     dot.mask.eq(masks[channel]),

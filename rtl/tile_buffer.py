@@ -78,7 +78,9 @@ class TileBuffer(wiring.Component):
         # Trees have registers behind PEs or sums, so that none are needed between memory and PEs,
         # each a logic cell of its own: the address waits instead.
         waits = c.array in ("tree", "flip")
-        cycles = c.memory_latency - (1 if waits else 2)
+        # With the most registers, memories are all over the part, and one is behind each, too.
+        far = c.memory_latency > 5 and not waits
+        cycles = c.memory_latency - (1 if waits else 3 if far else 2)
         writes = [(port.enable, port.slice, port.address, port.data) for port in self.writes]
         if c.array == "flip":
             writes = [
@@ -89,13 +91,12 @@ class TileBuffer(wiring.Component):
             # Lanes know late that they have finished a word; what they write is read later still.
             writes = [[delayed(m, value, "late") for value in port] for port in writes]
         size = c.weight_skew.count(0)
-        # With the most registers, the slices are all over the part.
-        copies = min(4, c.och) if c.memory_latency > 5 else 1
+        copies = min(4, c.och) if far else 1
         for first in range(0, c.ich, size):
             late = cycles + c.weight_skew[first]
             addresses = delayed_copies(m, self.address, f"address_{first}", late, copies)
             if not waits:
-                steps = delayed_copies(m, self.step, f"step_{first}", late + 1, copies)
+                steps = delayed_copies(m, self.step, f"step_{first}", late + 1 + far, copies)
             for channel in range(c.och):
                 copy = channel * copies // c.och
                 index, lane = divmod(channel, c.constructor_lanes)
@@ -104,6 +105,8 @@ class TileBuffer(wiring.Component):
                 m.submodules[f"slice_{channel}_{first}"] = shared
                 words = shared.ports
                 weights = words.read_data
+                if far:
+                    weights = delayed(m, weights, f"read_{channel}_{first}", reset_less=True)
                 if not waits:
                     name = f"weights_{channel}_{first}"
                     register = Signal(2 * size, name=name, reset_less=True)

@@ -85,7 +85,7 @@ def test_array_sums_each_pixel_tile(c, array):
     assert done == due
     for cycle, values in zip(due, expected, strict=True):
         for index, value in enumerate(values):
-            assert seen[cycle + c.staggered * (index // c.och)][index] == value
+            assert seen[cycle + c.pixel_delays[index // c.och]][index] == value
 
 
 def test_a_negative_weight_counts_255_too_much():

@@ -133,7 +133,7 @@ class Bench:
                 for name, value in captured.items():
                     ctx.set(getattr(dut, name), value)
                 ctx.set(dut.capture, 1)
-            own = [recent[pixel if c.staggered else 0] for pixel in range(c.banks)]
+            own = [recent[late] for late in c.pixel_delays]
             totals = [
                 self.rng.getrandbits(width) if tile is None else tile[pixel]
                 for pixel, tile in enumerate(own)
