@@ -122,8 +122,9 @@ class ActivationMemory(wiring.Component):
                     delayed(m, v, f"write_{first}_{i}", reset_less=i >= c.banks)
                     for i, v in enumerate(writes)
                 ]
+            if size == 1:
+                maximum = delayed(m, maximum, f"maximum_{first}", reset_less=True)
             if first:
-                maximum = delayed(m, maximum, f"maximum_{first}")
                 addresses = [
                     delayed(m, v, f"address_{first}_{i}", reset_less=True)
                     for i, v in enumerate(addresses)

@@ -71,12 +71,14 @@ class Hold(wiring.Component):
         c = self.c
         totals = Signal(c.banks * c.och * c.accumulator_bits, reset_less=True)
         # If they shift, all zero after each layer, since a conv shifts out all that it loads.
-        residuals = Signal(c.banks * c.och * 8)
-        (self._long if c.output_path == "long" else self._short)(m, totals, residuals)
+        long = c.output_path == "long"
+        residuals = Signal(c.banks * c.och * 8, reset_less=long)
+        (self._long if long else self._short)(m, totals, residuals)
         # A word of the residual holds a unit, or several, of the tile's channels.
         load, pixels = self.load_residual, self.pixels
-        if c.output_path == "long":
-            load, pixels = delayed(m, load, "load_late"), delayed(m, pixels, "pixels_late")
+        if long:
+            load = delayed(m, load, "load_late")
+            pixels = delayed(m, pixels, "pixels_late", reset_less=True)
         for byte, (before, late) in enumerate(pairwise((0, *c.activation_skew[: c.unit]))):
             if late > before:
                 load = delayed(m, load, f"load_{byte}")
@@ -128,8 +130,11 @@ class Hold(wiring.Component):
         beat_of_pixel = Signal.like(beat)
         with m.If(self.advance):
             m.d.sync += beat_of_pixel.eq(beat)
-        for out, held, name in ((self.total, totals, "total"), (self.added, residuals, "added")):
-            width = len(held) // c.banks
+        # Residuals of other layers may still be held.
+        clear = delayed(m, ~self.residual, "clear")
+        for port, held, name in ((self.total, totals, "total"), (self.added, residuals, "added")):
+            width, out = len(held) // c.banks, Signal.like(port, reset_less=True)
+            m.d.comb += port.eq(out)
             of_pixel = Signal(width, name=f"{name}_of_pixel", reset_less=True)
             pixels = [held.word_select(i, width) for i in range(c.banks)]
             beats = [of_pixel.word_select(i, len(out)) for i in range(per_pixel)]
@@ -138,9 +143,9 @@ class Hold(wiring.Component):
                     of_pixel.eq(_select(pixels, pixel)),
                     out.eq(_select(beats, beat_of_pixel)),
                 ]
-        # Residuals of other layers may still be held.
-        with m.If(self.advance & ~self.residual):
-            m.d.sync += self.added.eq(0)
+            if port is self.added:
+                with m.If(clear):
+                    m.d.sync += out.eq(0)
 
 
 def _select(values: list, index):

@@ -81,23 +81,22 @@ class PostLane(wiring.Component):
         m.d.comb += total_value.eq(low + (high << split))
         residual, factor_total, factor_scale = self.residual, total, scale
         if self.long:
-            # DSP blocks have registers of their own in front, too.
-            (residual,) = self._registered(m, residual)
+            # DSP blocks have registers of their own in front, too; another residual's is on the way
+            # there, which is as long as the total's.
+            (residual,) = self._registered(m, *self._registered(m, residual))
             factor_total, factor_scale = self._registered(m, total, scale)
         product_low = factor_total[:split] * factor_scale
         product_high = factor_total[split:].as_signed() * factor_scale
-        terms_low, terms_high = added_low, added_high
         if self.long:
             product_low, product_high = self._registered(m, product_low, product_high)
-            terms_low, terms_high = self._registered(m, terms_low, terms_high)
         with m.If(self.advance):
             m.d.sync += [
                 total.eq(Mux(self.conv, self.total + self.bias, self.total)),
                 scale.eq(self.scale),
                 added_low.eq(residual * self.residual_scale[:split]),
                 added_high.eq(residual * self.residual_scale[split:]),
-                low.eq(product_low + terms_low),
-                high.eq(product_high + terms_high),
+                low.eq(product_low + added_low),
+                high.eq(product_high + added_high),
                 value.eq(Mux(self.shift_far, total_value >> FAR_SHIFT, total_value)),
             ]
         shifted = self._multiplied if self.shifter == "multipliers" else self._selected
@@ -120,18 +119,20 @@ class PostLane(wiring.Component):
             under.eq(~fits & rounded[-1]),
             low_byte.eq(rounded[:8] | over.replicate(8)),
         ]
+        output = Signal(signed(32), reset_less=True)
+        m.d.comb += self.output.eq(output)
         with m.If(self.advance):
             m.d.sync += [
-                self.output[:8].eq(low_byte),
-                self.output[8:31].eq(rounded[8:31] | over.replicate(23)),
-                self.output[31].eq(rounded[-1]),
+                output[:8].eq(low_byte),
+                output[8:31].eq(rounded[8:31] | over.replicate(23)),
+                output[31].eq(rounded[-1]),
             ]
             with m.If(under):
-                m.d.sync += self.output[:8].eq(0)
+                m.d.sync += output[:8].eq(0)
             with m.If(under | ~self.int32):
-                m.d.sync += self.output[8:31].eq(0)
+                m.d.sync += output[8:31].eq(0)
             with m.If(~self.int32):
-                m.d.sync += self.output[31].eq(0)
+                m.d.sync += output[31].eq(0)
         return m
 
     def _registered(self, m: Module, *values):

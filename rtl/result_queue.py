@@ -54,12 +54,13 @@ class ResultQueue(wiring.Component):
         )
         write, read = words.write_port(), words.read_port(domain="comb")
         written, taken = Signal(range(2 * DEPTH)), Signal(range(2 * DEPTH))
-        take = Signal()
+        take, held = Signal(), Signal(self.shape, reset_less=True)
         m.d.comb += [
             write.addr.eq(written),
             write.data.eq(self.i.payload),
             write.en.eq(self.i.valid),
             read.addr.eq(taken),
+            self.o.payload.eq(held),
             take.eq((written != taken) & (self.o.ready | ~self.o.valid)),
         ]
         m.d.sync += [
@@ -68,7 +69,7 @@ class ResultQueue(wiring.Component):
             self.o.valid.eq(take | (self.o.valid & ~self.o.ready)),
         ]
         with m.If(take):
-            m.d.sync += self.o.payload.eq(read.data)
+            m.d.sync += held.eq(read.data)
 
         # Those on their way and here. Whether there is room is known a cycle late, when one more
         # may have begun.

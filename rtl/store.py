@@ -210,11 +210,13 @@ class Store(wiring.Component):
         with m.If(self.start):
             m.d.sync += address.eq(0)
 
-        # Activation memory: a unit at a time. Where that is far away, a cycle later.
+        # Activation memory: a unit at a time. Where that is far away, two cycles later.
         far = c.output_path == "long" and c.activation_ports == 2
 
-        def late(value, name):
-            return delayed(m, value, f"late_{name}") if far else value
+        def late(value, name, reset_less=True):
+            for turn in range(2 * far):
+                value = delayed(m, value, f"late_{name}_{turn}", reset_less=reset_less)
+            return value
 
         collected = Signal(8 * c.unit, reset_less=True)
         late_beat = late(beat, "beat")
@@ -227,7 +229,7 @@ class Store(wiring.Component):
             self.write_data.eq(collected.replicate(c.ich // c.unit)),
         ]
         m.d.sync += [
-            self.write.eq(late(self.write_next, "write")),
+            self.write.eq(late(self.write_next, "write", False)),
             self.write_bank_y.eq(late(y.bank, "bank_y")),
             self.write_bank_x.eq(late(x.bank, "bank_x")),
             self.write_parts.eq(late(1 << tile[:split] if split else 1, "parts")),
@@ -243,9 +245,11 @@ class Store(wiring.Component):
         payload = {"data": outputs, "beyond": beyond, "last": last}
         if c.output_path == "long":
             payload = {
-                "data": [delayed(m, v, f"late_{i}") for i, v in enumerate(outputs)],
-                "beyond": delayed(m, beyond, "late_beyond"),
-                "last": delayed(m, last, "late_last"),
+                "data": [
+                    delayed(m, v, f"late_{i}", reset_less=True) for i, v in enumerate(outputs)
+                ],
+                "beyond": delayed(m, beyond, "late_beyond", reset_less=True),
+                "last": delayed(m, last, "late_last", reset_less=True),
             }
             m.submodules.queue = queue = ResultQueue(self.result.payload.shape())
             results = queue.i

@@ -89,7 +89,10 @@ class TileBuffer(wiring.Component):
             ]
         if c.array == "chain":
             # Lanes know late that they have finished a word; what they write is read later still.
-            writes = [[delayed(m, value, "late") for value in port] for port in writes]
+            writes = [
+                [delayed(m, v, "late", reset_less=i > 0) for i, v in enumerate(port)]
+                for port in writes
+            ]
         size = c.weight_skew.count(0)
         copies = min(4, c.och) if far else 1
         for first in range(0, c.ich, size):

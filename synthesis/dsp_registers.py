@@ -15,18 +15,16 @@ The rest follows from what nextpnr (0.11) and its database know of the block:
 """
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
+
+from hiddenite.synthesis.flip_flops import FLIP_FLOP, ZERO, Controls, Nets, common_controls
 
 __all__ = ["absorb_dsp_registers"]
 
-_BLOCK, _FLIP_FLOP = "MULT18X18D", "TRELLIS_FF"
+_BLOCK = "MULT18X18D"
 _FACTORS = tuple(f"{factor}{bit}" for factor in "AB" for bit in range(18))
 _PRODUCT = tuple(f"P{bit}" for bit in range(36))
-# Registers are 0 at first, and so is what they hold of these.
-_ZERO = ("0", "x")
-_Net = int | str
-_Controls = tuple[_Net, _Net]
 
 
 def absorb_dsp_registers(path: Path) -> int:
@@ -43,35 +41,17 @@ def absorb_dsp_registers(path: Path) -> int:
     return absorbed
 
 
-class _Nets:
-    """Names of the flip-flops that drive nets, and cells and ports that take them."""
-
-    def __init__(self, module: dict) -> None:
-        self.flip_flops: dict[_Net, str] = {}
-        self.users: dict[_Net, list[tuple[str, str]]] = defaultdict(list)
-        for name, cell in module["cells"].items():
-            if cell["type"] == _FLIP_FLOP:
-                self.flip_flops[cell["connections"]["Q"][0]] = name
-            for port, nets in cell["connections"].items():
-                if cell["port_directions"][port] != "output":
-                    for net in nets:
-                        self.users[net].append((name, port))
-        for port in module["ports"].values():
-            for net in port["bits"]:
-                self.users[net].append(("", ""))
-
-
 def _absorb(module: dict) -> int:
     cells = module["cells"]
     blocks = [cell for cell in cells.values() if cell["type"] == _BLOCK]
     if not all(_is_plain(block) for block in blocks):
         return 0
-    nets = _Nets(module)
+    nets = Nets(module)
     found = Counter(
         controls
         for block in blocks
         for names in (_in_front(block, nets), _behind(block, nets, cells))
-        if (controls := _common_controls(names, cells)) is not None
+        if (controls := common_controls(names, cells)) is not None
     )
     if not found:
         return 0
@@ -80,24 +60,24 @@ def _absorb(module: dict) -> int:
     absorbed, copied = 0, set()
     for block in blocks:
         names = _in_front(block, nets)
-        if _common_controls(names, cells) == controls:
+        if common_controls(names, cells) == controls:
             ports = block["connections"]
             for port in _FACTORS:
-                if ports[port][0] not in _ZERO:
+                if ports[port][0] not in ZERO:
                     name = nets.flip_flops[ports[port][0]]
                     ports[port] = list(cells[name]["connections"]["DI"])
             _use(block, ("INPUTA", "INPUTB"), controls)
             absorbed += 1
             copied.update(names)
-    nets = _Nets(module)
+    nets = Nets(module)
     for name in copied:
         if not nets.users[cells[name]["connections"]["Q"][0]]:
             del cells[name]
     # What was between two blocks is in the second one now.
-    nets = _Nets(module)
+    nets = Nets(module)
     for block in blocks:
         names = _behind(block, nets, cells)
-        if _common_controls(names, cells) == controls:
+        if common_controls(names, cells) == controls:
             ports = block["connections"]
             for port in _PRODUCT:
                 for name, _ in nets.users[ports[port][0]]:
@@ -114,7 +94,7 @@ def _is_plain(block: dict) -> bool:
     ports = block["connections"]
     return (
         all(isinstance(ports[port][0], str) for port in ("SIGNEDA", "SIGNEDB"))
-        and all(ports[port][0] in _ZERO for port in ("SOURCEA", "SOURCEB"))
+        and all(ports[port][0] in ZERO for port in ("SOURCEA", "SOURCEB"))
         and not any(
             name.startswith("REG_") and value.startswith("CLK")
             for name, value in block["parameters"].items()
@@ -122,16 +102,16 @@ def _is_plain(block: dict) -> bool:
     )
 
 
-def _in_front(block: dict, nets: _Nets) -> list[str]:
+def _in_front(block: dict, nets: Nets) -> list[str]:
     """Flip-flops that the factors come from; none where a bit comes from something else."""
     bits = [block["connections"][port][0] for port in _FACTORS]
-    bits = [bit for bit in bits if bit not in _ZERO]
+    bits = [bit for bit in bits if bit not in ZERO]
     if any(bit not in nets.flip_flops for bit in bits):
         return []
     return [nets.flip_flops[bit] for bit in bits]
 
 
-def _behind(block: dict, nets: _Nets, cells: dict[str, dict]) -> list[str]:
+def _behind(block: dict, nets: Nets, cells: dict[str, dict]) -> list[str]:
     """Flip-flops that the product goes to; none where a bit goes to something else."""
     names = []
     for port in _PRODUCT:
@@ -139,31 +119,13 @@ def _behind(block: dict, nets: _Nets, cells: dict[str, dict]) -> list[str]:
         if not users:
             continue
         name, taken = users[0]
-        if len(users) > 1 or taken != "DI" or cells[name]["type"] != _FLIP_FLOP:
+        if len(users) > 1 or taken != "DI" or cells[name]["type"] != FLIP_FLOP:
             return []
         names.append(name)
     return names
 
 
-def _common_controls(names: list[str], cells: dict[str, dict]) -> _Controls | None:
-    """Clock and enable of flip-flops; None where they are not the same or not a block's."""
-    controls = {_controls(cells[name]) for name in names}
-    return controls.pop() if len(controls) == 1 else None
-
-
-def _controls(flip_flop: dict) -> _Controls | None:
-    ports, parameters = flip_flop["connections"], flip_flop["parameters"]
-    plain = {"CLKMUX": "CLK", "LSRMUX": "LSR", "REGSET": "RESET", "GSR": "DISABLED"}
-    if any(parameters.get(name) != value for name, value in plain.items()):
-        return None
-    if ports["LSR"][0] not in _ZERO:
-        return None
-    # Yosys puts a space behind texts that look like numbers.
-    enable = {"CE": ports.get("CE", "0")[0], "1": "1"}.get(parameters["CEMUX"].strip())
-    return None if enable in (None, *_ZERO) else (ports["CLK"][0], enable)
-
-
-def _use(block: dict, registers: tuple[str, ...], controls: _Controls) -> None:
+def _use(block: dict, registers: tuple[str, ...], controls: Controls) -> None:
     for register in registers:
         for control in ("CLK", "CE", "RST"):
             block["parameters"][f"REG_{register}_{control}"] = f"{control}0"

@@ -5,12 +5,13 @@ from pathlib import Path
 from hiddenite.synthesis.carries import align_carries
 from hiddenite.synthesis.chain_ends import free_chain_ends
 from hiddenite.synthesis.dsp_registers import absorb_dsp_registers
+from hiddenite.synthesis.ram_registers import absorb_ram_registers
 
 __all__ = ["PASSES", "tidy_netlist"]
 
 PASSES = {
     "ice40": (align_carries,),
-    "ecp5": (free_chain_ends, absorb_dsp_registers),
+    "ecp5": (free_chain_ends, absorb_dsp_registers, absorb_ram_registers),
 }
 
 

@@ -1,6 +1,6 @@
 // Simulation model of the ECP5's block RAM, as Yosys uses it: 1,024 rows of 18 bits, two ports of
-// 1, 2, 4, 9 or 18 bits, or a write port A and a read port B of 36; no output registers, chip
-// selects at 0. A word that is read and written in one cycle gives its old value. Source: Lattice
+// 1, 2, 4, 9 or 18 bits, or a write port A and a read port B of 36; an output register at port B
+// alone, below 36 bits; chip selects at 0. A word that is read and written in one cycle gives its old value. Source: Lattice
 // FPGA-TN-02204, ECP5 Memory Usage Guide; contents in INITVAL as Yosys puts them.
 module DP16KD (
   input DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5,
@@ -176,12 +176,13 @@ module DP16KD (
       DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0};
   wire [17:0] data_b = {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8,
       DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0};
-  reg [17:0] read_a = 18'd0, read_b = 18'd0, wide = 18'd0;
+  reg [17:0] read_a = 18'd0, read_b = 18'd0, wide = 18'd0, held_b = 18'd0;
   assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5,
       DOA4, DOA3, DOA2, DOA1, DOA0} =
       DATA_WIDTH_B == 36 ? wide : read_a;
   assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5,
-      DOB4, DOB3, DOB2, DOB1, DOB0} = read_b;
+      DOB4, DOB3, DOB2, DOB1, DOB0} =
+      REGMODE_B == "OUTREG" ? held_b : read_b;
 
   // First bit of an access within its row; the ninth bit of a byte is not used below width 9.
   function [4:0] start(input integer width, input [3:0] low);
@@ -256,7 +257,9 @@ module DP16KD (
     end
   end
 
-  initial if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || WRITEMODE_A == "WRITETHROUGH"
+  always @(posedge clock_b) if (OCEB) held_b <= RSTB ? 18'd0 : read_b;
+
+  initial if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" && DATA_WIDTH_B == 36 || WRITEMODE_A == "WRITETHROUGH"
               || WRITEMODE_B == "WRITETHROUGH" || CSDECODE_A != "0b000" || CSDECODE_B != "0b000")
   begin
     $display("DP16KD: a mode without a model");

@@ -1,6 +1,8 @@
 import json
 
+import netlist_cells
 import pytest
+from netlist_cells import CLOCK, DIFFERENCES, cell
 
 from hiddenite.synthesis.dsp_registers import absorb_dsp_registers
 from hiddenite.synthesis.nextpnr import pack
@@ -8,7 +10,7 @@ from hiddenite.synthesis.parts import PARTS
 from hiddenite.synthesis.synthesize import synthesize
 from hiddenite.synthesis.tidy import PASSES
 
-CLOCK, ENABLE = 2, 3
+ENABLE = 3
 FACTORS = [f"{factor}{bit}" for factor in "AB" for bit in range(18)]
 PRODUCT = [f"P{bit}" for bit in range(36)]
 # Nets of a block's ports and of what stands before and behind them.
@@ -29,19 +31,8 @@ endmodule
 """
 
 
-def cell(kind, outputs, parameters=None, **ports):
-    return {
-        "type": kind,
-        "parameters": parameters or {},
-        "port_directions": {port: "output" if port in outputs else "input" for port in ports},
-        "connections": {port: [net] for port, net in ports.items()},
-    }
-
-
-def flip_flop(taken, given, clock=CLOCK, enable=ENABLE, reset="0", **parameters):
-    plain = {"CEMUX": "CE", "CLKMUX": "CLK", "GSR": "DISABLED", "LSRMUX": "LSR", "REGSET": "RESET"}
-    ports = {"CLK": clock, "CE": enable, "LSR": reset, "DI": taken, "Q": given}
-    return cell("TRELLIS_FF", "Q", plain | parameters, **ports)
+def flip_flop(taken, given, **options):
+    return netlist_cells.flip_flop(taken, given, **({"enable": ENABLE} | options))
 
 
 def multiplier(left=LEFT, right=RIGHT, product=FRONT):
@@ -167,21 +158,7 @@ def test_a_product_that_two_flip_flops_take(tmp_path):
     assert count == 1 and registers(cells["block"]) == {"INPUTA", "INPUTB"}
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"reset": 9},
-        {"reset": "1"},
-        {"LSRMUX": "INV"},
-        {"REGSET": "SET"},
-        {"GSR": "ENABLED"},
-        {"CLKMUX": "INV"},
-        {"CEMUX": "INV"},
-        {"CEMUX": "0 "},
-        {"clock": 9},
-        {"enable": 9},
-    ],
-)
+@pytest.mark.parametrize("change", DIFFERENCES)
 def test_flip_flops_that_differ(tmp_path, change):
     given = whole(left=flip_flop(20, LEFT, **change))
     cells, count = absorbed(tmp_path, given)

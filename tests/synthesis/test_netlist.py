@@ -137,6 +137,41 @@ def test_memories(part, tmp_path, icarus_only, width, depth, granularity, ports)
     assert sum(netlist.count(kind) for kind in kinds) > 0 or depth == 16
 
 
+@pytest.mark.parametrize(("width", "depth"), [(9, 2048), (18, 1024), (2, 4096), (36, 512)])
+@pytest.mark.parametrize("reset", [False, True])
+def test_memories_with_registers(part, tmp_path, icarus_only, width, depth, reset):
+    """A register behind is the block's own where it has one that can do what is asked."""
+    bits = (depth - 1).bit_length()
+    held = "if (reset) read_data <= 0; else read_data <= word;" if reset else "read_data <= word;"
+    text = f"""\
+module block(
+  input clk, input reset, input write, input [{bits - 1}:0] write_address,
+  input [{width - 1}:0] write_data, input [{bits - 1}:0] read_address,
+  output reg [{width - 1}:0] read_data
+);
+  (* no_rw_check *) reg [{width - 1}:0] words [0:{depth - 1}];
+  reg [{width - 1}:0] word;
+  initial read_data = 0;
+  always @(posedge clk) begin
+    if (write) words[write_address] <= write_data;
+    word <= words[read_address];
+    {held}
+  end
+endmodule
+"""
+    inputs = {
+        "reset": 1, "write": 1, "write_address": bits, "write_data": width, "read_address": bits,
+    }  # fmt: skip
+    # Few addresses, so that what has been written is read, but never while it is written.
+    few = f"$random & {bits}'h{(depth - 1) & ~(depth // 2 - 1) | 4:x}"
+    random = {"write_address": few, "read_address": f"({few}) | (~n & 1)"}
+    random["write"] = "~n[0]"
+    netlist, same = compare(part, text, inputs, {"read_data": width}, tmp_path, random)
+    assert same > CYCLES * width // 4
+    if part.family == "ecp5":
+        assert netlist.count("flip_flops") == (width if reset or width == 36 else 0)
+
+
 @pytest.mark.parametrize("signed", ["", "signed"])
 @pytest.mark.parametrize("stages", ["p", "ab", "abp"])
 @pytest.mark.parametrize("enable", ["", "if (enable) "])
