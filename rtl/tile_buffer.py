@@ -78,37 +78,40 @@ class TileBuffer(wiring.Component):
         # Trees have registers behind PEs or sums, so that none are needed between memory and PEs,
         # each a logic cell of its own: the address waits instead.
         waits = c.array in ("tree", "flip")
-        # With the most registers, memories are all over the part, and one is behind each, too.
-        far = c.memory_latency > 5 and not waits
-        cycles = c.memory_latency - (1 if waits else 3 if far else 2)
+        # Words come late in a cycle: if there are registers enough, one is behind each memory.
+        registered = c.memory_latency > 3 and not waits
+        cycles = c.memory_latency - (1 if waits else 2 + registered)
         writes = [(port.enable, port.slice, port.address, port.data) for port in self.writes]
         if c.array == "flip":
             writes = [
                 (*place, Cat(word[: c.ich], relative_signs(word[c.ich :])))
                 for *place, word in writes
             ]
-        if c.array == "chain":
-            # Lanes know late that they have finished a word; what they write is read later still.
-            writes = [
-                [delayed(m, v, "late", reset_less=i > 0) for i, v in enumerate(port)]
-                for port in writes
-            ]
         size = c.weight_skew.count(0)
-        copies = min(4, c.och) if far else 1
+        # With the most registers, memories are all over the part.
+        copies = min(4, c.och) if c.memory_latency > 5 and registered else 1
         for first in range(0, c.ich, size):
             late = cycles + c.weight_skew[first]
             addresses = delayed_copies(m, self.address, f"address_{first}", late, copies)
             if not waits:
-                steps = delayed_copies(m, self.step, f"step_{first}", late + 1 + far, copies)
+                steps = delayed_copies(m, self.step, f"step_{first}", late + 1 + registered, copies)
             for channel in range(c.och):
                 copy = channel * copies // c.och
                 index, lane = divmod(channel, c.constructor_lanes)
                 enable, part, write_address, data = writes[lane]
+                enable = enable & (part == index)
+                data = Cat(data[first:][:size], data[c.ich + first :][:size])
+                if c.array == "chain":
+                    # Lanes know late that they have finished a word; what they write is read later
+                    # still.
+                    enable = delayed(m, enable, "late_enable")
+                    write_address = delayed(m, write_address, "late_address", reset_less=True)
+                    data = delayed(m, data, "late_data", reset_less=True)
                 shared = shared_memory(2 * size, c.tile_words)
                 m.submodules[f"slice_{channel}_{first}"] = shared
                 words = shared.ports
                 weights = words.read_data
-                if far:
+                if registered:
                     weights = delayed(m, weights, f"read_{channel}_{first}", reset_less=True)
                 if not waits:
                     name = f"weights_{channel}_{first}"
@@ -121,9 +124,9 @@ class TileBuffer(wiring.Component):
                     weights = register
                 place = c.ich * channel + first
                 m.d.comb += [
-                    words.write.eq(enable & (part == index)),
+                    words.write.eq(enable),
                     words.write_address.eq(write_address),
-                    words.write_data.eq(Cat(data[first:][:size], data[c.ich + first :][:size])),
+                    words.write_data.eq(data),
                     words.read_address.eq(addresses[copy]),
                     self.masks[place:][:size].eq(weights[:size]),
                     self.signs[place:][:size].eq(weights[size:]),
