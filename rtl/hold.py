@@ -13,7 +13,7 @@ them; the long one takes fewer cells where wide multiplexers are cheap, and has 
 The residual goes along.
 """
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -21,14 +21,14 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
-from .delay import delayed
+from .delay import delayed, delayed_copies
 
 __all__ = ["Hold", "hold_latency"]
 
 
 def hold_latency(c: Configuration) -> int:
     """Cycles from the hold's going on from a beat until it is given."""
-    return 2 if c.output_path == "long" else 0
+    return 4 if c.output_path == "long" else 0
 
 
 class Hold(wiring.Component):
@@ -40,8 +40,8 @@ class Hold(wiring.Component):
     -------
     conv : the tile has ``och`` channels; of a pool, the first ``min(ich, och)`` of each pixel count
     residual : the layer has a residual
-    capture, totals : takes the array's totals in this cycle, those of each pixel its
-        ``pixel_delays`` later
+    capture, totals : takes the array's totals in this cycle, those of each pixel and channel their
+        ``pixel_delays`` and ``channel_delays`` later
     load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
         next; its part of the tile's channels comes first; byte i may be ``activation_skew`` late
     next : goes on to the next beat, only with ``advance``
@@ -111,41 +111,39 @@ class Hold(wiring.Component):
         c = self.c
         per_pixel, pooled = c.och // c.post_lanes, c.unit // c.post_lanes
         beat, pixel = Signal(ceil_log2(per_pixel)), Signal(ceil_log2(c.banks))
-        # Pixels are taken as they come, and go in this order.
-        width, capture = len(totals) // c.banks, self.capture
-        for number, (before, late) in enumerate(pairwise((0, *c.pixel_delays))):
-            if late > before:
-                capture = delayed(m, capture, f"capture_{number}")
-            with m.If(capture):
-                m.d.sync += totals.word_select(number, width).eq(
-                    self.totals.word_select(number, width)
+        # Totals are taken as they come, and go in this order; a beat when it is there.
+        captures = [self.capture]
+        for turn in range(max(c.pixel_delays) + max(c.channel_delays)):
+            captures.append(delayed(m, captures[-1], f"capture_{turn}"))
+        for number, place in enumerate(product(c.pixel_delays, c.channel_delays)):
+            with m.If(captures[sum(place)]):
+                m.d.sync += totals.word_select(number, c.accumulator_bits).eq(
+                    self.totals.word_select(number, c.accumulator_bits)
                 )
-        with m.If(self.capture):
+        with m.If(captures[max(c.channel_delays)]):
             m.d.sync += [beat.eq(0), pixel.eq(0)]
         with m.Elif(self.next):
             m.d.sync += beat.eq(beat + 1)
             with m.If(beat == Mux(self.conv, per_pixel - 1, pooled - 1)):
                 m.d.sync += [beat.eq(0), pixel.eq(pixel + 1)]
 
-        beat_of_pixel = Signal.like(beat)
-        with m.If(self.advance):
-            m.d.sync += beat_of_pixel.eq(beat)
+        # What selects a pixel is near it: two registers of the same.
+        pixel_copies = delayed_copies(m, pixel, "pixel_copy", 1, 2)
+        beat_of_pixel = delayed(m, delayed(m, beat, "beat_copy"), "beat_of_pixel")
         # Residuals of other layers may still be held.
         clear = delayed(m, ~self.residual, "clear")
         for port, held, name in ((self.total, totals, "total"), (self.added, residuals, "added")):
-            width, out = len(held) // c.banks, Signal.like(port, reset_less=True)
-            m.d.comb += port.eq(out)
-            of_pixel = Signal(width, name=f"{name}_of_pixel", reset_less=True)
+            width = len(held) // c.banks
             pixels = [held.word_select(i, width) for i in range(c.banks)]
-            beats = [of_pixel.word_select(i, len(out)) for i in range(per_pixel)]
-            with m.If(self.advance):
-                m.d.sync += [
-                    of_pixel.eq(_select(pixels, pixel)),
-                    out.eq(_select(beats, beat_of_pixel)),
-                ]
+            of_pixel = Signal(width, name=f"{name}_of_pixel", reset_less=True)
+            for half, copy in enumerate(pixel_copies):
+                own = [value.word_select(half, width // 2) for value in pixels]
+                m.d.sync += of_pixel.word_select(half, width // 2).eq(_select(own, copy))
+            beats = [of_pixel.word_select(i, len(port)) for i in range(per_pixel)]
+            out = delayed(m, _select(beats, beat_of_pixel), f"{name}_of_beat", reset_less=True)
             if port is self.added:
-                with m.If(clear):
-                    m.d.sync += out.eq(0)
+                out = Mux(clear, 0, out)
+            m.d.comb += port.eq(delayed(m, out, name, reset_less=True))
 
 
 def _select(values: list, index):

@@ -39,16 +39,19 @@ def excess(mask: np.ndarray, negative: np.ndarray, c: Configuration) -> np.ndarr
 class PEArray(wiring.Component):
     """All dot products. Latency from the operands to ``totals``: ``array_latency`` cycles.
 
+    That is for the last output channel of the first pixel. Others come ``channel_delays`` and
+    ``pixel_delays`` later than the first channel of the first pixel.
+
     Members
     -------
     pixels : activation words, as `ActivationMemory` gives them: byte i may be ``activation_skew``
         late
     masks, signs : ich bits for each output channel, as `TileBuffer` gives them: bit i may be
-        ``weight_skew`` late; signs are 0 where masks are, and with ``array="flip"`` what
-        `relative_signs` makes of them
+        ``weight_skew`` late, and those of a channel ``channel_delays``; signs are 0 where masks
+        are, and with ``array="flip"`` what `relative_signs` makes of them
     valid, first, last : the operands are a step; the first or last one of a pixel tile
     totals : accumulators, output channel fastest, then column, then row
-    done : ``totals`` is the sum of a whole pixel tile, each pixel its ``pixel_delays`` later
+    done : the first of ``totals`` is the sum of a whole pixel tile
     """
 
     def __init__(self, c: Configuration):
@@ -69,8 +72,8 @@ class PEArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self.c
-        latency = c.array_latency
-        longest = latency + max(c.pixel_delays)
+        latency = c.array_latency - max(c.channel_delays)
+        longest = c.array_latency + max(c.pixel_delays)
         valid, first, last = (
             [getattr(self, name), *(Signal(name=f"{name}_{n}") for n in range(1, end + 1))]
             for name, end in (("valid", longest), ("first", longest), ("last", latency))
@@ -108,10 +111,12 @@ class PEArray(wiring.Component):
                 signs = [
                     delayed(m, v, f"sign_{i}_{pixel}", reset_less=True) for i, v in enumerate(signs)
                 ]
-            for channel in range(c.och):
+            for channel, turn in enumerate(c.channel_delays):
+                if channel and turn > c.channel_delays[channel - 1]:
+                    own = delayed(m, own, f"pixel_{pixel}_to_{channel}", reset_less=True)
                 m.submodules[f"dot_{pixel}_{channel}"] = shared = self._dot_product()
                 dot = shared.ports
-                end = latency + late
+                end = latency + late + turn
                 m.d.comb += [
                     dot.pixel.eq(own),
                     dot.mask.eq(masks[channel]),

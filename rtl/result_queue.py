@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 __all__ = ["ResultQueue"]
 
 DEPTH = 16
-"""Words of an ECP5's distributed RAM. Enough for a word in each cycle while no more than 11 cycles
+"""Words of an ECP5's distributed RAM. Enough for a word in each cycle while no more than 13 cycles
 are between the beginning of its way and its arrival."""
 
 
@@ -71,14 +71,11 @@ class ResultQueue(wiring.Component):
         with m.If(take):
             m.d.sync += held.eq(read.data)
 
-        # Those on their way and here. Whether there is room is known a cycle late, when one more
-        # may have begun.
-        count = Signal(range(DEPTH + 1))
+        # Those on their way and here.
+        count, following = Signal(range(DEPTH + 1)), Signal(range(DEPTH + 1))
         dropped = self.arrives & ~self.i.valid
         gone = self.o.valid & self.o.ready
-        m.d.sync += [
-            count.eq(count + self.begins - dropped - gone),
-            self.room.eq(count < DEPTH - 1),
-        ]
+        m.d.comb += following.eq(count + self.begins - dropped - gone)
+        m.d.sync += [count.eq(following), self.room.eq(following != DEPTH)]
         m.d.comb += self.empty.eq(count == 0)
         return m

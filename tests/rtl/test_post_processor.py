@@ -113,7 +113,8 @@ class Bench:
             }
             # From the issue of the last step: its register, the memory's, the adders.
             now = self.cycle + 1
-            self.coming.append((now + 1 + c.read_latency + c.array_latency, captured))
+            first = 1 + c.read_latency + c.array_latency - max(c.channel_delays)
+            self.coming.append((now + first, captured))
             self.pool_nexts.append(now + pool_period(c) - 1)
             await self.pulse(ctx, "last_issued")
         while self.coming:
@@ -121,22 +122,23 @@ class Bench:
 
     async def arrive(self, ctx):
         """Sums arrive a fixed time after their last step, several on their way or not."""
-        c, dut, width = self.c, self.dut, self.c.och * self.c.accumulator_bits
+        c, dut, width = self.c, self.dut, self.c.accumulator_bits
+        delays = [late + turn for late in c.pixel_delays for turn in c.channel_delays]
         # Of the cycles before, the latest first. Totals stand there for their own cycle only.
-        recent = [None] * c.banks
+        recent = [None] * (1 + max(delays))
         while not self.finished:
             ctx.set(dut.pool_next, self.cycle in self.pool_nexts)
             recent = [None, *recent[:-1]]
             if self.coming and self.coming[0][0] == self.cycle:
                 _, captured = self.coming.pop(0)
-                recent[0] = split(captured.pop("totals"), width, c.banks)
+                recent[0] = split(captured.pop("totals"), width, len(delays))
                 for name, value in captured.items():
                     ctx.set(getattr(dut, name), value)
                 ctx.set(dut.capture, 1)
-            own = [recent[late] for late in c.pixel_delays]
+            own = [recent[late] for late in delays]
             totals = [
-                self.rng.getrandbits(width) if tile is None else tile[pixel]
-                for pixel, tile in enumerate(own)
+                self.rng.getrandbits(width) if tile is None else tile[index]
+                for index, tile in enumerate(own)
             ]
             ctx.set(dut.totals, join(totals, width))
             self.words = [*self.words[-c.ich :], self.word or self.random_word()]
@@ -189,11 +191,12 @@ LAYERS = [
 
 
 # One whose pool tiles have fewer outputs than a pixel of a conv has.
+FAR = dataclasses.replace(CONFIGURATIONS["more_och"], och=32, read_latency=7)
 FEW_POOLED = dataclasses.replace(CONFIGURATIONS["more_och"], cols=1)
 
 
 @pytest.mark.parametrize(
-    "c", [*CONFIGURATIONS.values(), FEW_POOLED], ids=[*CONFIGURATIONS, "few_pooled"]
+    "c", [*CONFIGURATIONS.values(), FEW_POOLED, FAR], ids=[*CONFIGURATIONS, "few_pooled", "far"]
 )
 def test_outputs_of_many_layers(c):
     """All outputs in order: channel fastest, then column, then row, then pixel tile."""
