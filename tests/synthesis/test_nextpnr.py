@@ -73,6 +73,7 @@ def test_seed_that_cannot_be_placed(part, netlist, own_cache):
     assert list(own_cache.iterdir()) == []
 
 
+ROUTE = ["--placer", "static", "--router", "router2", "--tmg-ripup"]
 ROUND = "Info:     iter={} wires=396289 overused={} overuse=223 tmgfail=7389 archfail=NA\n"
 HOPELESS = (
     "after 100 rounds of routing, 222 wires are used twice and 7,389 connections too slow: "
@@ -134,9 +135,9 @@ def test_failed_program(part, netlist, own_cache):
         (
             "ecp5",
             "--parallel-refine",
-            ["--router", "router2", "--tmg-ripup", "--parallel-refine", "--threads", "1"],
+            [*ROUTE, "--parallel-refine", "--threads", "1"],
         ),
-        ("ecp5", "", ["--router", "router2", "--tmg-ripup"]),
+        ("ecp5", "", ROUTE),
     ],
 )
 def test_options_are_those_that_the_tool_knows(family, said, options):
