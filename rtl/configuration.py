@@ -47,8 +47,8 @@ class Configuration:
         Cycles from the address of an activation or a weight to the array: 2. For a higher
         clock where memories are slow: 3 with registers behind the activation banks, 4 with others
         in front of them, 5 with others behind the aligner, 6 with others at the layers' tables, 7
-        with others on the way from the loops to the memories, and pixels that a chain array hands
-        on from eight output channels to the next eight.
+        with others on the way from the loops to the memories, and copies of what goes to all of a
+        chain array.
     tile_words : int
         Depth of the tile buffer in words of ``ich`` weights (2 bits each) per output channel, a
         power of two, 16 to 2**16. One word is for pools; tiles that take less than half of it are
@@ -255,17 +255,6 @@ class Configuration:
         return tuple(n // 2 if handed_on else 0 for n in range(self.banks))
 
     @property
-    def channel_delays(self) -> tuple[int, ...]:
-        """Cycles that each output channel of a tile goes through the array later than the first.
-
-        Where the array is all over a large part, pixels are handed on from group to group of output
-        channels. A beat of the post-processor is of one group.
-        """
-        handed_on = any(self.pixel_delays) and self.read_latency > 6
-        size = max(8, self.post_lanes) if handed_on else self.och
-        return tuple(n // size for n in range(self.och))
-
-    @property
     def memory_latency(self) -> int:
         """Cycles from an address to what activation memory and tile buffer give."""
         return min(self.read_latency, 5) + (self.read_latency > 6)
@@ -273,15 +262,12 @@ class Configuration:
     @property
     def array_latency(self) -> int:
         """Cycles from the operands of the array to its accumulators of the first pixel."""
-        return (
-            max(self.channel_delays)
-            + {
-                "tree": ceil_log2(self.ich) + 2,
-                "flip": ceil_log2(max(1, self.ich // MOST_INPUTS)) + 2,
-                "chain": self.ich + 2,
-                "combinational": 1,
-            }[self.array]
-        )
+        return {
+            "tree": ceil_log2(self.ich) + 2,
+            "flip": ceil_log2(max(1, self.ich // MOST_INPUTS)) + 2,
+            "chain": self.ich + 2,
+            "combinational": 1,
+        }[self.array]
 
     @property
     def activation_bytes(self) -> int:

@@ -13,7 +13,7 @@ them; the long one takes fewer cells where wide multiplexers are cheap, and has 
 The residual goes along.
 """
 
-from itertools import pairwise, product
+from itertools import pairwise
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -40,8 +40,8 @@ class Hold(wiring.Component):
     -------
     conv : the tile has ``och`` channels; of a pool, the first ``min(ich, och)`` of each pixel count
     residual : the layer has a residual
-    capture, totals : takes the array's totals in this cycle, those of each pixel and channel their
-        ``pixel_delays`` and ``channel_delays`` later
+    capture, totals : takes the array's totals in this cycle, those of each pixel its
+        ``pixel_delays`` later
     load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
         next; its part of the tile's channels comes first; byte i may be ``activation_skew`` late
     next : goes on to the next beat, only with ``advance``
@@ -111,16 +111,16 @@ class Hold(wiring.Component):
         c = self.c
         per_pixel, pooled = c.och // c.post_lanes, c.unit // c.post_lanes
         beat, pixel = Signal(ceil_log2(per_pixel)), Signal(ceil_log2(c.banks))
-        # Totals are taken as they come, and go in this order; a beat when it is there.
-        captures = [self.capture]
-        for turn in range(max(c.pixel_delays) + max(c.channel_delays)):
-            captures.append(delayed(m, captures[-1], f"capture_{turn}"))
-        for number, place in enumerate(product(c.pixel_delays, c.channel_delays)):
-            with m.If(captures[sum(place)]):
-                m.d.sync += totals.word_select(number, c.accumulator_bits).eq(
-                    self.totals.word_select(number, c.accumulator_bits)
+        # Pixels are taken as they come, and go in this order.
+        width, capture = len(totals) // c.banks, self.capture
+        for number, (before, late) in enumerate(pairwise((0, *c.pixel_delays))):
+            if late > before:
+                capture = delayed(m, capture, f"capture_{number}")
+            with m.If(capture):
+                m.d.sync += totals.word_select(number, width).eq(
+                    self.totals.word_select(number, width)
                 )
-        with m.If(captures[max(c.channel_delays)]):
+        with m.If(self.capture):
             m.d.sync += [beat.eq(0), pixel.eq(0)]
         with m.Elif(self.next):
             m.d.sync += beat.eq(beat + 1)

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from .chain_dot_product import ChainDotProduct
 from .configuration import Configuration
-from .delay import delayed
+from .delay import delayed, delayed_copies
 from .dot_product import TreeDotProduct
 from .flip_dot_product import FlipDotProduct, flip_excess
 from .shared_module import SharedModule
@@ -39,19 +39,18 @@ def excess(mask: np.ndarray, negative: np.ndarray, c: Configuration) -> np.ndarr
 class PEArray(wiring.Component):
     """All dot products. Latency from the operands to ``totals``: ``array_latency`` cycles.
 
-    That is for the last output channel of the first pixel. Others come ``channel_delays`` and
-    ``pixel_delays`` later than the first channel of the first pixel.
+    That is for the first pixel; others come their ``pixel_delays`` later.
 
     Members
     -------
     pixels : activation words, as `ActivationMemory` gives them: byte i may be ``activation_skew``
         late
     masks, signs : ich bits for each output channel, as `TileBuffer` gives them: bit i may be
-        ``weight_skew`` late, and those of a channel ``channel_delays``; signs are 0 where masks
-        are, and with ``array="flip"`` what `relative_signs` makes of them
+        ``weight_skew`` late; signs are 0 where masks are, and with ``array="flip"`` what
+        `relative_signs` makes of them
     valid, first, last : the operands are a step; the first or last one of a pixel tile
     totals : accumulators, output channel fastest, then column, then row
-    done : the first of ``totals`` is the sum of a whole pixel tile
+    done : ``totals`` is the sum of a whole pixel tile, each pixel its ``pixel_delays`` later
     """
 
     def __init__(self, c: Configuration):
@@ -72,8 +71,10 @@ class PEArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self.c
-        latency = c.array_latency - max(c.channel_delays)
-        longest = c.array_latency + max(c.pixel_delays)
+        latency = c.array_latency
+        longest = latency + max(c.pixel_delays)
+        # Where the array is all over a large part, several registers of what goes to all of it.
+        far = c.array == "chain" and c.read_latency > 6
         valid, first, last = (
             [getattr(self, name), *(Signal(name=f"{name}_{n}") for n in range(1, end + 1))]
             for name, end in (("valid", longest), ("first", longest), ("last", latency))
@@ -83,15 +84,14 @@ class PEArray(wiring.Component):
         # A register: many take it.
         m.d.sync += self.done.eq(valid[latency - 1] & last[latency - 1])
 
-        operands = self.pixels, self.masks, self.signs
+        all_pixels, all_masks, all_signs = [self.pixels], self.masks, self.signs
         if c.array == "chain":
             # Registers of its own: the dot products that take an operand are all over the part.
-            names = "all_pixels", "all_masks", "all_signs"
-            operands = [
-                delayed(m, value, name, reset_less=True)
-                for name, value in zip(names, operands, strict=True)
-            ]
-        all_pixels, all_masks, all_signs = operands
+            all_pixels = delayed_copies(
+                m, self.pixels, "all_pixels", 1, min(2, c.och) if far else 1
+            )
+            all_masks = delayed(m, self.masks, "all_masks", reset_less=True)
+            all_signs = delayed(m, self.signs, "all_signs", reset_less=True)
         masks, signs = (
             [
                 self._skewed(m, values.word_select(i, c.ich), 1, c.weight_skew, f"{name}_{i}")
@@ -100,10 +100,18 @@ class PEArray(wiring.Component):
             for name, values in (("mask", all_masks), ("sign", all_signs))
         )
         for pixel, (before, late) in enumerate(pairwise((0, *c.pixel_delays))):
-            own = all_pixels.word_select(pixel, 8 * c.ich)
-            for turn in range(late):
-                own = delayed(m, own, f"pixel_{pixel}_late_{turn}", reset_less=True)
-            own = self._skewed(m, own, 8, c.activation_skew, f"pixel_{pixel}")
+            pixels = [values.word_select(pixel, 8 * c.ich) for values in all_pixels]
+            for copy, own in enumerate(pixels):
+                name = f"pixel_{pixel}_{copy}"
+                for turn in range(late):
+                    own = delayed(m, own, f"{name}_late_{turn}", reset_less=True)
+                pixels[copy] = self._skewed(m, own, 8, c.activation_skew, name)
+            end = latency + late
+            valids, firsts = [valid[end - 1]], [first[end - 1]]
+            if far:
+                copies = min(4, c.och)
+                valids = delayed_copies(m, valid[end - 3], f"valid_to_{pixel}", 2, copies)
+                firsts = delayed_copies(m, first[end - 3], f"first_to_{pixel}", 2, copies)
             if late > before:
                 masks = [
                     delayed(m, v, f"mask_{i}_{pixel}", reset_less=True) for i, v in enumerate(masks)
@@ -111,18 +119,16 @@ class PEArray(wiring.Component):
                 signs = [
                     delayed(m, v, f"sign_{i}_{pixel}", reset_less=True) for i, v in enumerate(signs)
                 ]
-            for channel, turn in enumerate(c.channel_delays):
-                if channel and turn > c.channel_delays[channel - 1]:
-                    own = delayed(m, own, f"pixel_{pixel}_to_{channel}", reset_less=True)
+            for channel in range(c.och):
                 m.submodules[f"dot_{pixel}_{channel}"] = shared = self._dot_product()
                 dot = shared.ports
-                end = latency + late + turn
+                own_valid = valids[channel * len(valids) // c.och]
                 m.d.comb += [
-                    dot.pixel.eq(own),
+                    dot.pixel.eq(pixels[channel * len(pixels) // c.och]),
                     dot.mask.eq(masks[channel]),
                     dot.sign.eq(signs[channel]),
-                    dot.valid.eq(Cat(valid[end - len(dot.valid) : end])),
-                    dot.first.eq(first[end - 1]),
+                    dot.valid.eq(Cat(valid[end - len(dot.valid) : end - 1], own_valid)),
+                    dot.first.eq(firsts[channel * len(firsts) // c.och]),
                     self.totals.word_select(pixel * c.och + channel, c.accumulator_bits).eq(
                         dot.total
                     ),

@@ -34,9 +34,7 @@ def pool_period(c: Configuration) -> int:
     Where they are fewer than a sum takes to its outputs, several sums are on their way; the hold
     gives one's last output before the next one comes.
     """
-    # The first channels of the next one come early.
-    beats = c.banks * c.unit // c.post_lanes + max(c.channel_delays)
-    return min(max(2, beats), 2 + c.read_latency + c.array_latency)
+    return min(max(2, c.banks * c.unit // c.post_lanes), 2 + c.read_latency + c.array_latency)
 
 
 class PostProcessor(wiring.Component):
@@ -101,10 +99,6 @@ class PostProcessor(wiring.Component):
         beat = Signal(range(max(2, c.och // lanes)))
         tile_last, half, pending = Signal(), Signal(), Signal()
 
-        # When all channels of the first pixel are there.
-        captured = self.capture
-        for turn in range(max(c.channel_delays)):
-            captured = delayed(m, captured, f"captured_{turn}")
         pop, moves = Signal(), Signal()
         m.d.comb += [
             moves.eq(1 if c.output_path == "long" else self.advance),
@@ -125,13 +119,13 @@ class PostProcessor(wiring.Component):
         arrives = 2 + c.read_latency + Mux(layer.residual, 0, c.array_latency)
         early = Mux(layer.to_result, 0, arrives)
         beats, still_pending, room = Signal.like(left), Signal(), Signal()
-        arrived = Mux(conv | layer.to_result, captured, self.pool_next)
+        arrived = Mux(conv | layer.to_result, self.capture, self.pool_next)
         m.d.comb += [
             beats.eq(Mux(conv, array_beats, pool_beats)),
             still_pending.eq(self.last_issued | (pending & ~arrived)),
             room.eq(
                 Mux(
-                    captured,
+                    self.capture,
                     beats <= early,
                     (left <= early) | (pop & (left == early + 1)),
                 )
@@ -142,7 +136,7 @@ class PostProcessor(wiring.Component):
             m.d.sync += [left.eq(left - 1), beat.eq(beat + 1)]
             if c.och // lanes == 1:
                 m.d.sync += beat.eq(0)
-        with m.If(captured):
+        with m.If(self.capture):
             m.d.sync += [
                 left.eq(beats),
                 tile_last.eq(self.tile_last),
@@ -167,8 +161,8 @@ class PostProcessor(wiring.Component):
             ]
         else:
             m.d.comb += [
-                read_beat.eq(Mux(captured, 0, beat + pop)),
-                read_half.eq(Mux(captured, self.half, half)),
+                read_beat.eq(Mux(self.capture, 0, beat + pop)),
+                read_half.eq(Mux(self.capture, self.half, half)),
                 self.released.eq(last_pop),
             ]
         layout = ChannelRecord(c)

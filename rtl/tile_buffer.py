@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
-from .delay import delayed
+from .delay import delayed, delayed_copies
 from .flip_dot_product import relative_signs
 from .memory import shared_memory
 
@@ -47,8 +47,8 @@ class TileWrite(wiring.Signature):
 class TileBuffer(wiring.Component):
     """Memory of masks and signs.
 
-    Latency from ``address`` to ``masks``: ``memory_latency``, ``weight_skew`` more for each input,
-    and ``channel_delays`` more for each output channel.
+    Latency from ``address`` to ``masks``: ``memory_latency``, and ``weight_skew`` more for each
+    input.
 
     Members
     -------
@@ -88,16 +88,15 @@ class TileBuffer(wiring.Component):
                 for *place, word in writes
             ]
         size = c.weight_skew.count(0)
-        latest = cycles + max(c.weight_skew) + max(c.channel_delays)
-        addresses, steps = [self.address], [self.step]
-        for turn in range(latest):
-            late = delayed(m, addresses[-1], f"address_{turn}", reset_less=True)
-            addresses.append(late)
-        for turn in range(0 if waits else latest + 1 + registered):
-            steps.append(delayed(m, steps[-1], f"step_{turn}"))
+        # With the most registers, memories are all over the part.
+        copies = min(4, c.och) if c.memory_latency > 5 and registered else 1
         for first in range(0, c.ich, size):
-            for channel, turn in enumerate(c.channel_delays):
-                late = cycles + c.weight_skew[first] + turn
+            late = cycles + c.weight_skew[first]
+            addresses = delayed_copies(m, self.address, f"address_{first}", late, copies)
+            if not waits:
+                steps = delayed_copies(m, self.step, f"step_{first}", late + 1 + registered, copies)
+            for channel in range(c.och):
+                copy = channel * copies // c.och
                 index, lane = divmod(channel, c.constructor_lanes)
                 enable, part, write_address, data = writes[lane]
                 enable = enable & (part == index)
@@ -120,7 +119,7 @@ class TileBuffer(wiring.Component):
                     m.d.sync += register.eq(weights)
                     # Between steps PEs stand still, and what memories never had stays out of them:
                     # in a chain of carries, unknown bits of one sum would spoil the next one's.
-                    with m.If(~steps[late + 1 + registered]):
+                    with m.If(~steps[copy]):
                         m.d.sync += register.eq(0)
                     weights = register
                 place = c.ich * channel + first
@@ -128,7 +127,7 @@ class TileBuffer(wiring.Component):
                     words.write.eq(enable),
                     words.write_address.eq(write_address),
                     words.write_data.eq(data),
-                    words.read_address.eq(addresses[late]),
+                    words.read_address.eq(addresses[copy]),
                     self.masks[place:][:size].eq(weights[:size]),
                     self.signs[place:][:size].eq(weights[size:]),
                 ]

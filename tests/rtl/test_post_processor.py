@@ -113,7 +113,7 @@ class Bench:
             }
             # From the issue of the last step: its register, the memory's, the adders.
             now = self.cycle + 1
-            first = 1 + c.read_latency + c.array_latency - max(c.channel_delays)
+            first = 1 + c.read_latency + c.array_latency
             self.coming.append((now + first, captured))
             self.pool_nexts.append(now + pool_period(c) - 1)
             await self.pulse(ctx, "last_issued")
@@ -123,7 +123,7 @@ class Bench:
     async def arrive(self, ctx):
         """Sums arrive a fixed time after their last step, several on their way or not."""
         c, dut, width = self.c, self.dut, self.c.accumulator_bits
-        delays = [late + turn for late in c.pixel_delays for turn in c.channel_delays]
+        delays = [late for late in c.pixel_delays for _ in range(c.och)]
         # Of the cycles before, the latest first. Totals stand there for their own cycle only.
         recent = [None] * (1 + max(delays))
         while not self.finished:
