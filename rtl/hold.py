@@ -34,7 +34,7 @@ def hold_latency(c: Configuration) -> int:
 class Hold(wiring.Component):
     """Holds a pixel tile's totals and residual, and gives ``post_lanes`` of each at a time.
 
-    Latency from ``next`` to ``total``: `hold_latency` cycles while ``advance`` is 1.
+    Latency from ``next`` to ``total``: `hold_latency` cycles.
 
     Members
     -------
@@ -44,8 +44,7 @@ class Hold(wiring.Component):
         ``pixel_delays`` later
     load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
         next; its part of the tile's channels comes first; byte i may be ``activation_skew`` late
-    next : goes on to the next beat, only with ``advance``
-    advance : what is on its way goes on
+    next : goes on to the next beat
     total, added : totals and bytes of the residual of a beat
     """
 
@@ -60,7 +59,6 @@ class Hold(wiring.Component):
                 "load_residual": In(c.och // c.unit),
                 "pixels": In(c.banks * c.ich * 8),
                 "next": In(1),
-                "advance": In(1),
                 "total": Out(c.post_lanes * c.accumulator_bits),
                 "added": Out(c.post_lanes * 8),
             }
@@ -136,9 +134,9 @@ class Hold(wiring.Component):
             width = len(held) // c.banks
             pixels = [held.word_select(i, width) for i in range(c.banks)]
             of_pixel = Signal(width, name=f"{name}_of_pixel", reset_less=True)
-            for half, copy in enumerate(pixel_copies):
-                own = [value.word_select(half, width // 2) for value in pixels]
-                m.d.sync += of_pixel.word_select(half, width // 2).eq(_select(own, copy))
+            halves = slice(0, width // 2), slice(width // 2, width)
+            for half, copy in zip(halves, pixel_copies, strict=True):
+                m.d.sync += of_pixel[half].eq(_select([value[half] for value in pixels], copy))
             beats = [of_pixel.word_select(i, len(port)) for i in range(per_pixel)]
             out = delayed(m, _select(beats, beat_of_pixel), f"{name}_of_beat", reset_less=True)
             if port is self.added:

@@ -111,7 +111,6 @@ class PostProcessor(wiring.Component):
             hold.conv.eq(conv),
             hold.residual.eq(layer.residual),
             hold.next.eq(pop),
-            hold.advance.eq(moves),
         ]
         # A sum that is on its way needs the hold when it arrives, not before; an output that may
         # have to wait for the result stream makes that time unknown. Known a cycle before, as all
