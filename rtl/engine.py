@@ -20,6 +20,7 @@ from amaranth.utils import ceil_log2
 from .activation_memory import ActivationMemory
 from .configuration import Configuration
 from .constructor import Constructor
+from .delay import delayed
 from .layer_memory import SLOTS, LayerMemory
 from .pe_array import PEArray
 from .post_processor import PostProcessor, pool_period
@@ -154,7 +155,7 @@ class Engine(wiring.Component):
         wiring.connect(m, wiring.flipped(self.program), reader.i)
         wiring.connect(m, reader.masks, constructor.i)
         m.d.comb += [
-            reader.stop.eq(stop | ~constructor.prepared),
+            reader.stop.eq(stop | ~delayed(m, constructor.prepared, "prepared")),
             constructor.layer.eq(reader.construction),
             constructor.clear.eq(reader.clear),
             constructor.key_word.eq(reader.key_word),
