@@ -73,7 +73,7 @@ class PEArray(wiring.Component):
         c = self.c
         latency = c.array_latency
         longest = latency + max(c.pixel_delays)
-        # Where the array is all over a large part, several registers of what goes to all of it.
+        # Where the array is all over a large part, several registers of the flags.
         far = c.array == "chain" and c.read_latency > 6
         valid, first, last = (
             [getattr(self, name), *(Signal(name=f"{name}_{n}") for n in range(1, end + 1))]
@@ -84,14 +84,15 @@ class PEArray(wiring.Component):
         # A register: many take it.
         m.d.sync += self.done.eq(valid[latency - 1] & last[latency - 1])
 
-        all_pixels, all_masks, all_signs = [self.pixels], self.masks, self.signs
+        operands = self.pixels, self.masks, self.signs
         if c.array == "chain":
             # Registers of its own: the dot products that take an operand are all over the part.
-            all_pixels = delayed_copies(
-                m, self.pixels, "all_pixels", 1, min(2, c.och) if far else 1
-            )
-            all_masks = delayed(m, self.masks, "all_masks", reset_less=True)
-            all_signs = delayed(m, self.signs, "all_signs", reset_less=True)
+            names = "all_pixels", "all_masks", "all_signs"
+            operands = [
+                delayed(m, value, name, reset_less=True)
+                for name, value in zip(names, operands, strict=True)
+            ]
+        all_pixels, all_masks, all_signs = operands
         masks, signs = (
             [
                 self._skewed(m, values.word_select(i, c.ich), 1, c.weight_skew, f"{name}_{i}")
@@ -100,12 +101,10 @@ class PEArray(wiring.Component):
             for name, values in (("mask", all_masks), ("sign", all_signs))
         )
         for pixel, (before, late) in enumerate(pairwise((0, *c.pixel_delays))):
-            pixels = [values.word_select(pixel, 8 * c.ich) for values in all_pixels]
-            for copy, own in enumerate(pixels):
-                name = f"pixel_{pixel}_{copy}"
-                for turn in range(late):
-                    own = delayed(m, own, f"{name}_late_{turn}", reset_less=True)
-                pixels[copy] = self._skewed(m, own, 8, c.activation_skew, name)
+            own = all_pixels.word_select(pixel, 8 * c.ich)
+            for turn in range(late):
+                own = delayed(m, own, f"pixel_{pixel}_late_{turn}", reset_less=True)
+            own = self._skewed(m, own, 8, c.activation_skew, f"pixel_{pixel}")
             end = latency + late
             valids, firsts = [valid[end - 1]], [first[end - 1]]
             if far:
@@ -124,7 +123,7 @@ class PEArray(wiring.Component):
                 dot = shared.ports
                 own_valid = valids[channel * len(valids) // c.och]
                 m.d.comb += [
-                    dot.pixel.eq(pixels[channel * len(pixels) // c.och]),
+                    dot.pixel.eq(own),
                     dot.mask.eq(masks[channel]),
                     dot.sign.eq(signs[channel]),
                     dot.valid.eq(Cat(valid[end - len(dot.valid) : end - 1], own_valid)),
