@@ -112,7 +112,7 @@ PRESETS: dict[str, Configuration] = {
     ),
 }
 """Named configurations. tiny: tests; up5k, hx8k: iCE40, 128 PEs; ecp5-25f: 512 PEs;
-ecp5-85f: 2,048 PEs, not placed and routed yet; asic: 4,096 PEs, the array of the Hiddenite chip."""
+ecp5-85f: 2,048 PEs; asic: 4,096 PEs, the array of the Hiddenite chip."""
 
 
 def load_configuration(name: str) -> Configuration:
