@@ -43,7 +43,10 @@ RESOURCES = {
 }
 """What nextpnr calls the resources that are reported."""
 
-_DESIGN, _REPORT = "design.json", "report.json"
+_DESIGN, _REPORT, _PINS = "design.json", "report.json", "pins.lpf"
+# A pin for clocks of the package CABGA381, whatever is in it. From where the static placer puts a
+# clock without one, there may be no way to the clock tree.
+_CLOCK_PIN = 'LOCATE COMP "clk" SITE "G2";\n'
 # What the log says when a phase begins, the latest first.
 _PHASES = (
     ("route", re.compile(r"^Info: Routing", re.M)),
@@ -240,7 +243,7 @@ def place_and_route(
     common = ["--freq", f"{target_mhz:g}", "--timing-allow-fail"]
     common += routing_options(part.family, work.tool)
     if part.family == "ecp5":
-        common.append("--lpf-allow-unconstrained")
+        common += ["--lpf", _PINS, "--lpf-allow-unconstrained"]
     options = {seed: [*common, "--seed", str(seed)] for seed in seeds}
     entries = {seed: work.entry("route", options[seed]) for seed in seeds}
     missing = [seed for seed in seeds if not entries[seed].is_dir()]
@@ -249,6 +252,7 @@ def place_and_route(
     with tempfile.TemporaryDirectory(dir=cache_directory(), prefix="building-") as temporary:
         directory = Path(temporary)
         (directory / _DESIGN).write_bytes(netlist)
+        (directory / _PINS).write_text(_CLOCK_PIN)
         planned = [
             work.job(directory, f"{s}", [*options[s], "--report", f"{s}.json"]) for s in missing
         ]
