@@ -24,7 +24,6 @@ from amaranth.utils import ceil_log2
 from .activation_slice import ActivationSlice
 from .configuration import Configuration
 from .delay import delayed
-from .shared_module import SharedModule
 
 __all__ = ["ActivationMemory"]
 
@@ -132,9 +131,7 @@ class ActivationMemory(wiring.Component):
                 beside = [
                     delayed(m, v, f"slice_{first}_{n}") for n, v in zip(names, beside, strict=True)
                 ]
-            shared = SharedModule("activation_slice", ActivationSlice, c, size)
-            m.submodules[f"slice_{first}"] = shared
-            own = shared.ports
+            m.submodules[f"slice_{first}"] = own = ActivationSlice(c, size)
             pairs = zip(names, beside, strict=True)
             *writes_own, write_address, write_data = writes
             data = [write_data[8 * (u + first) :][: 8 * size] for u in units]

@@ -146,7 +146,7 @@ class LayerMemory(wiring.Component):
         m.d.comb += [self.layer.eq(copies[0]), self.other_layer.eq(copies[1])]
         with m.If(self.load):
             m.d.sync += loading.eq(Mux(self.loaded, 0, loading + 1))
-            with m.If((loading != 0) & (loading <= size)):
+            with m.If((loading != 0) & (loading <= size if last > size else 1)):
                 row_of_chain = above[: table.descriptor_bits]
                 m.d.sync += chain.eq(Cat(chain, row_of_chain)[table.descriptor_bits :])
         return m

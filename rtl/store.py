@@ -12,7 +12,7 @@ drops pixels outside the map and channels beyond the last. The image comes in th
 its pixel tiles had one pixel, but in ``y, x, channel`` order.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -241,7 +241,10 @@ class Store(wiring.Component):
         m.d.sync += ended.eq(taken & map_ends & tile_last)
         m.d.comb += valid.eq(self.valid & inside & layer.to_result)
         outputs = [self.outputs.word_select(i, 32) for i in range(lanes)]
-        beyond = Cat(channels_end & (layer.lanes_last < lane) for lane in range(lanes))
+        # The first lane always has a channel.
+        beyond = Cat(
+            channels_end & (layer.lanes_last < lane) if lane else Const(0) for lane in range(lanes)
+        )
         payload = {"data": outputs, "beyond": beyond, "last": last}
         if c.output_path == "long":
             payload = {
