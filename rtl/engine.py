@@ -26,6 +26,7 @@ from .pe_array import PEArray
 from .post_processor import PostProcessor, pool_period
 from .program import ChannelRecord, ErrorCode, LayerTable, Operation, words_of
 from .program_reader import ProgramReader
+from .result_queue import DEPTH
 from .silence import SilenceCounter
 from .store import Store
 from .tile_buffer import TileBuffer
@@ -36,13 +37,17 @@ __all__ = ["Engine", "MemoryShape", "State", "memories"]
 
 @dataclass(frozen=True)
 class MemoryShape:
-    """One kind of memory in an engine: ``count`` of ``depth`` words of ``width`` bits."""
+    """One kind of memory in an engine: ``count`` of ``depth`` words of ``width`` bits.
+
+    ``distributed`` ones are read without a clock, which block RAM is not.
+    """
 
     name: str
     count: int
     depth: int
     width: int
     ports: int
+    distributed: bool = False
 
 
 def memories(c: Configuration) -> list[MemoryShape]:
@@ -53,6 +58,7 @@ def memories(c: Configuration) -> list[MemoryShape]:
     rows = SLOTS * table.depth
     slices = c.unit if any(c.activation_skew) else 1
     inputs = c.weight_skew.count(0)
+    results = MemoryShape("result queue", 1, DEPTH, 32 * c.post_lanes + 1, 2, distributed=True)
     return [
         MemoryShape(
             "activation bank",
@@ -65,6 +71,7 @@ def memories(c: Configuration) -> list[MemoryShape]:
         MemoryShape("channel records", c.post_lanes, records, record_bits, 2),
         MemoryShape("layer tables", 1, rows, table.columns * c.program_bits, 2),
         MemoryShape("output increments", 1, rows, table.store_bits, 2),
+        *([results] if c.output_path == "long" else []),
     ]
 
 

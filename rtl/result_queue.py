@@ -9,7 +9,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["ResultQueue"]
+__all__ = ["DEPTH", "ResultQueue"]
 
 DEPTH = 16
 """Words of an ECP5's distributed RAM. Enough for a word in each cycle while no more than 13 cycles

@@ -128,7 +128,7 @@ def memory_blocks(part: Part, c: Configuration) -> dict[str, tuple[int, int]]:
         (needed, there) for each kind of block.
     """
     needed = {block.name: 0 for block in part.blocks}
-    for memory in memories(c):
+    for memory in (memory for memory in memories(c) if not memory.distributed):
         for block in part.blocks:
             each = block.needed(memory.depth, memory.width)
             blocks = memory.count * each
