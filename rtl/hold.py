@@ -21,14 +21,14 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
-from .delay import delayed, delayed_copies
+from .delay import delayed
 
 __all__ = ["Hold", "hold_latency"]
 
 
 def hold_latency(c: Configuration) -> int:
     """Cycles from the hold's going on from a beat until it is given."""
-    return 4 if c.output_path == "long" else 0
+    return 3 if c.output_path == "long" else 0
 
 
 class Hold(wiring.Component):
@@ -125,18 +125,14 @@ class Hold(wiring.Component):
             with m.If(beat == Mux(self.conv, per_pixel - 1, pooled - 1)):
                 m.d.sync += [beat.eq(0), pixel.eq(pixel + 1)]
 
-        # What selects a pixel is near it: two registers of the same.
-        pixel_copies = delayed_copies(m, pixel, "pixel_copy", 1, 2)
-        beat_of_pixel = delayed(m, delayed(m, beat, "beat_copy"), "beat_of_pixel")
+        # The next tile may come in the cycle in which the last beat goes: it is read in that cycle.
+        beat_of_pixel = delayed(m, beat, "beat_of_pixel")
         # Residuals of other layers may still be held.
         clear = delayed(m, ~self.residual, "clear")
         for port, held, name in ((self.total, totals, "total"), (self.added, residuals, "added")):
             width = len(held) // c.banks
             pixels = [held.word_select(i, width) for i in range(c.banks)]
-            of_pixel = Signal(width, name=f"{name}_of_pixel", reset_less=True)
-            halves = slice(0, width // 2), slice(width // 2, width)
-            for half, copy in zip(halves, pixel_copies, strict=True):
-                m.d.sync += of_pixel[half].eq(_select([value[half] for value in pixels], copy))
+            of_pixel = delayed(m, _select(pixels, pixel), f"{name}_of_pixel", reset_less=True)
             beats = [of_pixel.word_select(i, len(port)) for i in range(per_pixel)]
             out = delayed(m, _select(beats, beat_of_pixel), f"{name}_of_beat", reset_less=True)
             if port is self.added:
