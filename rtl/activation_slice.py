@@ -25,8 +25,8 @@ __all__ = ["ActivationSlice"]
 class ActivationSlice(wiring.Component):
     """``size`` bytes of each unit of ``min(ich, och)`` bytes of all words.
 
-    Latency from ``addresses`` to ``pixels``: 2 cycles, and one more for each register of
-    ``read_latency``; everything with the prefix ``read_`` belongs to the words that the banks (or
+    Latency from ``addresses`` to ``pixels``: 2 cycles, 3 with ``read_latency`` of 3 or more, 4 with
+    5 or more. Everything with the prefix ``read_`` belongs to the words that the banks (from 3 on,
     the registers behind them) give in this cycle.
 
     Parameters

@@ -13,7 +13,6 @@ class Bench:
         self.dut, self.latency = ResultQueue(12), latency
         self.rng = random.Random(seed)
         self.begun, self.found, self.way = [], [], [None] * latency
-        self.most = self.cycles = 0
 
     async def cycle(self, ctx, chance, ready):
         """One cycle, in which a word begins with a chance if there is room; None is dropped."""
