@@ -10,8 +10,8 @@ from hiddenite.sim.simulation import Stalls
 
 TINY = PRESETS["tiny"]
 PROBABILITIES = (0.05, 0.5, 0.95)
-# Cycles more behind a reset, while the lanes write the identity for pools.
-IDENTITY = TINY.och // TINY.constructor_lanes - 1
+# Cycles more behind a reset, while the lanes write the identity for pools and say so.
+IDENTITY = TINY.och // TINY.constructor_lanes
 
 
 @pytest.fixture(scope="module")
