@@ -251,8 +251,23 @@ class Configuration:
 
         Chains hand masks and signs on from two pixels to the next two.
         """
-        handed_on = self.array == "chain" and self.output_path == "long"
-        return tuple(n // 2 if handed_on else 0 for n in range(self.banks))
+        return tuple(n // 2 if self._hands_on else 0 for n in range(self.banks))
+
+    @property
+    def channel_delays(self) -> tuple[int, ...]:
+        """Cycles that each output channel of a pixel goes through the array later than the first.
+
+        Where all is far away, chains hand activations on from some channels to the next ones, no
+        sooner than these leave the post-processor.
+        """
+        together = max(self.post_lanes, self.och // 4)
+        far = self._hands_on and self.read_latency > 6
+        return tuple(n // together if far else 0 for n in range(self.och))
+
+    @property
+    def _hands_on(self) -> bool:
+        """Dot products need not have their operands at once, nor need sums be taken at once."""
+        return self.array == "chain" and self.output_path == "long"
 
     @property
     def memory_latency(self) -> int:

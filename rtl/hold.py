@@ -13,7 +13,7 @@ them; the long one takes fewer cells where wide multiplexers are cheap, and has 
 The residual goes along.
 """
 
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -41,7 +41,7 @@ class Hold(wiring.Component):
     conv : the tile has ``och`` channels; of a pool, the first ``min(ich, och)`` of each pixel count
     residual : the layer has a residual
     capture, totals : takes the array's totals in this cycle, those of each pixel its
-        ``pixel_delays`` later
+        ``pixel_delays`` and of each channel its ``channel_delays`` later
     load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
         next; its part of the tile's channels comes first; byte i may be ``activation_skew`` late
     next : goes on to the next beat
@@ -109,15 +109,20 @@ class Hold(wiring.Component):
         c = self.c
         per_pixel, pooled = c.och // c.post_lanes, c.unit // c.post_lanes
         beat, pixel = Signal(ceil_log2(per_pixel)), Signal(ceil_log2(c.banks))
-        # Pixels are taken as they come, and go in this order.
-        width, capture = len(totals) // c.banks, self.capture
+        # They are taken as they come, and go in this order.
+        width, capture = c.accumulator_bits, self.capture
         for number, (before, late) in enumerate(pairwise((0, *c.pixel_delays))):
             if late > before:
                 capture = delayed(m, capture, f"capture_{number}")
-            with m.If(capture):
-                m.d.sync += totals.word_select(number, width).eq(
-                    self.totals.word_select(number, width)
-                )
+            own = capture
+            for delay, channels in groupby(range(c.och), c.channel_delays.__getitem__):
+                channels = [c.och * number + channel for channel in channels]
+                part = slice(width * channels[0], width * (channels[-1] + 1))
+                if delay:
+                    # Other pixels have registers of their own, which synthesis leaves apart.
+                    own = delayed(m, own, f"capture_{number}_{delay}", reset_less=bool(late % 2))
+                with m.If(own):
+                    m.d.sync += totals[part].eq(self.totals[part])
         with m.If(self.capture):
             m.d.sync += [beat.eq(0), pixel.eq(0)]
         with m.Elif(self.next):

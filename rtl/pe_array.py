@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from .chain_dot_product import ChainDotProduct
 from .configuration import Configuration
-from .delay import delayed, delayed_copies
+from .delay import delayed
 from .dot_product import TreeDotProduct
 from .flip_dot_product import FlipDotProduct, flip_excess
 from .shared_module import SharedModule
@@ -39,7 +39,8 @@ def excess(mask: np.ndarray, negative: np.ndarray, c: Configuration) -> np.ndarr
 class PEArray(wiring.Component):
     """All dot products. Latency from the operands to ``totals``: ``array_latency`` cycles.
 
-    That is for the first pixel; others come their ``pixel_delays`` later.
+    That is for the first one; others come the ``pixel_delays`` of their pixel and the
+    ``channel_delays`` of their channel later.
 
     Members
     -------
@@ -50,7 +51,7 @@ class PEArray(wiring.Component):
         `relative_signs` makes of them
     valid, first, last : the operands are a step; the first or last one of a pixel tile
     totals : accumulators, output channel fastest, then column, then row
-    done : ``totals`` is the sum of a whole pixel tile, each pixel its ``pixel_delays`` later
+    done : ``totals`` is the sum of a whole pixel tile, or will be as much later as said above
     """
 
     def __init__(self, c: Configuration):
@@ -73,8 +74,6 @@ class PEArray(wiring.Component):
         c = self.c
         latency = c.array_latency
         longest = latency + max(c.pixel_delays)
-        # Where the array is all over a large part, several registers of the flags.
-        far = c.array == "chain" and c.read_latency > 6
         valid, first, last = (
             [getattr(self, name), *(Signal(name=f"{name}_{n}") for n in range(1, end + 1))]
             for name, end in (("valid", longest), ("first", longest), ("last", latency))
@@ -106,11 +105,7 @@ class PEArray(wiring.Component):
                 own = delayed(m, own, f"pixel_{pixel}_late_{turn}", reset_less=True)
             own = self._skewed(m, own, 8, c.activation_skew, f"pixel_{pixel}")
             end = latency + late
-            valids, firsts = [valid[end - 1]], [first[end - 1]]
-            if far:
-                copies = min(4, c.och)
-                valids = delayed_copies(m, valid[end - 3], f"valid_to_{pixel}", 2, copies)
-                firsts = delayed_copies(m, first[end - 3], f"first_to_{pixel}", 2, copies)
+            own_valid, own_first = valid[end - 1], first[end - 1]
             if late > before:
                 masks = [
                     delayed(m, v, f"mask_{i}_{pixel}", reset_less=True) for i, v in enumerate(masks)
@@ -118,16 +113,22 @@ class PEArray(wiring.Component):
                 signs = [
                     delayed(m, v, f"sign_{i}_{pixel}", reset_less=True) for i, v in enumerate(signs)
                 ]
-            for channel in range(c.och):
+            for channel, (nearer, further) in enumerate(pairwise((0, *c.channel_delays))):
+                if further > nearer:
+                    name = f"pixel_{pixel}_to_{channel}"
+                    own = delayed(m, own, name, reset_less=True)
+                    # Other pixels have registers of their own, which synthesis leaves apart.
+                    apart = {"reset_less": bool(late % 2)}
+                    own_valid = delayed(m, own_valid, f"valid_{name}", **apart)
+                    own_first = delayed(m, own_first, f"first_{name}", **apart)
                 m.submodules[f"dot_{pixel}_{channel}"] = shared = self._dot_product()
                 dot = shared.ports
-                own_valid = valids[channel * len(valids) // c.och]
                 m.d.comb += [
                     dot.pixel.eq(own),
                     dot.mask.eq(masks[channel]),
                     dot.sign.eq(signs[channel]),
                     dot.valid.eq(Cat(valid[end - len(dot.valid) : end - 1], own_valid)),
-                    dot.first.eq(firsts[channel * len(firsts) // c.och]),
+                    dot.first.eq(own_first),
                     self.totals.word_select(pixel * c.och + channel, c.accumulator_bits).eq(
                         dot.total
                     ),

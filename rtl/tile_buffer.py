@@ -10,13 +10,15 @@ A pool has no weights. It reads word 0, which no tile has: the constructor's lan
 there, in which output channel o has the weight +1 for input channel o alone.
 """
 
+from itertools import pairwise
+
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
-from .delay import delayed, delayed_copies
+from .delay import delayed
 from .flip_dot_product import relative_signs
 from .memory import shared_memory
 
@@ -48,7 +50,7 @@ class TileBuffer(wiring.Component):
     """Memory of masks and signs.
 
     Latency from ``address`` to ``masks``: ``memory_latency``, and ``weight_skew`` more for each
-    input.
+    input, ``channel_delays`` for each channel.
 
     Members
     -------
@@ -88,15 +90,16 @@ class TileBuffer(wiring.Component):
                 for *place, word in writes
             ]
         size = c.weight_skew.count(0)
-        # With the most registers, memories are all over the part.
-        copies = min(4, c.och) if c.memory_latency > 5 and registered else 1
         for first in range(0, c.ich, size):
-            late = cycles + c.weight_skew[first]
-            addresses = delayed_copies(m, self.address, f"address_{first}", late, copies)
-            if not waits:
-                steps = delayed_copies(m, self.step, f"step_{first}", late + 1 + registered, copies)
-            for channel in range(c.och):
-                copy = channel * copies // c.och
+            address, step = self.address, self.step
+            for turn in range(cycles + c.weight_skew[first]):
+                address = delayed(m, address, f"address_{first}_{turn}")
+            for turn in range(0 if waits else cycles + c.weight_skew[first] + 1 + registered):
+                step = delayed(m, step, f"step_{first}_{turn}")
+            for channel, (before, late) in enumerate(pairwise((0, *c.channel_delays))):
+                if late > before:
+                    address = delayed(m, address, f"address_{first}_to_{channel}")
+                    step = delayed(m, step, f"step_{first}_to_{channel}")
                 index, lane = divmod(channel, c.constructor_lanes)
                 enable, part, write_address, data = writes[lane]
                 enable = enable & (part == index)
@@ -119,7 +122,7 @@ class TileBuffer(wiring.Component):
                     m.d.sync += register.eq(weights)
                     # Between steps PEs stand still, and what memories never had stays out of them:
                     # in a chain of carries, unknown bits of one sum would spoil the next one's.
-                    with m.If(~steps[copy]):
+                    with m.If(~step):
                         m.d.sync += register.eq(0)
                     weights = register
                 place = c.ich * channel + first
@@ -127,7 +130,7 @@ class TileBuffer(wiring.Component):
                     words.write.eq(enable),
                     words.write_address.eq(write_address),
                     words.write_data.eq(data),
-                    words.read_address.eq(addresses[copy]),
+                    words.read_address.eq(address),
                     self.masks[place:][:size].eq(weights[:size]),
                     self.signs[place:][:size].eq(weights[size:]),
                 ]

@@ -3,7 +3,7 @@
 Engines and blocks have more ports than packages have pins, and paths to pins say nothing of the
 clock rate inside::
 
-    serial_in ─► shift register ─► inputs ─► block ─► outputs ─► register ─► XOR tree ─► serial_out
+    serial_in ─► shift register ─► registers ─► block ─► registers ─► XOR tree ─► serial_out
 
 Made of the family's own cells around the netlist of the block alone, after synthesis: so nothing
 of the block can be optimised away, and its cells are the same with and without the harness.
@@ -123,7 +123,9 @@ def wrap(netlist: dict, module: str, family: str) -> dict:
         if name == CLOCK:
             inputs[name] = [made.clock]
         elif port["direction"] == "input":
-            inputs[name] = [shifted := made.register(shifted) for _ in port["bits"]]
+            # Registers of their own: those of the shift register are between their neighbours.
+            shift = [shifted := made.register(shifted) for _ in port["bits"]]
+            inputs[name] = [made.register(bit) for bit in shift]
         else:
             outputs[name] = [made.net() for _ in port["bits"]]
     made.add(module, inputs, outputs)

@@ -16,7 +16,7 @@ def array_total(c, steps):
     return total.reshape(-1)
 
 
-# One whose weights, too, come late, and one with copies of what all take.
+# One whose weights, too, come late, and one that hands activations on.
 WIDE = replace(CONFIGURATIONS["more_och"], ich=16, och=2, cols=2)
 FAR = replace(CONFIGURATIONS["more_och"], och=32, read_latency=7)
 
@@ -45,10 +45,11 @@ def test_array_sums_each_pixel_tile(c, array):
             for tile in tiles
         ]
     due, done, seen = [], [], []
+    weights_late = [own + skew for own in c.channel_delays for skew in c.weight_skew]
     ports = (
         (dut.pixels, 8, c.activation_skew),
-        (dut.masks, 1, c.weight_skew),
-        (dut.signs, 1, c.weight_skew),
+        (dut.masks, 1, weights_late),
+        (dut.signs, 1, weights_late),
     )
     operands = [[] for _ in ports]
 
@@ -59,7 +60,7 @@ def test_array_sums_each_pixel_tile(c, array):
             if values is not None:
                 rows[-1] = values[number].reshape(-1).tolist()
             if rows[-1] is not None:
-                ctx.set(port, join([v or 0 for v in late(rows[-c.ich :], skew)], width))
+                ctx.set(port, join([v or 0 for v in late(rows[-1 - max(skew) :], skew)], width))
         for flag in ("valid", "first", "last"):
             ctx.set(getattr(dut, flag), flags.get(flag, 0))
         if ctx.get(dut.done):
@@ -80,7 +81,7 @@ def test_array_sums_each_pixel_tile(c, array):
                     due.append(cycle + c.array_latency)
                 await step(ctx, cycle, values, valid=1, first=number == 0, last=last)
                 cycle += 1
-        for _ in range(c.array_latency + c.banks):
+        for _ in range(c.array_latency + c.banks + c.och):
             await step(ctx, cycle)
             cycle += 1
 
@@ -88,7 +89,8 @@ def test_array_sums_each_pixel_tile(c, array):
     assert done == due
     for cycle, values in zip(due, expected, strict=True):
         for index, value in enumerate(values):
-            assert seen[cycle + c.pixel_delays[index // c.och]][index] == value
+            pixel, channel = divmod(index, c.och)
+            assert seen[cycle + c.pixel_delays[pixel] + c.channel_delays[channel]][index] == value
 
 
 def test_a_negative_weight_counts_255_too_much():

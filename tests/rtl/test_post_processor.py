@@ -125,7 +125,7 @@ class Bench:
     async def arrive(self, ctx):
         """Sums arrive a fixed time after their last step, several on their way or not."""
         c, dut, width = self.c, self.dut, self.c.accumulator_bits
-        delays = [late for late in c.pixel_delays for _ in range(c.och)]
+        delays = [late + own for late in c.pixel_delays for own in c.channel_delays]
         # Of the cycles before, the latest first. Totals stand there for their own cycle only.
         recent = [None] * (1 + max(delays))
         while not self.finished:

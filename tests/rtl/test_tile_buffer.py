@@ -6,7 +6,8 @@ from rtl_helpers import CONFIGURATIONS, late, relative, simulate, split
 
 from hiddenite.rtl.tile_buffer import TileBuffer
 
-# One with chains whose inputs do not come all at once; one with several addresses.
+# One with chains whose inputs do not come all at once; one that hands
+# addresses on.
 WIDE = replace(CONFIGURATIONS["more_och"], ich=16, och=2)
 FAR = replace(CONFIGURATIONS["more_och"], och=32, read_latency=7)
 
@@ -48,12 +49,13 @@ def test_every_word_comes_back(c, array):
         await write(ctx)
         ctx.set(dut.step, 1)
         masks, signs = [], []
+        skew = [own + skew for own in c.channel_delays for skew in c.weight_skew]
         for _ in range(3 * c.tile_words):
             for port, rows in ((dut.masks, masks), (dut.signs, signs)):
                 came = rows[: max(0, len(rows) - c.memory_latency + 1)]
-                if len(came) > max(c.weight_skew):
+                if len(came) > max(skew):
                     found = split(ctx.get(port), 1, c.och * c.ich)
-                    assert found == late(came, c.weight_skew)
+                    assert found == late(came, skew)
             address = rng.randrange(c.tile_words)
             words = [split(words[address], 1, 2 * c.ich) for words in content]
             masks.append([bit for word in words for bit in word[: c.ich]])
