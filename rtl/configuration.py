@@ -48,7 +48,7 @@ class Configuration:
         clock where memories are slow: 3 with registers behind the activation banks, 4 with others
         in front of them and, but for trees, behind the tile buffer's memories, 5 with others
         behind the aligner, 6 with others at the layers' tables, 7 with others on the way from the
-        loops to the memories, and several of the flags of a chain array.
+        loops to the memories, and activations that chains hand on (`channel_delays`).
     tile_words : int
         Depth of the tile buffer in words of ``ich`` weights (2 bits each) per output channel, a
         power of two, 16 to 2**16. One word is for pools; tiles that take less than half of it are

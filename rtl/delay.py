@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Module, Signal, Value
 
-__all__ = ["delayed", "delayed_copies"]
+__all__ = ["delayed", "delayed_twins"]
 
 
 def delayed(m: Module, value, name: str, *, reset_less: bool = False) -> Signal:
@@ -24,11 +24,11 @@ def delayed(m: Module, value, name: str, *, reset_less: bool = False) -> Signal:
     return late
 
 
-def delayed_copies(m: Module, value, name: str, cycles: int, copies: int) -> list[Signal]:
-    """Return the value some cycles later, in several registers: each is near those that take it.
+def delayed_twins(m: Module, value, name: str) -> tuple[Signal, Signal]:
+    """Return the value, a cycle later, in two registers: each is near those that take it.
 
-    In the last of the cycles each register goes on to two. Synthesis makes one register of two that
-    are the same; so the first one is reset and the second one is not.
+    Synthesis makes one register of two that are the same; so the first one is reset and the second
+    one is not.
 
     Parameters
     ----------
@@ -37,16 +37,8 @@ def delayed_copies(m: Module, value, name: str, cycles: int, copies: int) -> lis
     value : value-like
     name : str
         What the registers' names begin with.
-    cycles : int
-    copies : int
-        A power of two, at most ``2 ** cycles``.
     """
-    values = [Value.cast(value)]
-    for cycle in range(cycles):
-        double = len(values) << cycles - cycle <= copies
-        values = [
-            delayed(m, v, f"{name}_{cycle}_{2 * i + twin}", reset_less=bool(twin))
-            for i, v in enumerate(values)
-            for twin in range(1 + double)
-        ]
-    return values
+    return (
+        delayed(m, value, f"{name}_0"),
+        delayed(m, value, f"{name}_1", reset_less=True),
+    )
