@@ -13,7 +13,7 @@ them; the long one takes fewer cells where wide multiplexers are cheap, and has 
 The residual goes along.
 """
 
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -28,7 +28,12 @@ __all__ = ["Hold", "hold_latency"]
 
 def hold_latency(c: Configuration) -> int:
     """Cycles from the hold's going on from a beat until it is given."""
-    return 3 if c.output_path == "long" else 0
+    return 3 + _far(c) if c.output_path == "long" else 0
+
+
+def _far(c: Configuration) -> bool:
+    """Sums are all over a large part: those of some channels come later than those of others."""
+    return any(c.channel_delays)
 
 
 class Hold(wiring.Component):
@@ -115,12 +120,12 @@ class Hold(wiring.Component):
             if late > before:
                 capture = delayed(m, capture, f"capture_{number}")
             own = capture
-            for delay, channels in groupby(range(c.och), c.channel_delays.__getitem__):
-                channels = [c.och * number + channel for channel in channels]
-                part = slice(width * channels[0], width * (channels[-1] + 1))
+            for delay, channels in self._groups():
                 if delay:
                     # Other pixels have registers of their own, which synthesis leaves apart.
                     own = delayed(m, own, f"capture_{number}_{delay}", reset_less=bool(late % 2))
+                first = number * c.och * width
+                part = slice(first + channels.start * width, first + channels.stop * width)
                 with m.If(own):
                     m.d.sync += totals[part].eq(self.totals[part])
         with m.If(self.capture):
@@ -131,18 +136,43 @@ class Hold(wiring.Component):
                 m.d.sync += [beat.eq(0), pixel.eq(pixel + 1)]
 
         # The next tile may come in the cycle in which the last beat goes: it is read in that cycle.
+        # Channels that come later go later, too, with their pixel.
+        pixel_of = [pixel]
+        for delay, _ in self._groups():
+            if delay:
+                pixel_of.append(delayed(m, pixel_of[-1], f"pixel_{delay}"))
         beat_of_pixel = delayed(m, beat, "beat_of_pixel")
         # Residuals of other layers may still be held.
         clear = delayed(m, ~self.residual, "clear")
         for port, held, name in ((self.total, totals, "total"), (self.added, residuals, "added")):
-            width = len(held) // c.banks
-            pixels = [held.word_select(i, width) for i in range(c.banks)]
-            of_pixel = delayed(m, _select(pixels, pixel), f"{name}_of_pixel", reset_less=True)
+            size = len(port) // c.post_lanes
+            pixels = [held.word_select(i, size * c.och) for i in range(c.banks)]
+            of_pixel = []
+            for delay, channels in self._groups():
+                part = slice(channels.start * size, channels.stop * size)
+                value = _select([value[part] for value in pixels], pixel_of[delay])
+                of_pixel.append(delayed(m, value, f"{name}_of_pixel_{delay}", reset_less=True))
+            of_pixel = Cat(of_pixel)
             beats = [of_pixel.word_select(i, len(port)) for i in range(per_pixel)]
-            out = delayed(m, _select(beats, beat_of_pixel), f"{name}_of_beat", reset_less=True)
+            index = beat_of_pixel
+            if _far(c):
+                halves = []
+                for half, values in enumerate((beats[: per_pixel // 2], beats[per_pixel // 2 :])):
+                    value = _select(values, index[:-1])
+                    halves.append(delayed(m, value, f"{name}_of_half_{half}", reset_less=True))
+                beats, index = halves, delayed(m, index[-1], f"{name}_half")
+            out = delayed(m, _select(beats, index), f"{name}_of_beat", reset_less=True)
             if port is self.added:
                 out = Mux(clear, 0, out)
             m.d.comb += port.eq(delayed(m, out, name, reset_less=True))
+
+    def _groups(self) -> list[tuple[int, range]]:
+        """Channels that come together: how much later than the first ones, and which."""
+        delays = self.c.channel_delays
+        return [
+            (delay, range(delays.index(delay), delays.index(delay) + delays.count(delay)))
+            for delay in sorted(set(delays))
+        ]
 
 
 def _select(values: list, index):

@@ -92,14 +92,18 @@ class TileBuffer(wiring.Component):
         size = c.weight_skew.count(0)
         for first in range(0, c.ich, size):
             address, step = self.address, self.step
-            for turn in range(cycles + c.weight_skew[first]):
+            late = cycles + c.weight_skew[first]
+            for turn in range(late):
                 address = delayed(m, address, f"address_{first}_{turn}")
-            for turn in range(0 if waits else cycles + c.weight_skew[first] + 1 + registered):
+            for turn in range(0 if waits else late + registered):
                 step = delayed(m, step, f"step_{first}_{turn}")
             for channel, (before, late) in enumerate(pairwise((0, *c.channel_delays))):
                 if late > before:
                     address = delayed(m, address, f"address_{first}_to_{channel}")
                     step = delayed(m, step, f"step_{first}_to_{channel}")
+                if not waits and (late > before or channel == 0):
+                    idle = Signal(init=1, name=f"idle_{first}_{channel}")
+                    m.d.sync += idle.eq(~step)
                 index, lane = divmod(channel, c.constructor_lanes)
                 enable, part, write_address, data = writes[lane]
                 enable = enable & (part == index)
@@ -122,7 +126,7 @@ class TileBuffer(wiring.Component):
                     m.d.sync += register.eq(weights)
                     # Between steps PEs stand still, and what memories never had stays out of them:
                     # in a chain of carries, unknown bits of one sum would spoil the next one's.
-                    with m.If(~step):
+                    with m.If(idle):
                         m.d.sync += register.eq(0)
                     weights = register
                 place = c.ich * channel + first
