@@ -6,7 +6,7 @@
                                    lane 1 ─► slices 1, lanes + 1, ...
 """
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -100,19 +100,25 @@ class Constructor(wiring.Component):
             ]
 
         turn = Signal(range(count))
-        done = Signal(count)
+        ready, done = Signal(count), Signal(count)
+        takes = Cat(self.i.valid & (turn == n) & ready[n] for n in range(count))
+        empty, ends = Cat(lane.i.ready for lane in lanes), Cat(lane.complete for lane in lanes)
+        ends &= Cat(lane.full for lane in lanes)
+        if c.constructor_period == 1:
+            m.d.comb += [ready.eq(empty), done.eq(ends)]
+        else:
+            # Known a cycle late, as much depends on it: until a lane takes a word, or the next
+            # tile begins, neither changes.
+            m.d.sync += [ready.eq(empty & ~takes), done.eq(Mux(self.start_tile, 0, ends))]
+        turns_ready = ready.bit_select(turn, 1)
         m.d.comb += [
-            *(done[n].eq(lane.complete & lane.full) for n, lane in enumerate(lanes)),
             self.complete.eq(done.all() & ~self.start_tile),
             self.prepared.eq(lanes[0].prepared),
-        ]
-        ready = Array(lane.i.ready for lane in lanes)[turn]
-        m.d.comb += [
-            self.i.ready.eq(ready),
-            *(lane.i.valid.eq(self.i.valid & (turn == n)) for n, lane in enumerate(lanes)),
+            self.i.ready.eq(turns_ready),
+            *(lane.i.valid.eq(take) for lane, take in zip(lanes, takes, strict=True)),
         ]
         with m.If(self.start_tile):
             m.d.sync += turn.eq(0)
-        with m.Elif(Mux(ready, self.i.valid, done.bit_select(turn, 1))):
+        with m.Elif(Mux(turns_ready, self.i.valid, done.bit_select(turn, 1))):
             m.d.sync += turn.eq(turn + 1)
         return m

@@ -153,9 +153,11 @@ class Engine(wiring.Component):
         if c.timeout_cycles:
             m.submodules.silence = silence = SilenceCounter(c.timeout_cycles)
             streams = (self.program, reader.running), (self.image, store.begun)
-            waits = (begun & s.ready & ~s.valid for s, begun in streams)
-            brings = (s.ready & s.valid for s, _ in streams)
-            m.d.sync += silence.silent.eq(Cat(waits).any() & ~Cat(brings).any())
+            waits = Cat(begun & s.ready & ~s.valid for s, begun in streams)
+            brings = Cat(s.ready & s.valid for s, _ in streams)
+            # Each stream's own registers are where it is.
+            waited, brought = delayed(m, waits, "waited"), delayed(m, brings, "brought")
+            m.d.sync += silence.silent.eq(waited.any() & ~brought.any())
             m.d.comb += expired.eq(silence.expired)
 
         # Program side.
