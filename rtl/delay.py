@@ -1,8 +1,11 @@
 """Registers that do nothing but wait."""
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Const, Module, Signal, Value
 
-__all__ = ["delayed", "delayed_twins"]
+__all__ = ["COPIES", "delayed", "delayed_copy"]
+
+COPIES = 4
+"""So many registers of a value, at most, are left apart."""
 
 
 def delayed(m: Module, value, name: str, *, reset_less: bool = False) -> Signal:
@@ -24,21 +27,27 @@ def delayed(m: Module, value, name: str, *, reset_less: bool = False) -> Signal:
     return late
 
 
-def delayed_twins(m: Module, value, name: str) -> tuple[Signal, Signal]:
-    """Return the value, a cycle later, in two registers: each is near those that take it.
+def delayed_copy(m: Module, value, name: str, copy: int) -> Signal:
+    """Return the value, a cycle later, in one of several registers that synthesis leaves apart.
 
-    Synthesis makes one register of two that are the same; so the first one is reset and the second
-    one is not.
+    Each can be near those that take it; a placer lets a register that many take lie anywhere
+    between. As synthesis makes one register of two that are the same, they differ in what they are
+    after a reset.
 
     Parameters
     ----------
     m : Module
-        Where the registers are.
+        Where the register is.
     value : value-like
     name : str
-        What the registers' names begin with.
+        Name of the register.
+    copy : int
+        0: begins as 0, with a reset; 1: without one; 2, 3: begin with all bits 1.
     """
-    return (
-        delayed(m, value, f"{name}_0"),
-        delayed(m, value, f"{name}_1", reset_less=True),
-    )
+    if copy not in range(COPIES):
+        raise ValueError(f"copy must be 0 to {COPIES - 1}, not {copy}")
+    value = Value.cast(value)
+    init = Const(-1 if copy > 1 else 0, value.shape()).value
+    late = Signal(value.shape(), name=name, init=init, reset_less=bool(copy % 2))
+    m.d.sync += late.eq(value)
+    return late

@@ -21,7 +21,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
-from .delay import delayed
+from .delay import COPIES, delayed, delayed_copy
 
 __all__ = ["Hold", "hold_latency"]
 
@@ -45,8 +45,9 @@ class Hold(wiring.Component):
     -------
     conv : the tile has ``och`` channels; of a pool, the first ``min(ich, och)`` of each pixel count
     residual : the layer has a residual
-    capture, totals : takes the array's totals in this cycle, those of each pixel its
-        ``pixel_delays`` and of each channel its ``channel_delays`` later
+    capture, totals : bit n: takes the array's totals of pixel n in this cycle, those of each
+        channel its ``channel_delays`` later; pixels' bits come their ``pixel_delays`` after the
+        first one's
     load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
         next; its part of the tile's channels comes first; byte i may be ``activation_skew`` late
     next : goes on to the next beat
@@ -59,7 +60,7 @@ class Hold(wiring.Component):
             {
                 "conv": In(1),
                 "residual": In(1),
-                "capture": In(1),
+                "capture": In(c.banks),
                 "totals": In(c.banks * c.och * c.accumulator_bits),
                 "load_residual": In(c.och // c.unit),
                 "pixels": In(c.banks * c.ich * 8),
@@ -106,65 +107,83 @@ class Hold(wiring.Component):
             pixels = [captured.word_select(i, width) for i in range(c.banks)]
             pooled = Cat(pixel[: c.unit * c.accumulator_bits] for pixel in pixels)
             captured = Mux(self.conv, captured, Cat(pooled, captured[len(pooled) :]))
-        with m.If(self.capture):
+        with m.If(self.capture[0]):
             m.d.sync += totals.eq(captured)
         m.d.comb += [self.total.eq(totals), self.added.eq(residuals)]
 
     def _long(self, m: Module, totals, residuals):
         c = self.c
         per_pixel, pooled = c.och // c.post_lanes, c.unit // c.post_lanes
-        beat, pixel = Signal(ceil_log2(per_pixel)), Signal(ceil_log2(c.banks))
+        groups = self._groups()
         # They are taken as they come, and go in this order.
-        width, capture = c.accumulator_bits, self.capture
-        for number, (before, late) in enumerate(pairwise((0, *c.pixel_delays))):
-            if late > before:
-                capture = delayed(m, capture, f"capture_{number}")
-            own = capture
-            for delay, channels in self._groups():
+        width = c.accumulator_bits
+        for number, own in enumerate(self.capture):
+            for delay, channels in groups:
                 if delay:
-                    # Other pixels have registers of their own, which synthesis leaves apart.
-                    own = delayed(m, own, f"capture_{number}_{delay}", reset_less=bool(late % 2))
+                    own = delayed_copy(m, own, f"capture_{number}_{delay}", number % 2)
                 first = number * c.och * width
                 part = slice(first + channels.start * width, first + channels.stop * width)
                 with m.If(own):
                     m.d.sync += totals[part].eq(self.totals[part])
-        with m.If(self.capture):
-            m.d.sync += [beat.eq(0), pixel.eq(0)]
+
+        # What chooses the pixel: for channels that come later, later, too; and several registers
+        # where many take it.
+        copies = min(COPIES, len(groups[0][1])) if _far(c) else 1
+        beat, following = Signal(ceil_log2(per_pixel)), Signal(ceil_log2(c.banks))
+        choices, before = [], following
+        for delay, _ in groups:
+            names = [f"pixel_{delay}_{copy}" for copy in range(copies)]
+            choices.append([delayed_copy(m, before, name, n) for n, name in enumerate(names)])
+            before = choices[-1][0]
+        pixel = choices[0][0]
+        m.d.comb += following.eq(pixel)
+        with m.If(self.capture[0]):
+            m.d.sync += beat.eq(0)
+            m.d.comb += following.eq(0)
         with m.Elif(self.next):
             m.d.sync += beat.eq(beat + 1)
             with m.If(beat == Mux(self.conv, per_pixel - 1, pooled - 1)):
-                m.d.sync += [beat.eq(0), pixel.eq(pixel + 1)]
+                m.d.sync += beat.eq(0)
+                m.d.comb += following.eq(pixel + 1)
 
         # The next tile may come in the cycle in which the last beat goes: it is read in that cycle.
-        # Channels that come later go later, too, with their pixel.
-        pixel_of = [pixel]
-        for delay, _ in self._groups():
-            if delay:
-                pixel_of.append(delayed(m, pixel_of[-1], f"pixel_{delay}"))
-        beat_of_pixel = delayed(m, beat, "beat_of_pixel")
         # Residuals of other layers may still be held.
         clear = delayed(m, ~self.residual, "clear")
         for port, held, name in ((self.total, totals, "total"), (self.added, residuals, "added")):
             size = len(port) // c.post_lanes
             pixels = [held.word_select(i, size * c.och) for i in range(c.banks)]
             of_pixel = []
-            for delay, channels in self._groups():
-                part = slice(channels.start * size, channels.stop * size)
-                value = _select([value[part] for value in pixels], pixel_of[delay])
-                of_pixel.append(delayed(m, value, f"{name}_of_pixel_{delay}", reset_less=True))
+            for (delay, channels), own in zip(groups, choices, strict=True):
+                share = len(channels) // copies * size
+                parts = (
+                    slice(at, at + share)
+                    for at in range(channels.start * size, channels.stop * size, share)
+                )
+                chosen = Cat(
+                    _select([value[part] for value in pixels], choice)
+                    for part, choice in zip(parts, own, strict=True)
+                )
+                of_pixel.append(delayed(m, chosen, f"{name}_of_pixel_{delay}", reset_less=True))
             of_pixel = Cat(of_pixel)
             beats = [of_pixel.word_select(i, len(port)) for i in range(per_pixel)]
-            index = beat_of_pixel
-            if _far(c):
-                halves = []
-                for half, values in enumerate((beats[: per_pixel // 2], beats[per_pixel // 2 :])):
-                    value = _select(values, index[:-1])
-                    halves.append(delayed(m, value, f"{name}_of_half_{half}", reset_less=True))
-                beats, index = halves, delayed(m, index[-1], f"{name}_half")
-            out = delayed(m, _select(beats, index), f"{name}_of_beat", reset_less=True)
+            out = self._of_beat(m, beats, beat, name)
             if port is self.added:
                 out = Mux(clear, 0, out)
             m.d.comb += port.eq(delayed(m, out, name, reset_less=True))
+
+    def _of_beat(self, m: Module, beats: list, beat, name: str) -> Signal:
+        """Beat of a pixel: two cycles later, or three where it comes from far."""
+        if not _far(self.c):
+            index = delayed(m, beat, "beat_of_pixel")
+            return delayed(m, _select(beats, index), f"{name}_of_beat", reset_less=True)
+        middle, halves = len(beats) // 2, []
+        first_copy = 0 if name == "total" else 2
+        for half, values in enumerate((beats[:middle], beats[middle:])):
+            index = delayed_copy(m, beat, f"{name}_beat_{half}", first_copy + half)
+            value = _select(values, index[:-1])
+            halves.append(delayed(m, value, f"{name}_of_half_{half}", reset_less=True))
+        top = delayed_copy(m, index[-1], f"{name}_half", first_copy)
+        return delayed(m, _select(halves, top), f"{name}_of_beat", reset_less=True)
 
     def _groups(self) -> list[tuple[int, range]]:
         """Channels that come together: how much later than the first ones, and which."""

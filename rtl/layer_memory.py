@@ -17,7 +17,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
-from .delay import delayed_twins
+from .delay import delayed_copy
 from .program import Increment, LayerDescriptor, LayerTable
 
 __all__ = ["SLOTS", "LayerMemory", "load_cycles"]
@@ -142,8 +142,9 @@ class LayerMemory(wiring.Component):
             self.store.eq(part_read.data),
             self.loaded.eq(self.load & (loading == last)),
         ]
-        layer, other_layer = delayed_twins(m, chain, "copy") if in_front else (chain, chain)
-        m.d.comb += [self.layer.eq(layer), self.other_layer.eq(other_layer)]
+        for copy, port in enumerate((self.layer, self.other_layer)):
+            value = delayed_copy(m, chain, f"copy_{copy}", copy) if in_front else chain
+            m.d.comb += port.eq(value)
         with m.If(self.load):
             m.d.sync += loading.eq(Mux(self.loaded, 0, loading + 1))
             with m.If((loading != 0) & (loading <= size if last > size else 1)):

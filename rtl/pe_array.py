@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from .chain_dot_product import ChainDotProduct
 from .configuration import Configuration
-from .delay import delayed
+from .delay import COPIES, delayed, delayed_copy
 from .dot_product import TreeDotProduct
 from .flip_dot_product import FlipDotProduct, flip_excess
 from .shared_module import SharedModule
@@ -51,7 +51,8 @@ class PEArray(wiring.Component):
         `relative_signs` makes of them
     valid, first, last : the operands are a step; the first or last one of a pixel tile
     totals : accumulators, output channel fastest, then column, then row
-    done : ``totals`` is the sum of a whole pixel tile, or will be as much later as said above
+    done : bit n: ``totals`` are those of a whole pixel tile for pixel n, or will be when its
+        channels' ``channel_delays`` have passed
     """
 
     def __init__(self, c: Configuration):
@@ -65,7 +66,7 @@ class PEArray(wiring.Component):
                 "first": In(1),
                 "last": In(1),
                 "totals": Out(c.banks * c.och * c.accumulator_bits),
-                "done": Out(1),
+                "done": Out(c.banks),
             }
         )
 
@@ -75,13 +76,13 @@ class PEArray(wiring.Component):
         latency = c.array_latency
         longest = latency + max(c.pixel_delays)
         valid, first, last = (
-            [getattr(self, name), *(Signal(name=f"{name}_{n}") for n in range(1, end + 1))]
-            for name, end in (("valid", longest), ("first", longest), ("last", latency))
+            [getattr(self, name), *(Signal(name=f"{name}_{n}") for n in range(1, longest + 1))]
+            for name in ("valid", "first", "last")
         )
         for flags in (valid, first, last):
             m.d.sync += [after.eq(before) for before, after in pairwise(flags)]
-        # A register: many take it.
-        m.d.sync += self.done.eq(valid[latency - 1] & last[latency - 1])
+        # Where the array is all over a large part, pixels have registers of their own for them.
+        far = any(c.channel_delays)
 
         operands = self.pixels, self.masks, self.signs
         if c.array == "chain":
@@ -105,7 +106,14 @@ class PEArray(wiring.Component):
                 own = delayed(m, own, f"pixel_{pixel}_late_{turn}", reset_less=True)
             own = self._skewed(m, own, 8, c.activation_skew, f"pixel_{pixel}")
             end = latency + late
+            copy = pixel % COPIES if far else 0
+            # A register: many take it.
+            ended = valid[end - 1] & last[end - 1]
+            m.d.comb += self.done[pixel].eq(delayed_copy(m, ended, f"done_{pixel}", copy % 2))
             own_valid, own_first = valid[end - 1], first[end - 1]
+            if far:
+                own_valid = delayed_copy(m, valid[end - 2], f"valid_to_{pixel}", copy)
+                own_first = delayed_copy(m, first[end - 2], f"first_to_{pixel}", copy)
             if late > before:
                 masks = [
                     delayed(m, v, f"mask_{i}_{pixel}", reset_less=True) for i, v in enumerate(masks)
@@ -117,10 +125,8 @@ class PEArray(wiring.Component):
                 if further > nearer:
                     name = f"pixel_{pixel}_to_{channel}"
                     own = delayed(m, own, name, reset_less=True)
-                    # Other pixels have registers of their own, which synthesis leaves apart.
-                    apart = {"reset_less": bool(late % 2)}
-                    own_valid = delayed(m, own_valid, f"valid_{name}", **apart)
-                    own_first = delayed(m, own_first, f"first_{name}", **apart)
+                    own_valid = delayed_copy(m, own_valid, f"valid_{name}", copy)
+                    own_first = delayed_copy(m, own_first, f"first_{name}", copy)
                 m.submodules[f"dot_{pixel}_{channel}"] = shared = self._dot_product()
                 dot = shared.ports
                 m.d.comb += [

@@ -65,7 +65,7 @@ class PostProcessor(wiring.Component):
         super().__init__(
             {
                 "layer": In(LayerDescriptor(c)),
-                "capture": In(1),
+                "capture": In(c.banks),
                 "totals": In(c.banks * c.och * c.accumulator_bits),
                 "tile_last": In(1),
                 "half": In(1),
@@ -98,6 +98,7 @@ class PostProcessor(wiring.Component):
         left = Signal(range(array_beats + 1))
         beat = Signal(range(max(2, c.och // lanes)))
         tile_last, half, pending = Signal(), Signal(), Signal()
+        capture = self.capture[0]  # Other pixels come later, if not at once.
 
         pop, moves = Signal(), Signal()
         m.d.comb += [
@@ -118,13 +119,13 @@ class PostProcessor(wiring.Component):
         arrives = 2 + c.read_latency + Mux(layer.residual, 0, c.array_latency)
         early = Mux(layer.to_result, 0, arrives)
         beats, still_pending, room = Signal.like(left), Signal(), Signal()
-        arrived = Mux(conv | layer.to_result, self.capture, self.pool_next)
+        arrived = Mux(conv | layer.to_result, capture, self.pool_next)
         m.d.comb += [
             beats.eq(Mux(conv, array_beats, pool_beats)),
             still_pending.eq(self.last_issued | (pending & ~arrived)),
             room.eq(
                 Mux(
-                    self.capture,
+                    capture,
                     beats <= early,
                     (left <= early) | (pop & (left == early + 1)),
                 )
@@ -135,7 +136,7 @@ class PostProcessor(wiring.Component):
             m.d.sync += [left.eq(left - 1), beat.eq(beat + 1)]
             if c.och // lanes == 1:
                 m.d.sync += beat.eq(0)
-        with m.If(self.capture):
+        with m.If(capture):
             m.d.sync += [
                 left.eq(beats),
                 tile_last.eq(self.tile_last),
@@ -160,8 +161,8 @@ class PostProcessor(wiring.Component):
             ]
         else:
             m.d.comb += [
-                read_beat.eq(Mux(self.capture, 0, beat + pop)),
-                read_half.eq(Mux(self.capture, self.half, half)),
+                read_beat.eq(Mux(capture, 0, beat + pop)),
+                read_half.eq(Mux(capture, self.half, half)),
                 self.released.eq(last_pop),
             ]
         layout = ChannelRecord(c)

@@ -1,7 +1,8 @@
-from amaranth.hdl import Elaboratable, Module, Signal
+import pytest
+from amaranth.hdl import Const, Elaboratable, Module, Signal, signed, unsigned
 from rtl_helpers import simulate
 
-from hiddenite.rtl.delay import delayed, delayed_twins
+from hiddenite.rtl.delay import COPIES, delayed, delayed_copy
 
 
 async def once(ctx):
@@ -39,8 +40,8 @@ def test_a_cycle():
     check(lambda m, i: [delayed(m, i, "late")], 1)
 
 
-def test_twins():
-    check(lambda m, i: delayed_twins(m, i, "late"), 2)
+def test_copies():
+    check(lambda m, i: [delayed_copy(m, i, f"late_{n}", n) for n in range(COPIES)], COPIES)
 
 
 def test_signedness_stays():
@@ -52,12 +53,26 @@ def test_signedness_stays():
     simulate(Delays(make), once)
 
 
-def test_twins_differ():
+@pytest.mark.parametrize("shape", [unsigned(1), unsigned(4), signed(4), unsigned(0)])
+def test_copies_differ(shape):
     """Otherwise synthesis would make one of them."""
 
     def make(m, i):
-        twins = delayed_twins(m, i, "late")
-        assert [twin.reset_less for twin in twins] == [False, True]
-        return twins
+        value = Signal(shape)
+        copies = [delayed_copy(m, value, f"late_{n}", n) for n in range(COPIES)]
+        assert all(copy.shape() == shape for copy in copies)
+        ones = Const(-1, shape).value
+        found = [(copy.init, copy.reset_less) for copy in copies]
+        assert found == [(0, False), (0, True), (ones, False), (ones, True)]
+        return copies
+
+    simulate(Delays(make), once)
+
+
+def test_no_more_copies():
+    def make(m, i):
+        with pytest.raises(ValueError, match="copy must be 0 to 3, not 4"):
+            delayed_copy(m, i, "late", COPIES)
+        return [delayed(m, i, "late")]
 
     simulate(Delays(make), once)

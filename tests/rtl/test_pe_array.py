@@ -44,7 +44,8 @@ def test_array_sums_each_pixel_tile(c, array):
             ]
             for tile in tiles
         ]
-    due, done, seen = [], [], []
+    due, seen = [], []
+    done = [[] for _ in range(c.banks)]
     weights_late = [own + skew for own in c.channel_delays for skew in c.weight_skew]
     ports = (
         (dut.pixels, 8, c.activation_skew),
@@ -63,8 +64,9 @@ def test_array_sums_each_pixel_tile(c, array):
                 ctx.set(port, join([v or 0 for v in late(rows[-1 - max(skew) :], skew)], width))
         for flag in ("valid", "first", "last"):
             ctx.set(getattr(dut, flag), flags.get(flag, 0))
-        if ctx.get(dut.done):
-            done.append(cycle)
+        for pixel in range(c.banks):
+            if ctx.get(dut.done[pixel]):
+                done[pixel].append(cycle)
         seen.append(split(ctx.get(dut.totals), c.accumulator_bits, c.banks * c.och))
         await ctx.tick()
 
@@ -86,7 +88,7 @@ def test_array_sums_each_pixel_tile(c, array):
             cycle += 1
 
     simulate(dut, bench)
-    assert done == due
+    assert done == [[cycle + late for cycle in due] for late in c.pixel_delays]
     for cycle, values in zip(due, expected, strict=True):
         for index, value in enumerate(values):
             pixel, channel = divmod(index, c.och)

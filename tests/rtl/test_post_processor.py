@@ -136,7 +136,6 @@ class Bench:
                 recent[0] = split(captured.pop("totals"), width, len(delays))
                 for name, value in captured.items():
                     ctx.set(getattr(dut, name), value)
-                ctx.set(dut.capture, 1)
             own = [recent[late] for late in delays]
             totals = [
                 self.rng.getrandbits(width) if tile is None else tile[index]
@@ -146,8 +145,9 @@ class Bench:
             self.words = [*self.words[-c.ich :], self.word or self.random_word()]
             self.word = None
             ctx.set(dut.pixels, join([v or 0 for v in late(self.words, c.activation_skew)], 8))
+            captured = (recent[late] is not None for late in c.pixel_delays)
+            ctx.set(dut.capture, join([int(bit) for bit in captured], 1))
             await ctx.tick()
-            ctx.set(dut.capture, 0)
             self.cycle += 1
 
     def random_word(self):
