@@ -126,9 +126,9 @@ class Hold(wiring.Component):
                 with m.If(own):
                     m.d.sync += totals[part].eq(self.totals[part])
 
-        # What chooses the pixel: for channels that come later, later, too; and several registers
-        # where many take it.
-        copies = min(COPIES, len(groups[0][1])) if _far(c) else 1
+        # What chooses the pixel: for channels that come later, later, too; and several registers,
+        # as many take it.
+        copies = min(COPIES, len(groups[0][1]))
         beat, following = Signal(ceil_log2(per_pixel)), Signal(ceil_log2(c.banks))
         choices, before = [], following
         for delay, _ in groups:

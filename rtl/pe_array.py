@@ -81,8 +81,8 @@ class PEArray(wiring.Component):
         )
         for flags in (valid, first, last):
             m.d.sync += [after.eq(before) for before, after in pairwise(flags)]
-        # Where the array is all over a large part, pixels have registers of their own for them.
-        far = any(c.channel_delays)
+        # Pixels that are far from each other have registers of their own for them.
+        far = any(c.pixel_delays)
 
         operands = self.pixels, self.masks, self.signs
         if c.array == "chain":
