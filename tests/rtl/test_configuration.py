@@ -163,3 +163,17 @@ def test_fingerprint_is_that_of_what_programs_depend_on():
     prints = {Configuration(**(SIZES | other)).fingerprint for other in others}
     assert len(prints | {base.fingerprint}) == len(others) + 1
     assert 0 <= base.fingerprint < 1 << 32
+
+
+@pytest.mark.parametrize("och, post_lanes", [(32, 8), (32, 1), (16, 8), (4, 4), (1, 1)])
+def test_channels_come_before_they_go(och, post_lanes):
+    """A beat is chosen a cycle after the one before, so channels must not come later than that."""
+    sizes = SIZES | {"ich": 16, "och": och, "post_lanes": post_lanes, "read_latency": 7}
+    far = Configuration(**sizes, array="chain", output_path="long")
+    assert far.channel_delays[0] == 0
+    assert all(late <= channel // post_lanes for channel, late in enumerate(far.channel_delays))
+    assert max(far.channel_delays) == min(4, och // post_lanes) - 1
+    for change in ({"array": "tree"}, {"output_path": "short"}, {"read_latency": 6}):
+        changed = {"array": "chain", "output_path": "long"} | change
+        near = Configuration(**(sizes | changed))
+        assert near.channel_delays == (0,) * och
