@@ -110,7 +110,7 @@ def _ecp5(size: str, blocks: int, target_mhz: int) -> Part:
 PARTS = {
     "up5k": _ice40("iCE40 UP5K", 30, "u", ("--up5k", "--package", "sg48"), 60, ultra=True),
     "hx8k": _ice40("iCE40 HX8K", 32, "hx", ("--hx8k", "--package", "ct256"), 200, ultra=False),
-    "ecp5-25f": _ecp5("25", 56, 101),
+    "ecp5-25f": _ecp5("25", 56, 103),
     "ecp5-45f": _ecp5("45", 108, 100),
     "ecp5-85f": _ecp5("85", 208, 82),
 }
