@@ -47,7 +47,8 @@ def test_unknown_block_is_answered_with_those_there_are(verilog):
     with pytest.raises(InputError) as caught:
         find_block("windows", verilog, TINY)
     message = str(caught.value)
-    assert message.startswith("block must be one of engine, activation-memory, ")
+    first = "engine, activation-memory, activation-memory.slice-0, array, "
+    assert message.startswith(f"block must be one of {first}")
     assert message.endswith(", window, not 'windows'")
     # Of lanes that are all alike, one is enough.
     assert "constructor.lane-0," in message and "lane-1" not in message
