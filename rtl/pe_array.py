@@ -107,7 +107,7 @@ class PEArray(wiring.Component):
             own = self._skewed(m, own, 8, c.activation_skew, f"pixel_{pixel}")
             end = latency + late
             copy = pixel % COPIES if far else 0
-            # A register: many take it.
+            # A register: many take it. None that begins as 1: a reset must not announce sums.
             ended = valid[end - 1] & last[end - 1]
             m.d.comb += self.done[pixel].eq(delayed_copy(m, ended, f"done_{pixel}", copy % 2))
             own_valid, own_first = valid[end - 1], first[end - 1]

@@ -92,10 +92,10 @@ class TileBuffer(wiring.Component):
         size = c.weight_skew.count(0)
         for first in range(0, c.ich, size):
             address, step = self.address, self.step
-            late = cycles + c.weight_skew[first]
-            for turn in range(late):
+            waiting = cycles + c.weight_skew[first]
+            for turn in range(waiting):
                 address = delayed(m, address, f"address_{first}_{turn}")
-            for turn in range(0 if waits else late + registered):
+            for turn in range(0 if waits else waiting + registered):
                 step = delayed(m, step, f"step_{first}_{turn}")
             for channel, (before, late) in enumerate(pairwise((0, *c.channel_delays))):
                 if late > before:

@@ -6,8 +6,7 @@ from rtl_helpers import CONFIGURATIONS, late, relative, simulate, split
 
 from hiddenite.rtl.tile_buffer import TileBuffer
 
-# One with chains whose inputs do not come all at once; one that hands
-# addresses on.
+# One with chains whose inputs do not come all at once; one that hands addresses on.
 WIDE = replace(CONFIGURATIONS["more_och"], ich=16, och=2)
 FAR = replace(CONFIGURATIONS["more_och"], och=32, read_latency=7)
 
