@@ -13,7 +13,7 @@ from hiddenite.rtl.verilog import generate
 from hiddenite.synthesis import toolchain
 from hiddenite.synthesis.blocks import ENGINE, Block, find_block
 from hiddenite.synthesis.harness import HARNESS, wrap
-from hiddenite.synthesis.nextpnr import Usage, pack, place_and_route
+from hiddenite.synthesis.nextpnr import Usage, pack, place_and_route, routing_options
 from hiddenite.synthesis.parts import PARTS, Part, memory_blocks
 from hiddenite.synthesis.synthesize import Netlist, synthesize
 
@@ -79,7 +79,8 @@ def measure(
         If a program fails.
     """
     part = PARTS[target]
-    tools = {"yosys": toolchain.yosys().version, "nextpnr": toolchain.nextpnr(part.family).version}
+    nextpnr = toolchain.nextpnr(part.family)
+    tools = {"yosys": toolchain.yosys().version, "nextpnr": nextpnr.version}
     if seeds and block_name == ENGINE:
         # Known before anything is synthesised.
         _check_memories(part, configuration)
@@ -129,7 +130,7 @@ def measure(
         )
         rates = [result.fmax_mhz for result in routed if result.fmax_mhz is not None]
         report["place_and_route"] = {
-            "options": list(part.place),
+            "options": [*part.place, *routing_options(part.family, nextpnr)],
             "target_mhz": asked,
             "logic_cells_with_harness": with_harness["logic_cells"].used,
             "fmax_median_mhz": round(median(rates), 2) if rates else None,

@@ -61,6 +61,9 @@ def test_report(run, here, tools, quick, target):
 
     routed = facts["place_and_route"]
     assert routed["target_mhz"] == 40
+    # What every run of the family has, and what the part has.
+    assert ("--tmg-ripup" in routed["options"]) == (target == "ecp5-25f")
+    assert ("--25k" in routed["options"]) == (target == "ecp5-25f")
     assert routed["logic_cells_with_harness"] > cells["used"]
     (seed,) = routed["seeds"]
     assert list(seed) == ["seed", "fmax_mhz", "seconds", "error"] and seed["error"] is None
