@@ -9,7 +9,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
-from .window import next_pixel
+from .taps import next_pixel
 
 __all__ = ["StoreWalk"]
 
