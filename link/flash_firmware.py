@@ -5,19 +5,21 @@ reads one byte at a time and waits for the engine to take it; where the engine w
 it turns to that, and then back to the byte where it was.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .firmware_memory import FirmwareMemory
 from .instructions import DIRECT_PAGE, Assembler, Condition, Destination, Source
 from .memory_contents import HEADER_BYTES, MAGIC
 from .protocol import CHECKSUM_BYTES, BoardState, Sources
+from .wide_number import WideNumber
 
 __all__ = ["Flash", "FlashFirmware"]
 
 _WAKE_UP, _READ = 0xAB, 0x03
 _ADDRESS = 3
 """Bytes of an address, and of a size."""
+_COUNT = 2
+"""Bytes of a number of images."""
 _PAUSE_CYCLES = 12
 """Cycles of a round of waiting, at least."""
 
@@ -55,15 +57,21 @@ class FlashFirmware:
         self._a = a = assembler
         self._own, self._fault, self._busy = memory.flash_own, memory.fault, memory.busy
         self._base, self._wake_cycles = flash.base, flash.wake_cycles
-        # The header after MAGIC, without the fingerprint: three numbers of four bytes each.
-        self._header = a.variables(HEADER_BYTES - len(MAGIC))
-        self._size, self._image_size, self._images = (self._header + 4 * n for n in range(3))
+        # The header after MAGIC, without the fingerprint: three numbers of four bytes each, whose
+        # upper ones have to be 0.
+        self._header = at = a.variables(HEADER_BYTES - len(MAGIC))
+        self._size = WideNumber(a, range(at, at + _ADDRESS))
+        self._image_size = WideNumber(a, range(at + 4, at + 4 + _ADDRESS))
+        self._images = WideNumber(a, range(at + 8, at + 8 + _COUNT))
+        self._zeros = WideNumber(a, (at + 3, at + 7, at + 10, at + 11))
         self._number = a.variables()
         # Bytes that remain, as negative numbers.
-        self._program_left, self._left = a.variables(_ADDRESS), a.variables(_ADDRESS)
-        self._program_end, self._image = a.variables(_ADDRESS), a.variables(_ADDRESS)
-        self._images_left = a.variables(2)
-        self._address = a.variables(_ADDRESS)
+        self._program_left = WideNumber.variable(a, _ADDRESS)
+        self._left = WideNumber.variable(a, _ADDRESS)
+        self._program_end = WideNumber.variable(a, _ADDRESS)
+        self._image = WideNumber.variable(a, _ADDRESS)
+        self._images_left = WideNumber.variable(a, _COUNT)
+        self._address = WideNumber.variable(a, _ADDRESS)
         self._program_due, self._image_due, self._sent = (a.variables() for _ in range(3))
         self._last = a.variables()
         self._labels = 0
@@ -84,16 +92,14 @@ class FlashFirmware:
         self._send(a.constant(_WAKE_UP))
         a.give_constant(Destination.SELECT, 0)
         rounds = -(-self._wake_cycles // _PAUSE_CYCLES)
-        for n in range(_ADDRESS):
-            a.set(self._left + n, -rounds >> 8 * n)
+        self._left.set(-rounds)
         a.label("wakes")
         self._pause()
-        self._count_up(self._left, "wakes")
+        self._left.count_up("wakes")
 
     def _read_header(self) -> None:
         a = self._a
-        for n in range(_ADDRESS):
-            a.set(self._address + n, self._base >> 8 * n)
+        self._address.set(self._base)
         self._seek()
         for byte in MAGIC:
             self._wait()
@@ -114,25 +120,22 @@ class FlashFirmware:
         a.jump("header")
         a.label("header ends")
         a.jump_unless(Condition.FLASH_RIGHT, "wrong")
-        # Sizes have 24 bits, the number of images 16; a program or an image has a byte.
-        for at in (self._size + 3, self._image_size + 3, self._images + 2, self._images + 3):
-            a.load(at)
-            a.jump_unless(Condition.ZERO, "wrong")
+        # A program or an image has a byte.
+        self._zeros.jump_unless_zero("wrong")
         a.load(self._own)
         a.mask(a.constant(Sources.PROGRAM))
         a.jump_if(Condition.ZERO, "has program")
-        self._require(range(self._size, self._size + _ADDRESS), "has program")
+        self._require(self._size, "has program")
         a.label("has program")
         a.load(self._own)
         a.mask(a.constant(Sources.IMAGE))
         a.jump_if(Condition.ZERO, "has image")
-        self._require(range(self._image_size, self._image_size + _ADDRESS), "has bytes")
+        self._require(self._image_size, "has bytes")
         a.label("has bytes")
-        self._require(range(self._images, self._images + 2), "has image")
+        self._require(self._images, "has image")
         a.label("has image")
-        program = self._base + HEADER_BYTES
-        constants = [a.constant(program >> 8 * n) for n in range(_ADDRESS)]
-        self._add(self._size, constants, self._program_end)
+        program = WideNumber.constant(a, self._base + HEADER_BYTES, _ADDRESS)
+        self._program_end.sum(self._size, program)
         self._rewind()
 
     def _choose(self) -> None:
@@ -148,7 +151,7 @@ class FlashFirmware:
         a.mask(a.constant(Sources.IMAGE))
         a.store(self._image_due)
         a.clear(self._sent)
-        self._negate(self._size, self._program_left)
+        self._program_left.negative(self._size)
         a.label("choose")
         a.give_constant(Destination.SELECT, 0)
         a.label("waits")
@@ -172,8 +175,7 @@ class FlashFirmware:
     def _read_program(self) -> None:
         a = self._a
         a.label("program")
-        left = range(self._program_left, self._program_left + _ADDRESS)
-        self._add(self._program_end, left, self._address)
+        self._address.sum(self._program_end, self._program_left)
         self._seek()
         a.label("program byte")
         self._pause()
@@ -186,7 +188,7 @@ class FlashFirmware:
         a.jump("choose")
         a.label("program taken by engine")
         a.set(self._sent, 1)
-        a.add_to(self._program_left)
+        a.add_to(self._program_left.places[0])
         a.jump_if(Condition.CARRY, "program carry")
         # Counted while the byte comes.
         a.label("program moves")
@@ -194,9 +196,7 @@ class FlashFirmware:
         a.move(Destination.PROGRAM, Source.FLASH)
         a.jump("program byte")
         a.label("program carry")
-        for n in range(1, _ADDRESS):
-            a.add_to(self._program_left + n)
-            a.jump_unless(Condition.CARRY, "program moves")
+        self._program_left.add_carry("program moves")
         a.label("program ends")
         a.jump_unless(Condition.FLASH_READY, "program ends")
         a.move(Destination.PROGRAM_LAST, Source.FLASH)
@@ -207,24 +207,20 @@ class FlashFirmware:
         a = self._a
         a.label("image")
         a.give_constant(Destination.SELECT, 0)
-        for n in range(_ADDRESS):
-            a.load(self._image + n)
-            a.store(self._address + n)
-        self._negate(self._image_size, self._left)
+        self._address.copy(self._image)
+        self._left.negative(self._image_size)
         self._seek()
         a.label("image byte")
         self._pause()
         a.jump_unless(Condition.FLASH_READY, "image byte")
         a.jump_unless(Condition.IMAGE_READY, "image byte")
-        a.increase(self._left)
+        a.increase(self._left.places[0])
         a.jump_if(Condition.CARRY, "image carry")
         a.label("image moves")
         a.move(Destination.IMAGE, Source.FLASH)
         a.jump("image byte")
         a.label("image carry")
-        for n in range(1, _ADDRESS):
-            a.add_to(self._left + n)
-            a.jump_unless(Condition.CARRY, "image moves")
+        self._left.add_carry("image moves")
         # The last byte waits until the checksum has been found right.
         a.take(Source.FLASH)
         a.store(self._last)
@@ -237,22 +233,19 @@ class FlashFirmware:
         a.give(Destination.IMAGE_LAST)
         a.clear(self._image_due)
         # The last image is followed by the first.
-        a.decrease(self._images_left)
+        low, high = self._images_left.places
+        a.decrease(low)
         a.jump_if(Condition.CARRY, "image counted")
-        a.add_to(self._images_left + 1)
+        a.add_to(high)
         a.label("image counted")
         a.switch()
-        for n in range(2):
-            a.load(self._images_left + n)
-            a.jump_unless(Condition.ZERO, "next image")
+        self._images_left.jump_unless_zero("next image")
         self._rewind()
         a.jump("choose")
         a.label("next image")
-        size = range(self._image_size, self._image_size + _ADDRESS)
-        self._add(self._address, size, self._image)
+        self._image.sum(self._address, self._image_size)
         a.load_constant(CHECKSUM_BYTES)
-        self._carry_into(self._image, "choose")
-        a.jump("choose")
+        self._image.add_accumulator("choose")
 
     def _stop(self) -> None:
         a = self._a
@@ -298,54 +291,17 @@ class FlashFirmware:
         a = self._a
         a.give_constant(Destination.SELECT, 1)
         self._send(a.constant(_READ))
-        for n in reversed(range(_ADDRESS)):
-            self._send(self._address + n)
+        for at in reversed(self._address.places):
+            self._send(at)
         a.give(Destination.CHECKSUM)
         a.take(Source.FLASH)
 
     def _rewind(self) -> None:
         """The first image is the next one."""
-        a = self._a
-        for n in range(_ADDRESS):
-            a.load(self._program_end + n)
-            a.store(self._image + n)
-        for n in range(2):
-            a.load(self._images + n)
-            a.store(self._images_left + n)
+        self._image.copy(self._program_end)
+        self._images_left.copy(self._images)
 
-    def _require(self, numbers: range, label: str) -> None:
-        """Go to a label if one of the bytes is not 0; stop otherwise."""
-        for at in numbers:
-            self._a.load(at)
-            self._a.jump_unless(Condition.ZERO, label)
+    def _require(self, number: WideNumber, label: str) -> None:
+        """Go to a label if a number is not 0; stop otherwise."""
+        number.jump_unless_zero(label)
         self._a.jump("wrong")
-
-    def _add(self, source: int, others: Sequence[int], destination: int) -> None:
-        """Add two numbers, the other one given by its bytes."""
-        for n, other in enumerate(others):
-            self._a.load(source + n)
-            (self._a.add_carry if n else self._a.add)(other)
-            self._a.store(destination + n)
-
-    def _negate(self, source: int, destination: int) -> None:
-        a = self._a
-        for n in range(_ADDRESS):
-            a.load_constant(0)
-            (a.subtract_carry if n else a.subtract)(source + n)
-            a.store(destination + n)
-
-    def _count_up(self, at: int, again: str) -> None:
-        """Add 1 to a number; go back to a label unless it becomes 0."""
-        self._a.load_constant(1)
-        for n in range(_ADDRESS):
-            self._a.add_to(at + n)
-            self._a.jump_unless(Condition.CARRY, again)
-
-    def _carry_into(self, at: int, done: str) -> None:
-        """Add the accumulator to a number."""
-        a = self._a
-        a.add_to(at)
-        a.jump_unless(Condition.CARRY, done)
-        a.increase(at + 1)
-        a.jump_unless(Condition.CARRY, done)
-        a.add_to(at + 2)

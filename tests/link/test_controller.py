@@ -1,10 +1,9 @@
 import random
 
 import pytest
-from amaranth.sim import Simulator
 
 from hiddenite.golden.errors import InputError
-from hiddenite.link.controller import Controller, instruction_cycles
+from hiddenite.link.controller import instruction_cycles
 from hiddenite.link.instructions import (
     CODE_WORDS,
     DIRECT_PAGE,
@@ -16,39 +15,11 @@ from hiddenite.link.instructions import (
 )
 
 
-@pytest.fixture(params=[2, 5])
-def run(request):
-    """Run a firmware for so many instructions."""
-
-    def run(assembler, instructions, conditions=0, second="first"):
-        """What goes where: (destination, result) in order; sources give 0x50 and their number."""
-        code, memory = assembler.finish()
-        places = assembler.address("first"), assembler.address(second)
-        dut = Controller(request.param, code, memory, *places)
-        given = []
-
-        async def bench(ctx):
-            ctx.set(dut.conditions, conditions)
-            for _ in range(request.param * instructions):
-                ctx.set(dut.value, 0x50 + ctx.get(dut.source))
-                if destination := ctx.get(dut.destination):
-                    given.append((Destination(destination), ctx.get(dut.result)))
-                await ctx.tick()
-
-        simulator = Simulator(dut)
-        simulator.add_clock(1e-6)
-        simulator.add_testbench(bench)
-        simulator.run()
-        return given
-
-    return run
-
-
 def test_fast_clocks_take_more_cycles():
     assert [instruction_cycles(mhz * 1_000_000) for mhz in (12, 60, 61, 100)] == [2, 2, 5, 5]
 
 
-def test_arithmetic(run):
+def test_arithmetic(run_firmware):
     rng = random.Random(1)
     a, expected = Assembler(), []
     at, sum_ = a.variables(2), a.variables()
@@ -77,10 +48,10 @@ def test_arithmetic(run):
         expected += results
     a.label("end")
     a.jump("end")
-    assert run(a, 300) == [(Destination.SEND, value) for value in expected]
+    assert run_firmware(a, 300) == [(Destination.SEND, value) for value in expected]
 
 
-def test_pages_sources_and_destinations(run):
+def test_pages_sources_and_destinations(run_firmware):
     a = Assembler()
     variable = a.variables()
     a.place(0x234, b"\x77")
@@ -103,7 +74,7 @@ def test_pages_sources_and_destinations(run):
     a.give(Destination.BEGIN)
     a.label("end")
     a.jump("end")
-    assert run(a, 30) == [
+    assert run_firmware(a, 30) == [
         (Destination.PAGE, 2),
         (Destination.PROGRAM_LAST, 0x77),
         (Destination.IMAGE, 0x52),
@@ -116,7 +87,7 @@ def test_pages_sources_and_destinations(run):
 
 
 @pytest.mark.parametrize("condition", [Condition.RECEIVED, Condition.RIGHT, Condition.EVENT])
-def test_conditions(run, condition):
+def test_conditions(run_firmware, condition):
     for wanted in (0, 1):
         a = Assembler()
         a.label("first")
@@ -130,10 +101,10 @@ def test_conditions(run, condition):
         a.label("end")
         a.jump("end")
         bits = wanted << condition - Condition.RECEIVED
-        assert run(a, 20, bits) == [(Destination.FAULT, wanted)]
+        assert run_firmware(a, 20, bits) == [(Destination.FAULT, wanted)]
 
 
-def test_threads(run):
+def test_threads(run_firmware):
     """They take turns; `BEGIN` brings the second one back to its beginning."""
     a = Assembler()
     a.label("first")
@@ -150,7 +121,7 @@ def test_threads(run):
         a.load_constant(n)
         a.give(Destination.PROGRAM)
         a.switch()
-    given = run(a, 50, second="second")
+    given = run_firmware(a, 50, second="second")
     assert [value for _, value in given] == [0, 10, 1, 11, 2, 12, 12, 10]
 
 
