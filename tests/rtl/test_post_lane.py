@@ -12,15 +12,18 @@ SHIFTERS = pytest.mark.parametrize("shifter", ["multiplexers", "multipliers"])
 PATHS = pytest.mark.parametrize("path", LANE_LATENCY)
 
 
-def set_shift(ctx, dut, shift):
-    """Ask a lane for a network's shift."""
-    far = shift > FAR_SHIFT
-    ctx.set(dut.shift, shift - 1 - far * FAR_SHIFT)
-    ctx.set(dut.shift_far, far)
+def give(ctx, dut, **values):
+    """Set a lane's inputs; `shift` as networks have it."""
+    if "shift" in values:
+        far = values["shift"] > FAR_SHIFT
+        values |= {"shift": values["shift"] - 1 - far * FAR_SHIFT, "shift_far": far}
+    for port, value in values.items():
+        ctx.set(getattr(dut, port), value)
 
 
+PORTS = ("total", "bias", "scale", "residual", "residual_scale", "shift", "int32")
+# What these take at the ends of their ranges.
 EXTREMES = [
-    # accumulator, bias, scale, residual, residual scale, shift, int32
     *product([0, (1 << 32) - 1], INT32, [-32768, 32767], [0, 255], [2**24 - 1], [1, 24], [0, 1]),
     *((0, 0, 1, r, s, 24, 1) for r, s in [(255, 2**24 - 1), (1, 2**23), (1, 2**23 - 1)]),
     *((1, 0, s, 0, 0, h, g) for s in [-1, 0, 1] for h in [1, 2, 24] for g in [0, 1]),
@@ -48,19 +51,10 @@ def test_lane_computes_the_network_s_arithmetic(shifter, path):
     dut = PostLane(32, 34, shifter, path)
 
     async def bench(ctx):
-        ctx.set(dut.conv, 1)
+        give(ctx, dut, conv=1, advance=1)
         for case in cases:
             # The layer's values are those of all outputs on their way.
-            for port, value in zip(
-                ("total", "bias", "scale", "residual", "residual_scale", "shift", "int32"),
-                case,
-                strict=True,
-            ):
-                if port == "shift":
-                    set_shift(ctx, dut, value)
-                else:
-                    ctx.set(getattr(dut, port), value)
-            ctx.set(dut.advance, 1)
+            give(ctx, dut, **dict(zip(PORTS, case, strict=True)))
             await ctx.tick().repeat(LANE_LATENCY[path])
             assert ctx.get(dut.output) == output_of(*case), case
 
@@ -75,16 +69,11 @@ def test_lane_takes_an_output_whenever_it_advances(shifter, path):
     values = [rng.getrandbits(20) for _ in range(200)]
 
     async def bench(ctx):
-        ctx.set(dut.conv, 1)
-        ctx.set(dut.scale, 77)
-        ctx.set(dut.bias, -500_000)
-        set_shift(ctx, dut, 16)
-        ctx.set(dut.int32, 1)
+        give(ctx, dut, conv=1, scale=77, bias=-500_000, shift=16, int32=1)
         given = []
         while len(given) < len(values):
             advance = rng.random() < 0.6
-            ctx.set(dut.advance, advance)
-            ctx.set(dut.total, values[len(given)] if advance else 0)
+            give(ctx, dut, advance=advance, total=values[len(given)] if advance else 0)
             given += [values[len(given)]] if advance else []
             await ctx.tick()
             if len(given) >= LANE_LATENCY[path]:
@@ -104,8 +93,7 @@ def test_lane_of_fewer_bits(bias_bits, shifter, path):
     dut = PostLane(18, bias_bits, shifter, path)
 
     async def bench(ctx):
-        ctx.set(dut.conv, 1)
-        ctx.set(dut.advance, 1)
+        give(ctx, dut, conv=1, advance=1)
         for number in range(600):
             signed, shift = rng.randrange(2), rng.randrange(1, 25)
             scale = rng.choice([-32768, 32767, 1, -1, rng.randrange(-32768, 32768)])
@@ -118,16 +106,10 @@ def test_lane_of_fewer_bits(bias_bits, shifter, path):
             acc = rng.getrandbits(18)
             acc = max(acc, total - high)
             acc = min(acc, total - low)
-            ctx.set(dut.total, acc)
-            ctx.set(dut.bias, total - acc)
-            ctx.set(dut.scale, scale)
-            ctx.set(dut.residual, residual)
-            ctx.set(dut.residual_scale, residual_scale)
-            set_shift(ctx, dut, shift)
-            ctx.set(dut.int32, signed)
+            case = (acc, total - acc, scale, residual, residual_scale, shift, signed)
+            give(ctx, dut, **dict(zip(PORTS, case, strict=True)))
             await ctx.tick().repeat(LANE_LATENCY[path])
-            expected = output_of(acc, total - acc, scale, residual, residual_scale, shift, signed)
-            assert ctx.get(dut.output) == expected, number
+            assert ctx.get(dut.output) == output_of(*case), number
 
     simulate(dut, bench)
 
@@ -140,15 +122,12 @@ def test_lane_of_a_pool(shifter, path):
     dut = PostLane(20, 24, shifter, path)
 
     async def bench(ctx):
-        ctx.set(dut.advance, 1)
+        give(ctx, dut, advance=1)
         for _ in range(100):
             total = rng.choice([rng.getrandbits(20), (1 << 20) - 1])
             scale, shift = rng.randrange(1, 1 << 15), rng.randrange(1, 25)
-            ctx.set(dut.total, total)
-            ctx.set(dut.bias, rng.getrandbits(23))
-            ctx.set(dut.scale, scale)
-            ctx.set(dut.residual_scale, scale)
-            set_shift(ctx, dut, shift)
+            bias = rng.getrandbits(23)
+            give(ctx, dut, total=total, bias=bias, scale=scale, residual_scale=scale, shift=shift)
             await ctx.tick().repeat(LANE_LATENCY[path])
             assert ctx.get(dut.output) == output_of(total, 0, scale, 0, 0, shift, 0)
 
