@@ -1,5 +1,10 @@
 """Cells of netlists, as Yosys writes them, for tests of what is changed in netlists."""
 
+import json
+
+from hiddenite.synthesis.nextpnr import pack
+from hiddenite.synthesis.synthesize import synthesize
+
 CLOCK = 2
 """Net of the clock."""
 
@@ -34,3 +39,18 @@ DIFFERENCES = [
     {"enable": 9},
 ]
 """What a flip-flop can have that registers of blocks have not."""
+
+
+def changed(path, change, cells, ports):
+    """Change a netlist in a file whose ports give these nets: the cells then, and what it tells."""
+    outputs = {f"o{net}": {"direction": "output", "bits": [net]} for net in ports}
+    path.write_text(json.dumps({"modules": {"top": {"ports": outputs, "cells": cells}}}))
+    told = change(path)
+    return json.loads(path.read_text())["modules"]["top"]["cells"], told
+
+
+def packed_cells(verilog, part, kinds):
+    """How many cells of these kinds the module ``registered`` takes of a part."""
+    netlist = synthesize(verilog, "registered", part)
+    packed = pack(netlist.json.read_bytes(), "registered", part)
+    return {kind: packed[kind].used for kind in kinds}

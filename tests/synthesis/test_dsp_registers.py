@@ -1,13 +1,9 @@
-import json
-
 import netlist_cells
 import pytest
-from netlist_cells import CLOCK, DIFFERENCES, cell
+from netlist_cells import CLOCK, DIFFERENCES, cell, changed, packed_cells
 
 from hiddenite.synthesis.dsp_registers import absorb_dsp_registers
-from hiddenite.synthesis.nextpnr import pack
 from hiddenite.synthesis.parts import PARTS
-from hiddenite.synthesis.synthesize import synthesize
 from hiddenite.synthesis.tidy import PASSES
 
 ENABLE = 3
@@ -58,11 +54,7 @@ def whole(**changes):
 
 def absorbed(tmp_path, cells, ports=(BEHIND, BEHIND + 1)):
     """Cells afterwards, and how many registers are used."""
-    outputs = {f"o{net}": {"direction": "output", "bits": [net]} for net in ports}
-    path = tmp_path / "netlist.json"
-    path.write_text(json.dumps({"modules": {"top": {"ports": outputs, "cells": cells}}}))
-    count = absorb_dsp_registers(path)
-    return json.loads(path.read_text())["modules"]["top"]["cells"], count
+    return changed(tmp_path / "netlist.json", absorb_dsp_registers, cells, ports)
 
 
 def registers(block):
@@ -229,11 +221,7 @@ def test_a_registered_multiplier_is_a_block(part, own_cache, monkeypatch):
     if part is not PARTS["ecp5-25f"]:
         pytest.skip("has no blocks of ECP5")
 
-    def used():
-        netlist = synthesize(REGISTERED, "registered", part)
-        packed = pack(netlist.json.read_bytes(), "registered", part)
-        return {name: packed[name].used for name in ("flip_flops", "dsp")}
-
-    assert used() == {"flip_flops": 0, "dsp": 1}
+    kinds = "flip_flops", "dsp"
+    assert packed_cells(REGISTERED, part, kinds) == {"flip_flops": 0, "dsp": 1}
     monkeypatch.setitem(PASSES, "ecp5", ())
-    assert used() == {"flip_flops": 18 + 16 + 34, "dsp": 1}
+    assert packed_cells(REGISTERED, part, kinds) == {"flip_flops": 18 + 16 + 34, "dsp": 1}

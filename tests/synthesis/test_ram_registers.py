@@ -1,12 +1,8 @@
-import json
-
 import pytest
-from netlist_cells import CLOCK, DIFFERENCES, cell, flip_flop
+from netlist_cells import CLOCK, DIFFERENCES, cell, changed, flip_flop, packed_cells
 
-from hiddenite.synthesis.nextpnr import pack
 from hiddenite.synthesis.parts import PARTS
 from hiddenite.synthesis.ram_registers import absorb_ram_registers
-from hiddenite.synthesis.synthesize import synthesize
 from hiddenite.synthesis.tidy import PASSES
 
 # Nets that are read, those behind flip-flops, and others.
@@ -49,11 +45,7 @@ def whole(**changes):
 
 def absorbed(tmp_path, cells, ports=(BEHIND, BEHIND + 1)):
     """Cells afterwards, and how many blocks use their registers."""
-    outputs = {f"o{net}": {"direction": "output", "bits": [net]} for net in ports}
-    path = tmp_path / "netlist.json"
-    path.write_text(json.dumps({"modules": {"top": {"ports": outputs, "cells": cells}}}))
-    count = absorb_ram_registers(path)
-    return json.loads(path.read_text())["modules"]["top"]["cells"], count
+    return changed(tmp_path / "netlist.json", absorb_ram_registers, cells, ports)
 
 
 def test_flip_flops_move_into_the_block(tmp_path):
@@ -118,11 +110,7 @@ def test_a_registered_memory_is_a_block(part, own_cache, monkeypatch):
     if part is not PARTS["ecp5-25f"]:
         pytest.skip("has no blocks of ECP5")
 
-    def used():
-        netlist = synthesize(REGISTERED, "registered", part)
-        packed = pack(netlist.json.read_bytes(), "registered", part)
-        return {name: packed[name].used for name in ("flip_flops", "block_ram")}
-
-    assert used() == {"flip_flops": 0, "block_ram": 1}
+    kinds = "flip_flops", "block_ram"
+    assert packed_cells(REGISTERED, part, kinds) == {"flip_flops": 0, "block_ram": 1}
     monkeypatch.setitem(PASSES, "ecp5", ())
-    assert used() == {"flip_flops": 9, "block_ram": 1}
+    assert packed_cells(REGISTERED, part, kinds) == {"flip_flops": 9, "block_ram": 1}
