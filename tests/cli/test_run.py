@@ -7,7 +7,8 @@ import tty
 import numpy as np
 import pytest
 import serial
-from board_model import BoardModel, Faults, Nonsense, PtyBoard, Silence
+from board_lines import Faults, Nonsense, PtyBoard, Silence
+from board_model import BoardModel
 
 from hiddenite.golden.inference import infer
 from hiddenite.host.board import Board

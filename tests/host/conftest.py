@@ -3,7 +3,7 @@ from importlib import resources
 
 import numpy as np
 import pytest
-from board_model import Faults
+from board_lines import Faults
 
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.inference import infer

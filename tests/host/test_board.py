@@ -2,7 +2,8 @@ import random
 
 import numpy as np
 import pytest
-from board_model import BoardModel, Faults, ModelLine, Nonsense, PtyBoard, Silence
+from board_lines import Faults, ModelLine, Nonsense, PtyBoard, Silence
+from board_model import BoardModel
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer

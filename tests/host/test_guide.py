@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from board_model import BoardModel, PtyBoard
+from board_lines import PtyBoard
+from board_model import BoardModel
 
 from hiddenite.cli.main import cli
 from hiddenite.compiler.compile import compile_network

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from board_model import Faults
+from board_lines import Faults
 
 from hiddenite.compiler.compile import compile_network
 from hiddenite.host.board import Board
