@@ -1,0 +1,236 @@
+import re
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn
+from torch.nn import functional
+from traced_models import Calls, calls, conv, layers
+
+from hiddenite.golden.errors import InputError
+from hiddenite.training.layers.activation import QuantizedReLU
+from hiddenite.training.layers.coded import HiddenLinear
+
+torch.set_num_threads(1)
+
+
+class TwoInputs(nn.Module):
+    def forward(self, x, y):
+        return x + y
+
+
+def infinite():
+    norm = nn.BatchNorm2d(2)
+    norm.running_mean[1] = torch.inf
+    return norm
+
+
+STORED = "the stored activations 'conv'"
+SIGNED = "the signed result of 'conv'"
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            nn.Sequential(conv(), nn.ReLU()),
+            "module '1' (ReLU): has no 8-bit output: use QuantizedReLU",
+        ),
+        (
+            calls(lambda m, x: functional.relu(m.conv(x))),
+            "node 'relu' (torch.nn.functional.relu): has no 8-bit output: use QuantizedReLU",
+        ),
+        (
+            calls(lambda m, x: m.inner(m.conv(x)), inner=Calls(lambda m, x: x.relu())),
+            "node 'relu' in 'inner' (Tensor.relu): has no 8-bit output: use QuantizedReLU",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(2, 2, 1)),
+            "module '0' (Conv2d): its weights would have to be stored: use HiddenConv2d",
+        ),
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(32, 2)),
+            "module '1' (Linear): its weights would have to be stored: use HiddenLinear",
+        ),
+        (
+            nn.Sequential(conv(), nn.Softmax(1)),
+            "module '1' (Softmax): the result is that of the last layer: apply it outside the"
+            " model",
+        ),
+        (
+            calls(lambda m, x: torch.cat([x, m.relu(m.conv(x))], 1)),
+            "node 'cat' (torch.cat): the hardware has no such operation",
+        ),
+        (
+            calls(lambda m, x: m.relu(m.conv(x)).chunk(2, 1)[0]),
+            "node 'chunk' (Tensor.chunk): the hardware has no such operation",
+        ),
+        (
+            nn.Sequential(conv(), conv()),
+            "module '1' (HiddenConv2d): must read 8-bit activations, not the signed result of '0':"
+            " put a QuantizedReLU before it",
+        ),
+        (
+            nn.Sequential(HiddenLinear(32, 4, index=0)),
+            "module '0' (HiddenLinear): map_size must be (4, 4) for the 2 channels of the stored"
+            " activations 'image', not (1, 1) for 32",
+        ),
+        (
+            conv(padding=3),
+            "module '0' (HiddenConv2d): padding must be less than the kernel's 3, not 3",
+        ),
+        (
+            conv(in_channels=3),
+            "module '0' (HiddenConv2d): cannot be run on the example: Given groups=1, weight of"
+            " size [2, 3, 3, 3], expected input[2, 2, 4, 4] to have 3 channels, but got 2 channels"
+            " instead",
+        ),
+        (
+            nn.Sequential(conv(), QuantizedReLU(), nn.BatchNorm2d(2)),
+            "module '2' (BatchNorm2d): must be directly behind a convolution or linear layer, not"
+            " behind the stored activations '0'",
+        ),
+        (
+            calls(lambda m, x: m.norm(m.conv(x) + x), norm=nn.BatchNorm2d(2)),
+            "module 'norm' (BatchNorm2d): must be before the residual 'image' is added, not behind"
+            " it",
+        ),
+        (
+            nn.Sequential(conv(), nn.BatchNorm2d(2, track_running_stats=False)),
+            "module '1' (BatchNorm2d): must track running statistics, not normalise by those of a"
+            " batch",
+        ),
+        (
+            nn.Sequential(conv(), nn.Flatten(), nn.BatchNorm1d(32)),
+            "module '2' (BatchNorm1d): must have the 2 channels of the signed result of '0',"
+            " not 32",
+        ),
+        (
+            nn.Sequential(conv(), infinite()),
+            "module '1' (BatchNorm2d): its numbers must be finite, which those of channel 1 are"
+            " not",
+        ),
+        (
+            calls(lambda m, x: torch.add(m.conv(x), x, alpha=2)),
+            "node 'add' (torch.add): alpha must be 1, not 2",
+        ),
+        (
+            calls(lambda m, x: m.conv(x) + m.pool(x), pool=nn.AvgPool2d(3, 1, 1)),
+            f"node 'add' (add): cannot add {SIGNED} and the average 'pool': put a QuantizedReLU"
+            " behind the average",
+        ),
+        (
+            calls(lambda m, x: m.conv(x) + m.second(x)),
+            f"node 'add' (add): cannot add {SIGNED} and the signed result of 'second': the residual"
+            " must be 8-bit activations: put a QuantizedReLU behind the shortcut",
+        ),
+        (
+            calls(lambda m, x: m.relu(m.conv(x)) + x),
+            f"node 'add' (add): cannot add {STORED} and the stored activations 'image': one of them"
+            " must be a convolution's result before its QuantizedReLU: put it behind the sum",
+        ),
+        (
+            calls(lambda m, x: m.conv(x) + x + m.relu(m.second(x))),
+            f"node 'add_1' (add): {SIGNED} can have one residual, not 'image' and 'second'",
+        ),
+        (
+            calls(lambda m, x: m.conv(x) + m.pool(x), pool=nn.MaxPool2d(4)),
+            "node 'add' (add): the stored activations 'pool' must have the shape (2, 4, 4) of"
+            f" {SIGNED}, not (2, 1, 1)",
+        ),
+        (
+            calls(lambda m, x: [y := m.conv(x), y.add_(1), m.relu(y)][2]),
+            "node 'add_' (Tensor.add_): must not change a tensor that is used again: use +",
+        ),
+        (
+            calls(lambda m, x: x - 0.5),
+            "node 'sub' (sub): only a constant can be subtracted, and from a convolution's result",
+        ),
+        (
+            calls(lambda m, x: 0.5 + m.relu(m.conv(x))),
+            "node 'add' (add): a bias can be added to the signed result of a convolution or linear"
+            f" layer, not to {STORED}",
+        ),
+        (
+            calls(lambda m, x: m.conv(x) + m.b, b=nn.Parameter(torch.zeros(2, 1, 1, 1))),
+            "node 'add' (add): a bias must be the same for all images",
+        ),
+        (
+            calls(lambda m, x: m.conv(x) + m.b, b=nn.Parameter(torch.arange(4.0))),
+            "node 'add' (add): a bias must be one number for each of the 2 channels",
+        ),
+        (
+            calls(lambda m, x: m.conv(x) + m.b, b=nn.Parameter(torch.full((2, 1, 1), torch.nan))),
+            "node 'add' (add): its numbers must be finite, which those of channel 0 are not",
+        ),
+        (
+            nn.MaxPool2d(2, dilation=2),
+            "module '0' (MaxPool2d): dilation must be 1, not 2",
+        ),
+        (
+            nn.MaxPool2d(3, ceil_mode=True),
+            "module '0' (MaxPool2d): ceil_mode must be False, not True",
+        ),
+        (
+            nn.MaxPool2d(2, return_indices=True),
+            "module '0' (MaxPool2d): return_indices must be False, not True",
+        ),
+        (
+            nn.Sequential(conv(), nn.MaxPool2d(2)),
+            "module '1' (MaxPool2d): must pool 8-bit activations, not the signed result of '0': put"
+            " the QuantizedReLU before it",
+        ),
+        (
+            nn.AvgPool2d(3, padding=1, count_include_pad=False),
+            "module '0' (AvgPool2d): count_include_pad must be True, not False",
+        ),
+        (
+            nn.AvgPool2d(3, divisor_override=4),
+            "module '0' (AvgPool2d): divisor_override must be None, not 4",
+        ),
+        (
+            nn.AdaptiveAvgPool2d(3),
+            "module '0' (AdaptiveAvgPool2d): output size must divide the map's (4, 4),"
+            " not be (3, 3)",
+        ),
+        (
+            calls(lambda m, x: x.mean(1)),
+            "node 'mean' (Tensor.mean): must be over height and width, (2, 3), not 1",
+        ),
+        (
+            calls(lambda m, x: torch.mean(x, axis=(2, 3))),
+            "node 'mean' (torch.mean): has arguments that the export does not know: got an"
+            " unexpected keyword argument 'axis'",
+        ),
+        (
+            nn.AvgPool2d(2),
+            "output: must be rounded to 8 bits, not the average '0': put a QuantizedReLU behind it",
+        ),
+        (
+            nn.Sequential(conv(), QuantizedReLU(), QuantizedReLU(1 / 8)),
+            "module '2' (QuantizedReLU): step must be 0.015625, as of the stored activations '0',"
+            " not 0.125",
+        ),
+        (
+            nn.Sequential(conv(), nn.Flatten(2)),
+            "module '1' (Flatten): must leave the signed result of '0', 2 x 4 x 4, or flatten it"
+            " for each image, not make shape (2, 2, 16) of it",
+        ),
+        (
+            calls(lambda m, x: (m.conv(x), x)),
+            "output: forward must return one tensor that depends on the image",
+        ),
+        (
+            calls(lambda m, x: m.conv(m.b), b=nn.Parameter(torch.zeros(1, 2, 4, 4))),
+            "module 'conv' (HiddenConv2d): must read what comes from the image, not a constant",
+        ),
+        (nn.Identity(), "model Identity: must have a layer, not only return its input"),
+        (TwoInputs(), "model TwoInputs: forward must have one input, not x, y"),
+    ],
+)
+def test_what_the_hardware_cannot_do(model, message):
+    if isinstance(model, nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveAvgPool2d):
+        model = nn.Sequential(model)
+    with pytest.raises(InputError, match="^" + re.escape(message) + "$"):
+        layers(model)
