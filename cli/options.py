@@ -10,7 +10,7 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import Network
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.presets import PRESETS, load_configuration
-from hiddenite.sim.build import SIMULATORS
+from hiddenite.sim.compilers import SIMULATORS
 
 __all__ = [
     "DEFAULT_CONFIGURATION",

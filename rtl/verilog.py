@@ -9,7 +9,7 @@ from .configuration import Configuration
 from .engine import Engine
 from .shared_module import collect_modules
 
-__all__ = ["SIMULATION", "TOP", "generate"]
+__all__ = ["SIMULATION", "TOP", "convert", "generate"]
 
 TOP = "hiddenite"
 """Name of the top module."""
@@ -25,17 +25,18 @@ def generate(configuration: Configuration) -> str:
     unless `SIMULATION` is defined.
     """
     with collect_modules() as modules:
-        texts = [_convert(Engine(configuration), TOP)]
+        texts = [convert(Engine(configuration), TOP)]
         # Shared modules may use others: new ones come at the end.
         done = 0
         while done < len(modules):
             name = list(modules)[done]
-            texts.append(_convert(modules[name], name))
+            texts.append(convert(modules[name], name))
             done += 1
     return "\n".join(reversed(texts))
 
 
-def _convert(component, name: str) -> str:
+def convert(component, name: str) -> str:
+    """Verilog text of a component and what is in it, without the modules that it shares."""
     if hasattr(component, "verilog"):
         # Amaranth warns of components that it has never been asked to elaborate.
         Fragment.get(component, None)

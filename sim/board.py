@@ -7,14 +7,12 @@ from importlib import resources
 from multiprocessing.connection import Listener
 from pathlib import Path
 
-import cocotb
-
 from hiddenite.link.board_link import BoardLink, LinkParameters
 from hiddenite.link.uart import baud_divisor
-from hiddenite.rtl.verilog import _convert, generate
-from hiddenite.sim import board_testbench, toolchain
-from hiddenite.sim import build as builder
-from hiddenite.sim.simulation import _failure, _Icarus, _Verilator
+from hiddenite.rtl.verilog import convert, generate
+from hiddenite.sim import board_testbench
+from hiddenite.sim.compilers import DEFINITION, TOP, compile_simulator
+from hiddenite.sim.launchers import failure, launcher
 
 __all__ = ["SimulatedBoard"]
 
@@ -70,7 +68,7 @@ class SimulatedBoard(contextlib.AbstractContextManager):
             try:
                 self._requests = stack.enter_context(listener.accept())
             except TimeoutError:
-                raise _failure("the simulated board did not start", self._log) from None
+                raise failure("the simulated board did not start", self._log) from None
             self._stack = stack.pop_all()
         return self
 
@@ -78,11 +76,10 @@ class SimulatedBoard(contextlib.AbstractContextManager):
         self._stack.close()
 
     def _simulate(self, directory: Path, work: Path) -> None:
-        launcher = (_Verilator if self._simulator == "verilator" else _Icarus)(lambda: None)
         with contextlib.suppress(SystemExit, RuntimeError):
-            launcher.test(
+            launcher(self._simulator).test(
                 test_module=board_testbench.__name__,
-                hdl_toplevel=builder.TOP,
+                hdl_toplevel=TOP,
                 hdl_toplevel_lang="verilog",
                 build_dir=directory,
                 test_dir=work,
@@ -125,7 +122,7 @@ class SimulatedBoard(contextlib.AbstractContextManager):
             self._requests.send((burst, self.gap, end, min(enough, _BURST)))
             received, self.cycle, self._sending, leds, self.number = self._requests.recv()
         except (EOFError, OSError):
-            raise _failure("the simulated board has stopped", self._log) from None
+            raise failure("the simulated board has stopped", self._log) from None
         self._received += received
         self.running, self.error = bool(leds & 1), bool(leds & 2)
 
@@ -133,8 +130,8 @@ class SimulatedBoard(contextlib.AbstractContextManager):
 def _build(parameters: LinkParameters, flash_bytes: int, simulator: str) -> Path:
     """Compile a board, or take it from the cache."""
     c = parameters.configuration
-    verilog = generate(c) + "\n" + _convert(BoardLink(parameters), "board_link")
-    defines = builder.DEFINITION
+    verilog = generate(c) + "\n" + convert(BoardLink(parameters), "board_link")
+    defines = DEFINITION
     defines += "`define FLASH\n" * (parameters.flash_base is not None)
     defines += "`define STANDALONE\n" * parameters.standalone
     harness = defines + resources.files(__package__).joinpath("board.v").read_text()
@@ -145,23 +142,5 @@ def _build(parameters: LinkParameters, flash_bytes: int, simulator: str) -> Path
         "BURST": _BURST,
         "FLASH_BYTES": flash_bytes,
     }
-    if simulator == "verilator":
-        tools = [toolchain.verilator(), toolchain.compiler()]
-        options = builder._VERILATOR_OPTIONS
-    else:
-        tools, options = [toolchain.icarus()], ()
-    tools = [*(tool.version for tool in tools), cocotb.__version__, str(builder._LIBRARIES)]
     sources = {"harness.v": harness, "design.v": verilog}
-    key = (simulator, sources, values, options, builder._MAKE_VARIABLES, tools)
-    final = builder._cached("board", *key)
-    if final.is_dir():
-        return final
-    with builder._new_entry(final) as (work, finished):
-        for name, text in sources.items():
-            (work / name).write_text(text)
-        if simulator == "verilator":
-            library = builder._cached("library", None, builder._MAKE_VARIABLES, tools)
-            builder._verilate(work, finished, list(sources), options, values, library)
-        else:
-            builder._elaborate(work, finished, list(sources), values, None)
-    return final
+    return compile_simulator(sources, values, simulator=simulator)

@@ -1,25 +1,19 @@
 """Runs a design in an open simulator: programs and images in, results and cycle counts out."""
 
-import contextlib
 import json
-import logging
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cocotb_tools import runner
-
 from hiddenite.sim import testbench
-from hiddenite.sim.build import TOP, build
+from hiddenite.sim.build import build
+from hiddenite.sim.compilers import TOP
+from hiddenite.sim.launchers import failure, launcher
 from hiddenite.sim.records import InputFile, Outcome, OutcomeReader, Run, Stalls, program_bytes
 
 __all__ = ["Outcome", "Run", "Simulation", "Stalls", "Statistics"]
-
-_LOG_TAIL = 30
-_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -185,7 +179,7 @@ class Simulation:
             # cocotb's way to say that a test failed; told apart below by what is missing.
             watch()
         if reported != runs or not (seconds := job.with_name(testbench.SECONDS_FILE)).exists():
-            raise _failure(f"the simulator stopped after {reported} of {runs} runs", log)
+            raise failure(f"the simulator stopped after {reported} of {runs} runs", log)
         self.statistics = Statistics(
             cycles=sum(outcome.cycles for outcome in reader.outcomes),
             seconds=float(seconds.read_text()),
@@ -193,14 +187,13 @@ class Simulation:
         )
 
     def _launch(self, job: Path, log: Path, watch: Callable[[], None]) -> None:
-        launcher = (_Verilator if self._build.simulator == "verilator" else _Icarus)(watch)
         arguments, plusargs = [], []
         if self._waves is not None:
             if self._build.simulator == "verilator":
                 arguments = ["--trace-file", str(self._waves)]
             else:
                 plusargs = [f"+dumpfile_path={self._waves}"]
-        launcher.test(
+        launcher(self._build.simulator, watch).test(
             test_module=testbench.__name__,
             hdl_toplevel=TOP,
             hdl_toplevel_lang="verilog",
@@ -213,54 +206,3 @@ class Simulation:
             results_xml=str(job.with_name("results.xml")),
             log_file=log,
         )
-
-
-class _Watched:
-    """Part of a cocotb runner: runs quietly and calls a function several times a second."""
-
-    def __init__(self, watch: Callable[[], None]) -> None:
-        super().__init__()
-        self._watch = watch
-        self.log.setLevel(logging.CRITICAL)
-
-    def _execute_cmds(self, cmds, cwd, stdout=None):
-        for command in cmds:
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=subprocess.STDOUT,
-            )
-            try:
-                while process.poll() is None:
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(_POLL_SECONDS)
-                    self._watch()
-            finally:
-                # An interrupt, or an error in the caller's function, leaves nothing running.
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-            if process.returncode:
-                raise _failure(
-                    f"the simulator ended with status {process.returncode}", Path(self.log_file)
-                )
-
-
-class _Verilator(_Watched, runner.Verilator):
-    pass
-
-
-class _Icarus(_Watched, runner.Icarus):
-    def _test_command(self):
-        # cocotb knows FST only; the option at the end says in what format to write.
-        vcd = any(argument.endswith(".vcd") for argument in self.plusargs)
-        commands = super()._test_command()
-        return [[a if a != "-fst" or not vcd else "-vcd" for a in c] for c in commands]
-
-
-def _failure(message: str, log: Path) -> RuntimeError:
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return RuntimeError("\n".join([message, *lines[-_LOG_TAIL:]]))

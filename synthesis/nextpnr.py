@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from hiddenite.sim.cache import cache_directory, entry, new_entry
 from hiddenite.synthesis import toolchain
-from hiddenite.synthesis.cache import cache_directory, entry, new_entry
 from hiddenite.synthesis.parts import Part
 from hiddenite.synthesis.processes import Ended, Job, read_log, run, tail
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hiddenite.sim.cache import entry, new_entry
 from hiddenite.synthesis import toolchain
-from hiddenite.synthesis.cache import entry, new_entry
 from hiddenite.synthesis.parts import Part
 from hiddenite.synthesis.tidy import PASSES, tidy_netlist
 from hiddenite.synthesis.yosys import run_yosys

@@ -78,7 +78,7 @@ def simulate(monkeypatch):
         )
         monkeypatch.setattr(sim_board, "generate", lambda _: "")
         monkeypatch.setattr(sim_board, "BoardLink", lambda _: None)
-        monkeypatch.setattr(sim_board, "_convert", lambda *_: text + shim)
+        monkeypatch.setattr(sim_board, "convert", lambda *_: text + shim)
         return SimulatedBoard(top.parameters, flash)
 
     return simulate

@@ -9,7 +9,7 @@ from hiddenite.rtl.chain_dot_product import ChainDotProduct
 from hiddenite.rtl.dot_product import TreeDotProduct
 from hiddenite.rtl.flip_dot_product import FlipDotProduct, flip_excess
 from hiddenite.rtl.shared_module import collect_modules
-from hiddenite.rtl.verilog import _convert
+from hiddenite.rtl.verilog import convert
 
 BUILDS = {
     "tree": partial(TreeDotProduct, registered=True),
@@ -136,6 +136,6 @@ def test_every_mask_and_sign_of_a_word_that_flips(ich):
 def test_a_chain_is_no_longer_than_an_addition(ich, bits, cells):
     """A bit that lets no carry in, those of the sum, one for its carry; two bits a cell."""
     with collect_modules() as modules:
-        _convert(ChainDotProduct(ich, bits), "dot_product")
-    found = [_convert(chain, name).count("CCU2C #(") for name, chain in modules.items()]
+        convert(ChainDotProduct(ich, bits), "dot_product")
+    found = [convert(chain, name).count("CCU2C #(") for name, chain in modules.items()]
     assert found == cells

@@ -1,26 +1,14 @@
 import re
-from pathlib import Path
 
 import pytest
 
-from hiddenite.sim.build import build, cache_directory
+from hiddenite.sim.build import build
 
 
 @pytest.fixture
 def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("HIDDENITE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-def test_cache_directory(monkeypatch):
-    monkeypatch.delenv("HIDDENITE_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert cache_directory() == Path("/somewhere/hiddenite")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/elsewhere")
-    assert cache_directory() == Path("/elsewhere/.cache/hiddenite")
-    monkeypatch.setenv("HIDDENITE_CACHE", "/own")
-    assert cache_directory() == Path("/own")
 
 
 @pytest.mark.parametrize(
@@ -49,20 +37,6 @@ def test_build_is_taken_from_the_cache(own_cache, verilog, icarus_only):
     other = build(verilog(32, 4), word_bits=32, **options)
     assert other.directory != first.directory
     assert set(own_cache.iterdir()) == {first.directory, other.directory}
-
-
-def test_losing_the_race_for_a_build_is_no_error(own_cache, verilog, icarus_only, monkeypatch):
-    options = {"simulator": "icarus", "word_bits": 64, "lanes": 4}
-    rename = Path.rename
-
-    def late_rename(path, target):
-        target.mkdir()
-        (target / "sim.vvp").touch()
-        rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", late_rename)
-    result = build(verilog(64, 4), **options)
-    assert [entry.name for entry in own_cache.iterdir()] == [result.directory.name]
 
 
 def test_failed_build_leaves_nothing(own_cache, simulator):

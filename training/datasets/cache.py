@@ -1,12 +1,12 @@
 """Where datasets are kept that were downloaded or unpacked."""
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from hiddenite.golden.errors import InputError
+from hiddenite.sim.cache import cache_directory
 from hiddenite.training.datasets.messages import reason
 
 
@@ -15,13 +15,7 @@ def datasets_directory() -> Path:
 
     The whole folder may be deleted at any time.
     """
-    # `hiddenite.sim.build` finds the same folder, but needs simulators; training does not.
-    if own := os.environ.get("HIDDENITE_CACHE"):
-        root = Path(own).expanduser().absolute()
-    else:
-        base = os.environ.get("XDG_CACHE_HOME")
-        root = (Path(base) if base else Path.home() / ".cache") / "hiddenite"
-    return root / "datasets"
+    return cache_directory() / "datasets"
 
 
 @contextlib.contextmanager

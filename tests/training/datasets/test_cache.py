@@ -2,22 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from hiddenite.sim.build import cache_directory
-
 pytest.importorskip("torch")
 
 from hiddenite.training.datasets.cache import datasets_directory, new_entry
 
 
-def test_same_root_as_for_simulators(monkeypatch):
+def test_directory(monkeypatch):
     monkeypatch.setenv("HIDDENITE_CACHE", "/own")
-    assert datasets_directory() == cache_directory() / "datasets" == Path("/own/datasets")
-    monkeypatch.delenv("HIDDENITE_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert datasets_directory() == cache_directory() / "datasets"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/elsewhere")
-    assert datasets_directory() == cache_directory() / "datasets"
+    assert datasets_directory() == Path("/own/datasets")
 
 
 def test_nothing_is_left_of_a_failure(tmp_path):

@@ -3,13 +3,23 @@
 import contextlib
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from hiddenite.sim.build import cache_directory
+__all__ = ["cache_directory", "entry", "new_entry"]
 
-__all__ = ["entry", "new_entry"]
+
+def cache_directory() -> Path:
+    """Return the folder of all results: HIDDENITE_CACHE, or `hiddenite` in the user's cache folder.
+
+    Nothing in it is removed by this program; the whole folder may be deleted at any time.
+    """
+    if own := os.environ.get("HIDDENITE_CACHE"):
+        return Path(own).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "hiddenite"
 
 
 def entry(kind: str, *key: object) -> Path:

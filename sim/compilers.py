@@ -1,0 +1,174 @@
+"""Compiles Verilog into simulators, once for each design and options."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import cocotb
+import cocotb_tools.config
+
+from hiddenite.golden.errors import InputError
+from hiddenite.rtl.verilog import SIMULATION
+from hiddenite.sim import toolchain
+from hiddenite.sim.cache import entry, new_entry
+
+__all__ = ["DEFINITION", "SIMULATORS", "TOP", "compile_simulator"]
+
+SIMULATORS = ("verilator", "icarus")
+TOP = "harness"
+"""Name of the top module."""
+DEFINITION = f"`define {SIMULATION}\n"
+"""First line of the first source."""
+
+# Lint is a check of its own; here a warning would only hide what matters.
+_VERILATOR_OPTIONS = (
+    "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "--timing",
+    "-Wno-fatal", "-Wno-lint", "-Wno-style", "--quiet",
+)  # fmt: skip
+# The package's makefile leaves these empty, whatever the machine offers. Without the first, no
+# header is precompiled.
+_MAKE_VARIABLES = (
+    "CFG_CXXFLAGS_PCH_I=-include",
+    "CFG_CXXFLAGS_STD=-std=c++20",
+    "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
+    "CFG_LDLIBS_THREADS=-pthread",
+    "OPT_FAST=-O2",
+    "OPT_SLOW=-O0",
+    "OPT_GLOBAL=-O2",
+)
+_LIBRARIES = cocotb_tools.config.libs_dir
+_JOBS = 2
+_LOG_TAIL = 30
+
+
+def compile_simulator(
+    sources: dict[str, str],
+    parameters: dict[str, int],
+    *,
+    simulator: str,
+    waves: str | None = None,
+    public: bool = False,
+) -> Path:
+    """Compile a design with its harness, or take it from the cache.
+
+    Parameters
+    ----------
+    sources : dict of str to str
+        Verilog texts by file name; one has the module `TOP`, the first begins with `DEFINITION`.
+    parameters : dict of str to int
+        Of the module `TOP`.
+    simulator : str
+        One of `SIMULATORS`.
+    waves : str or None
+        Format of the waveforms that the simulator can write, "fst" or "vcd".
+    public : bool
+        Whether cocotb sees every signal of the design in Verilator.
+
+    Returns
+    -------
+    Path
+        Folder of the finished program.
+
+    Raises
+    ------
+    InputError
+        If a program is missing.
+    RuntimeError
+        If the design does not compile; the message ends with the last lines of the log.
+    """
+    if simulator == "verilator":
+        tools = [toolchain.verilator(), toolchain.compiler()]
+        if waves == "fst":
+            toolchain.require_headers("lz4.h", "zlib.h")
+        options = [*_VERILATOR_OPTIONS, *([f"--trace-{waves}"] if waves else [])]
+        options += ["--public-flat-rw"] if public else []
+    else:
+        tools = [toolchain.icarus()]
+        options = ["waves"] if waves else []
+    # The folder of cocotb's libraries is linked into the program.
+    tools = [*(tool.version for tool in tools), cocotb.__version__, str(_LIBRARIES)]
+    final = entry(simulator, sources, parameters, options, _MAKE_VARIABLES, tools)
+    if final.is_dir():
+        return final
+    with new_entry(final) as (work, finished):
+        for name, text in sources.items():
+            (work / name).write_text(text)
+        if simulator == "verilator":
+            library = entry("library", waves, _MAKE_VARIABLES, tools)
+            _verilate(work, finished, list(sources), options, parameters, library)
+        else:
+            _elaborate(work, finished, list(sources), parameters, waves)
+    return final
+
+
+def _verilate(
+    work: Path,
+    finished: Path,
+    sources: list[str],
+    options: Sequence[str],
+    parameters: dict[str, int],
+    library: Path,
+) -> None:
+    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    # cocotb's own runner always adds --public-flat-rw; hence this command and not the runner.
+    command = [str(toolchain.verilator().path), "--cc", "--exe", "--vpi", "-Mdir", "objects",
+               "--top-module", TOP, "--prefix", "Vtop", "-o", TOP, "--timescale", "1ns/1ns",
+               "-LDFLAGS", f"-Wl,-rpath,{_LIBRARIES} -L{_LIBRARIES} -lcocotbvpi_verilator",
+               *options, *(f"-G{name}={value}" for name, value in parameters.items()),
+               str(main), *sources]  # fmt: skip
+    _execute(command, work)
+    objects = work / "objects"
+    # Verilator's own library takes most of the time of a small design and is always the same.
+    for ready in library.glob("*.o"):
+        shutil.copy(ready, objects)
+    _execute(["make", "-j", str(_JOBS), "-C", "objects", "-f", "Vtop.mk", *_MAKE_VARIABLES], work)
+    # The objects of the design are many times the size of the program.
+    shutil.move(objects / TOP, finished / TOP)
+    if not library.is_dir():
+        with new_entry(library) as (_, kept):
+            for built in objects.glob("verilated*.o"):
+                shutil.copy(built, kept)
+
+
+def _elaborate(
+    work: Path, finished: Path, sources: list[str], parameters: dict[str, int], waves: str | None
+) -> None:
+    command = ["iverilog", "-g2012", "-s", TOP, "-o", str(finished / "sim.vvp")]
+    command += [f"-P{TOP}.{name}={value}" for name, value in parameters.items()]
+    if waves:
+        (work / "waves.v").write_text(_WAVES)
+        command += ["-s", "waves"]
+        sources.append("waves.v")
+    _execute(command + sources, work)
+
+
+# A file name from the command line, as Verilator's program takes it too.
+_WAVES = f"""module waves;
+    reg [8*4096-1:0] path;
+    initial if ($value$plusargs("dumpfile_path=%s", path)) begin
+        $dumpfile(path);
+        $dumpvars(0, {TOP});
+    end
+endmodule
+"""
+
+
+def _execute(command: Sequence[str], directory: Path) -> None:
+    try:
+        environment = toolchain.environment()
+    except InputError:
+        environment = None  # Icarus needs nothing of Verilator's.
+    result = subprocess.run(
+        command,
+        cwd=directory,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if result.returncode:
+        tail = "\n".join(result.stdout.splitlines()[-_LOG_TAIL:])
+        raise RuntimeError(f"{Path(command[0]).name} failed:\n{tail}")
