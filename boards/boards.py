@@ -134,7 +134,7 @@ _ALL = (
         part="ecp5-25f",
         configuration_name="ecp5-25f",
         configuration=PRESETS["ecp5-25f"],
-        clock_hz=62.5e6,
+        clock_hz=75e6,
         **_ULX3S,
     ),
     Board(
@@ -144,7 +144,7 @@ _ALL = (
         part="ecp5-85f",
         configuration_name="ecp5-25f",
         configuration=PRESETS["ecp5-25f"],
-        clock_hz=50e6,
+        clock_hz=75e6,
         **_ULX3S,
     ),
     Board(
@@ -154,7 +154,7 @@ _ALL = (
         part="ecp5-85f",
         configuration_name="ecp5-25f",
         configuration=PRESETS["ecp5-25f"],
-        clock_hz=50e6,
+        clock_hz=75e6,
         resources=Resources(
             flash="spi_flash_1x",
             leds=(
