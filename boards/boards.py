@@ -154,7 +154,7 @@ _ALL = (
         part="ecp5-85f",
         configuration_name="ecp5-25f",
         configuration=PRESETS["ecp5-25f"],
-        clock_hz=75e6,
+        clock_hz=100e6,
         resources=Resources(
             flash="spi_flash_1x",
             leds=(
@@ -164,7 +164,8 @@ _ALL = (
             ),
             button="rst",
         ),
-        flash_base=0x20_0000,
+        # Its bitstream is not compressed.
+        flash_base=0x40_0000,
         programmers=(open_fpga_loader("ecpix5"), ECPPROG),
     ),
     Board(
