@@ -79,8 +79,8 @@ def measure(
         If a program fails.
     """
     part = PARTS[target]
-    nextpnr = toolchain.nextpnr(part.family)
-    tools = {"yosys": toolchain.yosys().version, "nextpnr": nextpnr.version}
+    yosys, nextpnr = toolchain.yosys(), toolchain.nextpnr(part.family)
+    tools = {"yosys": yosys.version, "nextpnr": nextpnr.version}
     if seeds and block_name == ENGINE:
         # Known before anything is synthesised.
         _check_memories(part, configuration)
