@@ -191,7 +191,11 @@ def _conv(conv, weights, x, residual):
         for line in range(0, height, line_block):
             block = np.s_[image : image + image_block, line : line + line_block]
             matrix = windows[block].astype(weights.dtype, order="C").reshape(-1, taps)
-            accumulators = (matrix @ weights).reshape(output[block].shape).astype(np.int64)
+            # BLAS may compute with what lies behind a row, too, and tell of that (numpy#24067); all
+            # that it is given are integers.
+            with np.errstate(invalid="ignore"):
+                products = matrix @ weights
+            accumulators = products.reshape(output[block].shape).astype(np.int64)
             output[block] = _finish(
                 conv, accumulators, None if residual is None else residual[block]
             )
