@@ -164,8 +164,7 @@ _ALL = (
             ),
             button="rst",
         ),
-        # Its bitstream is not compressed.
-        flash_base=0x40_0000,
+        flash_base=0x20_0000,
         programmers=(open_fpga_loader("ecpix5"), ECPPROG),
     ),
     Board(

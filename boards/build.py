@@ -251,7 +251,11 @@ class _Flow:
     def make_bitstream(self) -> None:
         log = self.directory / f"{self.packer.name}.log"
         statuses = []
-        job = self._job(self.packer, self._commands[2], log)
+        command = self._commands[2]
+        # Not every platform asks for it; a network is to lie behind the bitstream.
+        if self.family == "ecp5" and "--compress" not in command:
+            command = [*command, "--compress"]
+        job = self._job(self.packer, command, log)
         self._run([job], ended=lambda _, end: statuses.append(end.status))
         if statuses != [0]:
             raise RuntimeError("\n".join([f"{self.packer.name} failed:", *tail(log)]))
