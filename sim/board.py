@@ -11,7 +11,7 @@ from hiddenite.link.board_link import BoardLink, LinkParameters
 from hiddenite.link.uart import baud_divisor
 from hiddenite.rtl.verilog import convert, generate
 from hiddenite.sim import board_testbench
-from hiddenite.sim.compilers import DEFINITION, TOP, compile_simulator
+from hiddenite.sim.compilers import TOP, compile_simulator
 from hiddenite.sim.launchers import failure, launcher
 
 __all__ = ["SimulatedBoard"]
@@ -131,8 +131,7 @@ def _build(parameters: LinkParameters, flash_bytes: int, simulator: str) -> Path
     """Compile a board, or take it from the cache."""
     c = parameters.configuration
     verilog = generate(c) + "\n" + convert(BoardLink(parameters), "board_link")
-    defines = DEFINITION
-    defines += "`define FLASH\n" * (parameters.flash_base is not None)
+    defines = "`define FLASH\n" * (parameters.flash_base is not None)
     defines += "`define STANDALONE\n" * parameters.standalone
     harness = defines + resources.files(__package__).joinpath("board.v").read_text()
     values = {

@@ -12,6 +12,8 @@ __all__ = ["failure", "launcher"]
 
 _LOG_TAIL = 30
 _POLL_SECONDS = 0.1
+_RANDOM_START = ("+verilator+rand+reset+2", "+verilator+seed+1")
+"""What has no initial value, contents of memories among it, begins as anything, not as 0."""
 
 
 def launcher(simulator: str, watch: Callable[[], None] = lambda: None) -> runner.Runner:
@@ -67,7 +69,8 @@ class _Watched:
 
 
 class _Verilator(_Watched, runner.Verilator):
-    pass
+    def _test_command(self):
+        return [[*command, *_RANDOM_START] for command in super()._test_command()]
 
 
 class _Icarus(_Watched, runner.Icarus):
