@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from hiddenite.cli.design import VERILOG_FILE, describe_array, write_design
+from hiddenite.cli.design import describe_array, write_design
 from hiddenite.cli.display import Steps, clean, files_size, pictures, table
 from hiddenite.cli.inference import class_name, classes_of, verdict
 from hiddenite.cli.options import Selected, config_option, simulator_option
@@ -70,9 +70,9 @@ def demo(selected: Selected, count: int, simulator: str, directory: Path) -> int
     _introduce(network)
     click.echo(f"hardware: {clean(selected.name)}, {describe_array(c)}\n")
     with Steps(_print_step) as steps:
-        verilog = write_design(directory, selected, steps)
+        design = write_design(directory, selected, steps)
         verification = verify(
-            network, images, c, simulator=simulator, verilog=verilog, progress=steps
+            network, images, c, simulator=simulator, verilog=design.verilog, progress=steps
         )
     click.echo()
     if verification.equal:
@@ -84,7 +84,7 @@ def demo(selected: Selected, count: int, simulator: str, directory: Path) -> int
     speed = verification.statistics.cycles_per_second
     click.echo(f"simulation: {speed:,.0f} cycles a second in {simulator}")
     click.echo(
-        f"Verilog: {clean(directory / VERILOG_FILE)}, {files_size(len(verilog.encode()))},"
+        f"Verilog: {clean(design.verilog_file)}, {files_size(len(design.verilog.encode()))},"
         " top module hiddenite"
     )
     if not verification.equal:

@@ -1,6 +1,6 @@
 """Commands about the hardware: `generate` and `configs`."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,13 +12,11 @@ from hiddenite.cli.files import make_directory, output
 from hiddenite.cli.options import Selected, config_option, json_option
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.presets import PRESETS
-from hiddenite.rtl.verilog import generate
+from hiddenite.rtl.verilog import TOP, check_name, generate
 from hiddenite.synthesis.parts import PARTS, memory_blocks
 
-__all__ = ["configs", "describe_array", "generate_command"]
+__all__ = ["Design", "configs", "describe_array", "generate_command", "write_design"]
 
-VERILOG_FILE = "hiddenite.v"
-CONFIGURATION_FILE = "configuration.toml"
 _SIDE_BY_SIDE = 3
 """Presets in a table: a terminal has 80 columns."""
 
@@ -34,25 +32,37 @@ def configuration_toml(selected: Selected) -> bytes:
     return f"# hiddenite {version('hiddenite')}, from {clean(selected.name)}\n{text}".encode()
 
 
-def write_design(directory: Path, selected: Selected, steps: Steps) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """An engine's Verilog and its configuration, as `write_design` has written them."""
+
+    verilog: str
+    verilog_file: Path
+    configuration_file: Path
+
+
+def write_design(
+    directory: Path, selected: Selected, steps: Steps, name: str | None = None
+) -> Design:
     """Generate the Verilog of a configuration, and write both into a directory.
 
-    Returns
-    -------
-    str
-        The Verilog text.
+    Files are called after the top module if it is given a name, so that several engines have place
+    in one directory.
     """
+    top = TOP if name is None else check_name(name)
+    design_file = directory / f"{top}.v"
+    configuration_file = directory / ("configuration.toml" if name is None else f"{name}.toml")
     with (
         make_directory(directory),
-        output(directory / VERILOG_FILE) as verilog_file,
-        output(directory / CONFIGURATION_FILE) as configuration_file,
+        output(design_file) as verilog_out,
+        output(configuration_file) as configuration_out,
     ):
         steps("generate Verilog", 0, 1)
-        verilog = generate(selected.configuration)
-        verilog_file.write(verilog.encode())
-        configuration_file.write(configuration_toml(selected))
+        verilog = generate(selected.configuration, top)
+        verilog_out.write(verilog.encode())
+        configuration_out.write(configuration_toml(selected))
         steps("generate Verilog", 1, 1)
-    return verilog
+    return Design(verilog=verilog, verilog_file=design_file, configuration_file=configuration_file)
 
 
 @click.command("generate")
@@ -66,18 +76,24 @@ def write_design(directory: Path, selected: Selected, steps: Steps) -> str:
     default=Path("."),
     help="Directory, made if it is not there (default: the current one).",
 )
-def generate_command(selected: Selected, directory: Path) -> None:
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="Name of the top module and of the files; the names of all other modules begin with it, so"
+    " that several engines can be in one design (default: hiddenite).",
+)
+def generate_command(selected: Selected, directory: Path, name: str | None) -> None:
     """Write the Verilog of a configuration.
 
     Writes DIR/hiddenite.v, whose top module is hiddenite, and DIR/configuration.toml, which
-    --config takes.
+    --config takes; with --name, DIR/NAME.v and DIR/NAME.toml.
     """
     with Steps() as steps:
-        verilog = write_design(directory, selected, steps)
-    size = files_size(len(verilog.encode()))
-    click.echo(f"{clean(directory / VERILOG_FILE)}: {size}, top module hiddenite")
+        design = write_design(directory, selected, steps, name)
+    size = files_size(len(design.verilog.encode()))
+    click.echo(f"{clean(design.verilog_file)}: {size}, top module {name or TOP}")
     click.echo(
-        f"{clean(directory / CONFIGURATION_FILE)}: {clean(selected.name)},"
+        f"{clean(design.configuration_file)}: {clean(selected.name)},"
         f" {describe_array(selected.configuration)}"
     )
 
