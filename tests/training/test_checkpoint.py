@@ -76,7 +76,8 @@ def test_refuses_another_format(saved):
 def test_refuses_another_architecture(saved):
     state = torch.load(saved, weights_only=True)
     for name in list(state["trainer"]["model"]):
-        model = {**state["trainer"]["model"]}
+        model = state["trainer"]["model"].copy()
+        model._metadata = state["trainer"]["model"]._metadata
         del model[name]
         torch.save({**state, "trainer": {**state["trainer"], "model": model}}, saved)
         message = refusal(saved, trainer_of())
