@@ -1,5 +1,7 @@
 """Commands about the hardware: `generate` and `configs`."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -8,14 +10,14 @@ import click
 import tomli_w
 
 from hiddenite.cli.display import Steps, clean, files_size, print_json, table
-from hiddenite.cli.files import make_directory, output
+from hiddenite.cli.files import Output, make_directory, output
 from hiddenite.cli.options import Selected, config_option, json_option
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.presets import PRESETS
 from hiddenite.rtl.verilog import generate
 from hiddenite.synthesis.parts import PARTS, memory_blocks
 
-__all__ = ["configs", "describe_array", "generate_command"]
+__all__ = ["configs", "describe_array", "design_files", "generate_command", "write_design"]
 
 VERILOG_FILE = "hiddenite.v"
 CONFIGURATION_FILE = "configuration.toml"
@@ -34,24 +36,40 @@ def configuration_toml(selected: Selected) -> bytes:
     return f"# hiddenite {version('hiddenite')}, from {clean(selected.name)}\n{text}".encode()
 
 
-def write_design(directory: Path, selected: Selected, steps: Steps) -> str:
-    """Generate the Verilog of a configuration, and write both into a directory.
+@contextlib.contextmanager
+def design_files(directory: Path) -> Iterator[tuple[Output, Output]]:
+    """Give the files for the Verilog and for its configuration, in a directory that is made."""
+    with (
+        make_directory(directory),
+        output(directory / VERILOG_FILE) as verilog_file,
+        output(directory / CONFIGURATION_FILE) as configuration_file,
+    ):
+        yield verilog_file, configuration_file
+
+
+def write_design(files: tuple[Output, Output], selected: Selected, steps: Steps) -> str:
+    """Generate the Verilog of a configuration, and write both.
+
+    Parameters
+    ----------
+    files : (Output, Output)
+        Those of `design_files`.
+    selected : Selected
+        The configuration.
+    steps : Steps
+        Shows what is done.
 
     Returns
     -------
     str
         The Verilog text.
     """
-    with (
-        make_directory(directory),
-        output(directory / VERILOG_FILE) as verilog_file,
-        output(directory / CONFIGURATION_FILE) as configuration_file,
-    ):
-        steps("generate Verilog", 0, 1)
-        verilog = generate(selected.configuration)
-        verilog_file.write(verilog.encode())
-        configuration_file.write(configuration_toml(selected))
-        steps("generate Verilog", 1, 1)
+    verilog_file, configuration_file = files
+    steps("generate Verilog", 0, 1)
+    verilog = generate(selected.configuration)
+    verilog_file.write(verilog.encode())
+    configuration_file.write(configuration_toml(selected))
+    steps("generate Verilog", 1, 1)
     return verilog
 
 
@@ -72,8 +90,8 @@ def generate_command(selected: Selected, directory: Path) -> None:
     Writes DIR/hiddenite.v, whose top module is hiddenite, and DIR/configuration.toml, which
     --config takes.
     """
-    with Steps() as steps:
-        verilog = write_design(directory, selected, steps)
+    with design_files(directory) as files, Steps() as steps:
+        verilog = write_design(files, selected, steps)
     size = files_size(len(verilog.encode()))
     click.echo(f"{clean(directory / VERILOG_FILE)}: {size}, top module hiddenite")
     click.echo(
