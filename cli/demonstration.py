@@ -8,7 +8,8 @@ import numpy as np
 
 from hiddenite.cli.design import VERILOG_FILE, describe_array, design_files, write_design
 from hiddenite.cli.display import Steps, clean, files_size, pictures, table
-from hiddenite.cli.inference import class_name, classes_of, verdict
+from hiddenite.cli.inference import class_name, verdict
+from hiddenite.cli.labels import classes_of
 from hiddenite.cli.options import Selected, config_option, simulator_option
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.network import Conv, Network

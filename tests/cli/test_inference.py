@@ -29,6 +29,18 @@ def test_infer_json(run, network_path, images_path):
     assert len(facts["classes"]) == 3
 
 
+def test_infer_labels(run, here, network, network_path, images, images_path):
+    classes = infer(network, images[:3])[:, 0, 0].argmax(-1)
+    np.save("l.npy", ((classes + np.array([0, 0, 1])) % 10).astype(np.uint8))
+    arguments = ["infer", network_path, images_path, "--labels", "l.npy"]
+    assert run(*arguments, "-o", "r.npy") == (0, "2 of 3 classes are right, 66.67%\n", "")
+    facts = json.loads(run(*arguments, "--json").out)
+    assert (facts["right"], facts["accuracy"]) == (2, 2 / 3)
+    np.testing.assert_array_equal(np.load("r.npy"), infer(network, images[:3]))
+    facts = json.loads(run("infer", network_path, images_path, "--json").out)
+    assert facts["right"] is None and facts["accuracy"] is None
+
+
 def test_infer_maps(run, here, network, images_path):
     network.prefix("layer1.conv").save("n")
     assert "digits: 3 results of 8 x 8 x 16, uint8, 0 to " in run("infer", "n", images_path).out
@@ -49,6 +61,15 @@ def test_simulate(run, here, network, network_path, images, images_path):
     np.testing.assert_array_equal(result, infer(network, images[:3]))
     assert result.dtype == np.int32 and result.shape == (3, 1, 1, 10)
     assert [path.name for path in here.iterdir()] == ["r.npy"]
+
+
+def test_simulate_labels(run, here, network, network_path, images, images_path):
+    np.save("l.npy", infer(network, images[:3])[:, 0, 0].argmax(-1))
+    arguments = ["simulate", network_path, images_path, "--config", "tiny", "--labels", "l.npy"]
+    ran = run(*arguments)
+    assert ran.status == 0 and "\n3 of 3 classes are right, 100.00%\n" in ran.out
+    facts = json.loads(run(*arguments, "--json").out)
+    assert (facts["equal"], facts["right"], facts["accuracy"]) == (True, 3, 1.0)
 
 
 def test_simulate_json(run, network_path, images_path):
