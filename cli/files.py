@@ -18,6 +18,7 @@ from hiddenite.golden.network import Network
 
 __all__ = [
     "Output",
+    "folders_of",
     "load_array",
     "load_images",
     "make_directory",
@@ -137,6 +138,7 @@ def output(path: Path) -> Iterator[Output]:
     # Its own name each time: a process that was killed may have had the same number.
     temporary = place.with_name(f".{secrets.token_hex(4)}.{place.name}")
     with contextlib.ExitStack() as stack:
+        stack.enter_context(folders_of(path))
         try:
             if place.is_dir():
                 raise InputError(f"{path}: must be a file, not a directory")
@@ -148,13 +150,10 @@ def output(path: Path) -> Iterator[Output]:
             else:
                 _being_written.add(place)
                 stack.callback(_being_written.discard, place)
-                stack.enter_context(_folders(place.parent))
                 temporary.touch(exist_ok=False)
                 stack.callback(temporary.unlink, missing_ok=True)
         except OSError as error:
-            # What exists is a file in the place of a folder.
-            reason = os.strerror(errno.ENOTDIR) if error.errno == errno.EEXIST else error.strerror
-            raise InputError(f"{path}: cannot be written: {reason}") from None
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
         made = Output(path, temporary)
         yield made
         try:
@@ -162,6 +161,25 @@ def output(path: Path) -> Iterator[Output]:
                 temporary.replace(place)
         except OSError as error:
             raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def folders_of(path: Path) -> Iterator[None]:
+    """Make the folders of a file to be; new ones that are empty go again when something goes wrong.
+
+    Raises
+    ------
+    InputError
+        They cannot be made.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_folders(Path(os.path.realpath(path)).parent))
+        except OSError as error:
+            # What exists is a file in the place of a folder.
+            reason = os.strerror(errno.ENOTDIR) if error.errno == errno.EEXIST else error.strerror
+            raise InputError(f"{path}: cannot be written: {reason}") from None
+        yield
 
 
 def output_beside(path: Path, suffix: str) -> Path:

@@ -221,8 +221,8 @@ def collect(points, folder, configuration):
     ----------
     points : list of Point
     folder : Path
-    configuration : Configuration
-        What programs are compiled for.
+    configuration : Configuration or None
+        What programs are compiled for. A network that does not fit it has no program.
 
     Returns
     -------
@@ -233,7 +233,10 @@ def collect(points, folder, configuration):
     costs = {}
     for outcome in outcomes:
         if outcome.network is not None:
-            cost = cost_of(outcome.network, configuration)
+            try:
+                cost = cost_of(outcome.network, configuration)
+            except InputError:
+                cost = cost_of(outcome.network, None)
             # Of baselines of the same width, everything but the masks is as large.
             costs[outcome.recipe] = costs[outcome.recipe.width] = cost
     return [
@@ -243,7 +246,7 @@ def collect(points, folder, configuration):
 
 
 def smallest_as_good(results, kind="binary", width=1.0):
-    """Return the hidden network of the fewest bytes that is as accurate as a baseline.
+    """Return the hidden network of the smallest program that is as accurate as a baseline.
 
     Parameters
     ----------
@@ -262,5 +265,11 @@ def smallest_as_good(results, kind="binary", width=1.0):
     baseline = next((r for r in results if (r["kind"], r["width"]) == (kind, width)), None)
     if baseline is None:
         return None, None
-    good = [r for r in results if r["kind"] == "hidden" and r["accuracy"] >= baseline["accuracy"]]
+    good = [
+        r
+        for r in results
+        if r["kind"] == "hidden"
+        and r["accuracy"] >= baseline["accuracy"]
+        and r["program_bytes"] is not None
+    ]
     return min(good, key=lambda r: r["program_bytes"], default=None), baseline

@@ -4,12 +4,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
+
+from hiddenite.cli import training_options as module
+from hiddenite.training.lock import alone
 
 SWEEP = ("sweep", "digits", "--epochs", "1", "--densities", "0.3,0.1", "--widths", "0.25")
 
@@ -48,12 +52,46 @@ def test_sweep_refuses_results_of_another(run, refused, here):
     )
 
 
+def test_sweep_of_what_no_preset_holds(run, here, monkeypatch):
+    small = replace(module.PRESETS["tiny"], activation_words=16)
+    monkeypatch.setattr(module, "PRESETS", {"small": small})
+    monkeypatch.setattr(module, "_PRESETS", ("small",))
+    options = ("--epochs", "1", "--densities", "0.3", "--widths", "1", "--jobs", "1", "-o", "a/b")
+    ran = run("sweep", "digits", *options)
+    reason = "no preset holds the network; network for configuration small: "
+    assert ran.status == 0 and ran.err.startswith(
+        f"hiddenite: there will be no program size: {reason}"
+    )
+    assert f"no programs to compare: {reason}" in " ".join(ran.out.split())
+    report = json.loads((here / "a" / "b" / "results.json").read_text())
+    assert report["configuration"] is None and report["no_program"].startswith(reason)
+    assert [r["program_bytes"] for r in report["results"]] == [None] * 3
+    assert (here / "a" / "b" / "sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_second_sweep_into_the_same_folder_is_refused(refused, here):
+    (here / "out").mkdir()
+    with alone(here / "out", ""):
+        assert refused(*SWEEP, "-o", "out/") == (
+            "out: another training is writing it: let it end, or give another directory with -o"
+        )
+    assert not list((here / "out").iterdir())
+
+
+@pytest.mark.parametrize("name", ["results.json", "sweep.png"])
+def test_sweep_refuses_a_directory_in_the_place_of_a_file(refused, here, name):
+    (here / "out" / name).mkdir(parents=True)
+    assert refused(*SWEEP, "-o", "out") == f"out/{name}: must be a file, not a directory"
+    assert [path.name for path in (here / "out").iterdir()] == [name]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--densities", "0.1,x"], "must be numbers with commas between them, not '0.1,x'"),
         (["--densities", "0.1,2"], "density must be above 0 and at most 1, not 2.0"),
         (["--widths", "0"], "width must be above 0, not 0.0"),
+        (["-o", "/dev/null/s"], "/dev/null/s: cannot be made a directory: Not a directory"),
     ],
 )
 def test_sweep_refuses(refused, here, arguments, message):

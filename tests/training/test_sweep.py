@@ -46,3 +46,11 @@ def test_smallest_as_good():
     assert smallest_as_good(results[:1] + results[3:]) == (None, results[0])
     assert smallest_as_good(results[1:]) == (None, None)
     assert smallest_as_good(results, width=0.5) == (None, None)
+    none = [{**each, "program_bytes": None} for each in results]
+    assert smallest_as_good([*none[1:3], results[0], none[3]]) == (None, results[0])
+    assert smallest_as_good([none[1], results[2], none[0]]) == (results[2], none[0])
+
+
+def test_refuses_densities_of_a_recipe_of_one_of():
+    with pytest.raises(InputError, match=r"^density and one_of cannot both be given: "):
+        points_of(small_recipe(one_of=4), [0.1], [1.0])
