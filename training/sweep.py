@@ -138,11 +138,18 @@ def sweep(points, folder, *, data, jobs, device=None, progress: Callable | None 
 
 
 def _in_order(points):
-    """Return the points in two parts: teachers of the others, then the others."""
+    """Return the points in two parts, of which the first trains the teachers of the second.
+
+    A teacher is the dense network of a width. Where that is no point itself, it comes with the
+    first network that learns from it.
+    """
     if not any(point.recipe.distill for point in points):
         return [points]
-    teachers = [point for point in points if point.recipe.kind == "dense"]
-    return [teachers, [point for point in points if point not in teachers]]
+    first = {}
+    for point in sorted(points, key=lambda point: point.recipe.kind != "dense"):
+        if point.recipe.kind == "dense" or point.recipe.distill:
+            first.setdefault(point.recipe.width, point)
+    return [list(first.values()), [point for point in points if point not in first.values()]]
 
 
 # In a process that trains: where its parent hears how far it is.

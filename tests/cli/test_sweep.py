@@ -108,6 +108,13 @@ def test_sweep_with_teachers_of_each_width(run, here):
     assert {p.name for p in (here / "out").glob("*.pt")} == {"teacher-w0.25.pt", "teacher-w0.5.pt"}
 
 
+def test_sweep_without_baselines_trains_each_teacher_once(run, here):
+    options = ("--distill", "0.5", "--no-baselines", "--jobs", "2", "--widths", "0.25")
+    ran = run("sweep", "digits", "--epochs", "1", "--densities", "0.1,0.3", *options, "-o", "out")
+    assert ran.status == 0, ran.err
+    assert [p.name for p in (here / "out").glob("*.pt")] == ["teacher-w0.25.pt"]
+
+
 def test_an_interrupted_sweep_leaves_no_process_and_goes_on(run, here):
     arguments = ["sweep", "digits", "--epochs", "40", "--densities", "0.3", "--widths", "0.5"]
     arguments += ["--no-baselines", "-o", "out", "--jobs", "1"]

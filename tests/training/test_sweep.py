@@ -5,7 +5,7 @@ pytest.importorskip("torch")
 from training_helpers import small_recipe
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.sweep import points_of, smallest_as_good
+from hiddenite.training.sweep import _in_order, points_of, smallest_as_good
 
 
 def test_points():
@@ -22,6 +22,30 @@ def test_points():
     ]
     assert points[3].recipe == small_recipe(width=0.5, density=0.3)
     assert points[5].recipe == small_recipe(width=1.0).of_kind("dense")
+
+
+def test_teachers_come_first():
+    def names(recipe, densities, widths, **options):
+        parts = _in_order(points_of(recipe, densities, widths, **options))
+        return [[point.name for point in part] for part in parts]
+
+    distilled = small_recipe(distill=0.5)
+    assert names(distilled, [0.3, 0.1], [1.0, 0.5]) == [
+        ["dense-w0.5", "dense-w1"],
+        [
+            "binary-w0.5",
+            "hidden-w0.5-d0.1",
+            "hidden-w0.5-d0.3",
+            "binary-w1",
+            "hidden-w1-d0.1",
+            "hidden-w1-d0.3",
+        ],
+    ]
+    assert names(distilled, [0.3, 0.1], [1.0, 0.5], baselines=False) == [
+        ["hidden-w0.5-d0.1", "hidden-w1-d0.1"],
+        ["hidden-w0.5-d0.3", "hidden-w1-d0.3"],
+    ]
+    assert len(names(small_recipe(), [0.3, 0.1], [1.0])) == 1
 
 
 @pytest.mark.parametrize("empty", ["densities", "widths"])
