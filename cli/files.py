@@ -165,7 +165,7 @@ def output(path: Path) -> Iterator[Output]:
 
 @contextlib.contextmanager
 def folders_of(path: Path) -> Iterator[None]:
-    """Make the folders of a file to be; new ones that are empty go again when something goes wrong.
+    """Make the folders of a file to be; new ones in which nothing is at the end go again.
 
     Raises
     ------
@@ -214,8 +214,8 @@ def make_directory(path: Path) -> Iterator[Path]:
 def make_folders(path: Path) -> Iterator[bool]:
     """Make a directory and those above it, and give whether it is new.
 
-    When something goes wrong, those that are new and still empty go again; what has been written
-    stays.
+    New ones in which nothing is at the end go again; what has been written stays, even when
+    something goes wrong.
 
     Parameters
     ----------
@@ -246,8 +246,7 @@ def _folders(path: Path) -> Iterator[bool]:
     try:
         path.mkdir(parents=True, exist_ok=True)
         yield bool(new)
-    except BaseException:
+    finally:
         for folder in new:
             with contextlib.suppress(OSError):
                 folder.rmdir()
-        raise

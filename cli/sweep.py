@@ -137,6 +137,12 @@ def sweep(
         print_json(report)
         return
     _print_sweep(results)
+    for row in results:
+        if row["no_program"] is not None:
+            click.echo(
+                f"\nwidth {row['width']:g}, density {row['density']:g}: no program for"
+                f" {clean(fit.selected.name)}: {clean(row['no_program'])}"
+            )
     smallest, baseline = sweeps.smallest_as_good(results)
     if baseline is None:
         pass

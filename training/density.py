@@ -22,6 +22,9 @@ class DensitySchedule:
     those, the first are kept. Only where what every layer keeps in any case is more than was
     asked for, exactly that is kept.
 
+    A copy of the model, such as an average over the training, has numbers of its own and wants a
+    schedule of its own.
+
     Parameters
     ----------
     model : nn.Module

@@ -234,20 +234,23 @@ def collect(points, folder, configuration):
     Returns
     -------
     list of dict
-        As `describe` makes them, in the order of the points.
+        As `describe` makes them, in the order of the points, with `no_program`, why a network has
+        no program, or None.
     """
     outcomes = [_read(folder, point) for point in points]
-    costs = {}
+    costs, reasons = {}, {}
     for outcome in outcomes:
         if outcome.network is not None:
             try:
                 cost = cost_of(outcome.network, configuration)
-            except InputError:
+            except InputError as error:
                 cost = cost_of(outcome.network, None)
+                reasons[outcome.recipe] = str(error)
             # Of baselines of the same width, everything but the masks is as large.
             costs[outcome.recipe] = costs[outcome.recipe.width] = cost
     return [
         describe(outcome, costs.get(outcome.recipe, costs.get(outcome.recipe.width)))
+        | {"no_program": reasons.get(outcome.recipe)}
         for outcome in outcomes
     ]
 

@@ -27,7 +27,7 @@ def test_output_leaves_nothing_when_something_goes_wrong(here, error):
 
 
 def test_output_that_is_not_wanted_leaves_no_file(here):
-    with output(here / "file") as file:
+    with output(here / "a" / "b" / "file") as file:
         file.write(b"half")
         file.wanted = False
     assert not list(here.iterdir())
@@ -72,8 +72,11 @@ def test_new_directories_go_again(here, make):
 def test_what_is_in_new_directories(here):
     with make_folders(here / "a") as new:
         assert new
+    assert not (here / "a").exists()
+    (here / "a").mkdir()
     with make_folders(here / "a") as new:
         assert not new
+    assert (here / "a").exists()
     for make, stays in ((make_folders, True), (make_directory, False)):
         with pytest.raises(RuntimeError), make(here / "b" / "c"):
             (here / "b" / "c" / "file").touch()

@@ -13,6 +13,8 @@ pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
 from hiddenite.cli import training_options as module
+from hiddenite.golden.errors import InputError
+from hiddenite.training import sweep
 from hiddenite.training.lock import alone
 
 SWEEP = ("sweep", "digits", "--epochs", "1", "--densities", "0.3,0.1", "--widths", "0.25")
@@ -67,6 +69,24 @@ def test_sweep_of_what_no_preset_holds(run, here, monkeypatch):
     assert report["configuration"] is None and report["no_program"].startswith(reason)
     assert [r["program_bytes"] for r in report["results"]] == [None] * 3
     assert (here / "a" / "b" / "sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_sweep_tells_which_network_has_no_program(run, here, monkeypatch):
+    def cost_of(network, c):
+        if c is not None and network.layers[0].mask.mean() < 0.2:
+            raise InputError("layer 'x': bias must have at most 20 bits, not 21")
+        return real(network, c)
+
+    real = sweep.cost_of
+    monkeypatch.setattr(sweep, "cost_of", cost_of)
+    ran = run(*SWEEP, "--scope", "layer", "--jobs", "1", "--no-baselines", "-o", "out")
+    assert (ran.status, ran.err) == (0, "")
+    assert (
+        "\nwidth 0.25, density 0.1: no program for up5k: layer 'x': bias must have at most 20 bits,"
+        " not 21\n"
+    ) in ran.out and ran.out.count("no program") == 1
+    rows = json.loads((here / "out" / "results.json").read_text())["results"]
+    assert [row["program_bytes"] is None for row in rows] == [True, False]
 
 
 def test_a_second_sweep_into_the_same_folder_is_refused(refused, here):
