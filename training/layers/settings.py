@@ -12,7 +12,8 @@ class StatedModule(nn.Module):
     """A module that has settings in its state dictionary, beside tensors.
 
     A subclass defines `get_extra_state`, which returns the settings by name, and `set_settings`,
-    which takes them over or refuses them with an `InputError`. A state that has one of its tensors
+    which takes them over or refuses them with an `InputError`; it is called before tensors are
+    loaded, and again thereafter. A state that has one of its tensors
     without the settings is refused even where `load_state_dict` is not strict.
 
     Attributes
@@ -46,7 +47,10 @@ class StatedModule(nn.Module):
                         f"{where}: state must have {', '.join(self.get_extra_state())}, not"
                         f" {name!r} alone: it is of an older version, or not whole"
                     )
-        try:
-            super()._load_from_state_dict(state_dict, prefix, *arguments)
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+        if prefix + SETTINGS in state_dict:
+            # Before any tensor: what is refused changes nothing.
+            try:
+                self.set_extra_state(state_dict[prefix + SETTINGS])
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from None
+        super()._load_from_state_dict(state_dict, prefix, *arguments)

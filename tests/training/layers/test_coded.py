@@ -106,8 +106,11 @@ def test_refuses_the_state_of_another_geometry(kind, name, value):
     pair = value if isinstance(value, tuple) else (value, value)
     message = f"layer '0': {name} must be {{}}, not {{}} as in the state"
     same = (1, 1) if name == "stride" else (0, 0)
+    refuses = model()
+    before = next(refuses.parameters()).clone()
     with pytest.raises(InputError, match=f"^{re.escape(message.format(same, pair))}$"):
-        model().load_state_dict(model(**{name: value}).state_dict())
+        refuses.load_state_dict(model(**{name: value}).state_dict())
+    assert torch.equal(next(refuses.parameters()), before)
     with pytest.raises(InputError, match=f"^{re.escape(message.format(pair, same))}$"):
         model(**{name: value}).load_state_dict(model().state_dict(), strict=False)
     model(**{name: value}).load_state_dict(model(**{name: value}).state_dict())

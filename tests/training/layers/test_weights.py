@@ -195,6 +195,7 @@ def test_hidden_state_with_settings_that_cannot_be(values, message):
     weights = HiddenWeights(SHAPE, index=0, seed=3)
     state = weights.state_dict()
     state["_extra_state"] = {**state["_extra_state"], "index": 7, **values}
+    state["scores"] = torch.rand(SHAPE)
     before = weights.get_extra_state(), weights()
     with pytest.raises(InputError, match=f"^the layer: {message}$"):
         weights.load_state_dict(state)
