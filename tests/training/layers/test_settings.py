@@ -9,6 +9,8 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 from hiddenite.golden.errors import InputError
+from hiddenite.training.exporter.export import to_network
+from hiddenite.training.exporter.fold import fold
 from hiddenite.training.layers.activation import QuantizedReLU
 from hiddenite.training.layers.coded import HiddenConv2d, HiddenLinear
 from hiddenite.training.layers.settings import StatedModule
@@ -54,6 +56,18 @@ def test_a_state_is_the_network(values):
         assert torch.equal(model(IMAGES), source(IMAGES))
         model.load_state_dict(saved(model_of(**here)))
         assert torch.equal(model(IMAGES), model_of(**here)(IMAGES))
+
+
+def test_the_file_of_a_restored_network_is_that_of_its_source():
+    images = (IMAGES * 255).round() / 255
+    model, source = model_of(), model_of(seed=77, first=5, density=0.5)
+    model.load_state_dict(saved(source))
+    for given in (model, source):
+        given.eval()
+    assert to_network(fold(model, images)) == to_network(fold(source, images))
+    folded = fold(model_of().eval(), images)
+    folded.load_state_dict(saved(fold(source, images)))
+    assert to_network(folded) == to_network(fold(source, images))
 
 
 def test_a_part_of_a_state_is_that_part_of_the_network():
