@@ -1,5 +1,7 @@
 """Commands about the hardware: `generate` and `configs`."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -8,14 +10,14 @@ import click
 import tomli_w
 
 from hiddenite.cli.display import Steps, clean, files_size, print_json, table
-from hiddenite.cli.files import make_directory, output
+from hiddenite.cli.files import Output, make_directory, output
 from hiddenite.cli.options import Selected, config_option, json_option
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.presets import PRESETS
 from hiddenite.rtl.verilog import TOP, check_name, generate
 from hiddenite.synthesis.parts import PARTS, memory_blocks
 
-__all__ = ["Design", "configs", "describe_array", "generate_command", "write_design"]
+__all__ = ["configs", "describe_array", "design_files", "generate_command", "write_design"]
 
 _SIDE_BY_SIDE = 3
 """Presets in a table: a terminal has 80 columns."""
@@ -33,36 +35,53 @@ def configuration_toml(selected: Selected) -> bytes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Design:
-    """An engine's Verilog and its configuration, as `write_design` has written them."""
+class DesignFiles:
+    """The files of an engine whose top module is `name`."""
 
-    verilog: str
-    verilog_file: Path
-    configuration_file: Path
+    name: str
+    verilog: Output
+    configuration: Output
 
 
-def write_design(
-    directory: Path, selected: Selected, steps: Steps, name: str | None = None
-) -> Design:
-    """Generate the Verilog of a configuration, and write both into a directory.
+@contextlib.contextmanager
+def design_files(directory: Path, name: str | None = None) -> Iterator[DesignFiles]:
+    """Give the files for the Verilog and for its configuration, in a directory that is made.
 
-    Files are called after the top module if it is given a name, so that several engines have place
+    They are called after the top module if it is given a name, so that several engines have place
     in one directory.
     """
     top = TOP if name is None else check_name(name)
-    design_file = directory / f"{top}.v"
-    configuration_file = directory / ("configuration.toml" if name is None else f"{name}.toml")
     with (
         make_directory(directory),
-        output(design_file) as verilog_out,
-        output(configuration_file) as configuration_out,
+        output(directory / f"{top}.v") as verilog,
+        output(directory / f"{name or 'configuration'}.toml") as configuration,
     ):
-        steps("generate Verilog", 0, 1)
-        verilog = generate(selected.configuration, top)
-        verilog_out.write(verilog.encode())
-        configuration_out.write(configuration_toml(selected))
-        steps("generate Verilog", 1, 1)
-    return Design(verilog=verilog, verilog_file=design_file, configuration_file=configuration_file)
+        yield DesignFiles(name=top, verilog=verilog, configuration=configuration)
+
+
+def write_design(files: DesignFiles, selected: Selected, steps: Steps) -> str:
+    """Generate the Verilog of a configuration, and write both.
+
+    Parameters
+    ----------
+    files : DesignFiles
+        From `design_files`.
+    selected : Selected
+        The configuration.
+    steps : Steps
+        Shows what is done.
+
+    Returns
+    -------
+    str
+        The Verilog text.
+    """
+    steps("generate Verilog", 0, 1)
+    verilog = generate(selected.configuration, files.name)
+    files.verilog.write(verilog.encode())
+    files.configuration.write(configuration_toml(selected))
+    steps("generate Verilog", 1, 1)
+    return verilog
 
 
 @click.command("generate")
@@ -88,12 +107,12 @@ def generate_command(selected: Selected, directory: Path, name: str | None) -> N
     Writes DIR/hiddenite.v, whose top module is hiddenite, and DIR/configuration.toml, which
     --config takes; with --name, DIR/NAME.v and DIR/NAME.toml.
     """
-    with Steps() as steps:
-        design = write_design(directory, selected, steps, name)
-    size = files_size(len(design.verilog.encode()))
-    click.echo(f"{clean(design.verilog_file)}: {size}, top module {name or TOP}")
+    with design_files(directory, name) as files, Steps() as steps:
+        verilog = write_design(files, selected, steps)
+    size = files_size(len(verilog.encode()))
+    click.echo(f"{clean(files.verilog.path)}: {size}, top module {files.name}")
     click.echo(
-        f"{clean(design.configuration_file)}: {clean(selected.name)},"
+        f"{clean(files.configuration.path)}: {clean(selected.name)},"
         f" {describe_array(selected.configuration)}"
     )
 

@@ -131,7 +131,7 @@ def load_configuration(name: str) -> Configuration:
             f"configuration: must be a preset ({', '.join(PRESETS)}) or a TOML file, not {name!r}"
         )
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"configuration {name}: not TOML: {error}") from None
     known = {field.name for field in fields(Configuration)}

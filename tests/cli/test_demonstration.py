@@ -46,7 +46,9 @@ def test_demo(run, here):
 
 
 def test_broken_hardware(run, here, monkeypatch):
-    monkeypatch.setattr("hiddenite.cli.design.generate", lambda c: with_lower_limit(generate(c)))
+    monkeypatch.setattr(
+        "hiddenite.cli.design.generate", lambda c, name: with_lower_limit(generate(c, name))
+    )
     ran = run("demo", "--config", "tiny", "--images", "1", "-o", "mine")
     assert ran.status == 1
     assert "NOT bit-exact" in ran.out and "accuracy" not in ran.out

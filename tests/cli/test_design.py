@@ -49,10 +49,15 @@ def test_own_configuration(run, here, quick):
     assert load_configuration("configuration.toml") == own
 
 
+def test_directories_are_made(run, here, quick):
+    assert run("generate", "-o", "new/../folder/of/mine").status == 0
+    assert load_configuration("folder/of/mine/configuration.toml") == PRESETS["up5k"]
+
+
 @pytest.mark.parametrize(
     ("directory", "message"),
     [
-        ("no/such", "no/such: cannot be made a directory: No such file or directory"),
+        ("new/../file/in", "new/../file/in: cannot be made a directory: File exists"),
         ("file", "file: cannot be made a directory: File exists"),
         ("file/in", "file/in: cannot be made a directory: Not a directory"),
         ("taken", "taken/hiddenite.v: must be a file, not a directory"),
@@ -90,7 +95,7 @@ def test_failure_leaves_what_was_there(run, here, monkeypatch):
     monkeypatch.setattr(design, "generate", fail)
     (here / "hiddenite.v").write_text("old")
     assert run("generate") == (1, "", "hiddenite: it failed\n")
-    assert run("generate", "-o", "new") == (1, "", "hiddenite: it failed\n")
+    assert run("generate", "-o", "new/folder") == (1, "", "hiddenite: it failed\n")
     assert [path.name for path in here.iterdir()] == ["hiddenite.v"]
     assert (here / "hiddenite.v").read_text() == "old"
 
