@@ -92,7 +92,7 @@ def trace(model, example, input_step=INPUT_STEP):
     Parameters
     ----------
     model : nn.Module
-        The model, in evaluation mode. It is called, so that what its `forward` keeps is kept.
+        The model, in evaluation mode. It is called.
     example : float tensor, (N, C, H, W)
         Images on the model's device, each value an integer from 0 to 255 times `input_step`. The
         first 64 are used.
@@ -114,9 +114,10 @@ def trace(model, example, input_step=INPUT_STEP):
     # A model that is a layer itself would be traced into.
     root = nn.Sequential(model) if _is_leaf(model) else model
     where = f"model {type(model).__name__}"
-    tracer = _Tracer()
+    # What forward keeps while it is traced is none of the model's.
+    tracer, apart = _Tracer(), copied(root)
     try:
-        graph = tracer.trace(root)
+        graph = tracer.trace(apart)
     except Exception as error:
         reason = first_line(error)
         if reason.startswith("'len' is not supported"):
@@ -128,7 +129,7 @@ def trace(model, example, input_step=INPUT_STEP):
     inputs = [node.name for node in graph.nodes if node.op == "placeholder" and not node.args]
     if len(inputs) != 1:
         raise InputError(f"{where}: forward must have one input, not {', '.join(inputs) or 'none'}")
-    module = fx.GraphModule(root, graph)
+    module = fx.GraphModule(apart, graph)
     reader = Reader(module, Stored(IMAGE, input_step, (*example.shape[1:],)))
     with torch.no_grad(), no_autocast():
         result = reader.run(example)

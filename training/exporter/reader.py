@@ -120,6 +120,8 @@ class Reader(fx.Interpreter):
         if node.op == "output":
             return self._finish(site, args[0], node.args[0])
         if not any(isinstance(self._values[source], Value) for source in node.all_input_nodes):
+            if node.op == "call_module" and not node.args:
+                site.refuse("must be called by its layer: call the layer itself, not its forward")
             if node.op == "call_module":
                 site.refuse("must read what comes from the image, not a constant")
             return result

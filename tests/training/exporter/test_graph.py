@@ -248,6 +248,17 @@ class Branches(nn.Module):
         return x if x.sum() > 0 else -x
 
 
+def test_what_forward_keeps_from_its_first_call():
+    def forward(m, x):
+        if m.offset is None:
+            m.offset = 0 * m.conv(x).shape[1] + torch.arange(2.0).view(2, 1, 1)
+        return m.conv(x) + m.offset
+
+    model = calls(forward, offset=None)
+    assert names(model) == [("conv", ("image",))]
+    assert torch.is_tensor(model.offset)
+
+
 def counted(m, x):
     m.calls = getattr(m, "calls", 0) + 1
     return m.conv(x) + m.calls % 2

@@ -292,6 +292,11 @@ SIGNED = "the signed result of 'conv'"
             calls(lambda m, x: m.conv(m.b), b=nn.Parameter(torch.zeros(1, 2, 4, 4))),
             "module 'conv' (HiddenConv2d): must read what comes from the image, not a constant",
         ),
+        (
+            calls(lambda m, x: m.conv.forward(x)),
+            "module 'conv.weights' (HiddenWeights): must be called by its layer: call the layer"
+            " itself, not its forward",
+        ),
         (nn.Identity(), "model Identity: must have a layer, not only return its input"),
         (TwoInputs(), "model TwoInputs: forward must have one input, not x, y"),
     ],
