@@ -154,12 +154,16 @@ def test_classes_that_roundings_change(tmp_path):
 
 
 def test_results_that_are_nearly_equal(tmp_path):
-    model = nn.Sequential(HiddenConv2d(3, 2, 1, index=0), nn.BatchNorm2d(2), nn.Flatten()).eval()
+    model = nn.Sequential(HiddenConv2d(3, 3, 1, index=0), nn.BatchNorm2d(3), nn.Flatten()).eval()
     nn.init.zeros_(model[1].weight)
-    model[1].bias.data = torch.tensor([1.0, 1.0 + 1e-6])
+    model[1].bias.data = torch.tensor([1.0, 1.0 + 1e-6, 0.0])
     message = "only 0.0% of the classes are the model's: its results are so nearly equal that"
     with pytest.warns(UserWarning, match=f"^{message} rounding them decides$"):
         assert export(model, tmp_path / "a", images(6, 3, 1, 1)).model_classes == 0
+    # As near, but not beside how far results are apart.
+    model[1].bias.data[2] = 1.0
+    with pytest.raises(InputError, match=r"must be the model's, not 0\.0%"):
+        export(model, tmp_path / "a", images(6, 3, 1, 1))
 
 
 class Late(nn.Module):
