@@ -26,6 +26,7 @@ _LIBRARIES = ("torch.nn.modules.", "hiddenite.training.layers.", "hiddenite.trai
 
 _CALLS = {"forward", "__call__", "_call_impl", "_wrapped_call_impl"}
 _LOOKUPS = {"__getattr__", "__getattribute__"}
+_MODES = {"train", "eval"}
 
 _HARMLESS = {"extra_repr", "_load_from_state_dict", "_version"}
 """Attributes of PyTorch's layers that do not take part in what they compute; ``reset_...`` too."""
@@ -62,9 +63,7 @@ def own_method(module):
     from nothing.
     """
     base = library_class(module)
-    known = _CALLS | _LOOKUPS
-    for cls in base.__mro__[: base.__mro__.index(nn.Module)]:
-        known |= vars(cls).keys() | getattr(cls, "__annotations__", {}).keys()
+    known = _known(base) | _LOOKUPS
     for cls in type(module).__mro__[: type(module).__mro__.index(base)]:
         for name in vars(cls):
             special = name.startswith("__") and name not in _CALLS | _LOOKUPS
@@ -72,6 +71,14 @@ def own_method(module):
                 return name
     patched = not base.forward.__module__.startswith(_LIBRARIES)
     return "forward" if patched else None
+
+
+def _known(base):
+    """Return the names by which a library class computes what it computes, and some more."""
+    names = set(_CALLS)
+    for cls in base.__mro__[: base.__mro__.index(nn.Module)]:
+        names |= vars(cls).keys() | getattr(cls, "__annotations__", {}).keys()
+    return names
 
 
 def _check_method(place, module):
@@ -215,8 +222,9 @@ def _check_tensor(place, name, tensor):
 
 def _check_instance(place, module):
     """Refuse methods that were set on an instance, and a call that is not that of all modules."""
+    known = _known(library_class(module)) | _MODES
     for name, value in vars(module).items():
-        if callable(value) and callable(getattr(type(module), name, None)):
+        if name in known and callable(value) and callable(getattr(type(module), name, None)):
             raise InputError(
                 f"{place}: must have the {name} of its class, not one that was set on the object:"
                 " define it in a class"

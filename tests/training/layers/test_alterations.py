@@ -360,6 +360,12 @@ def test_what_departs_from_nothing():
     assert type(hide(model, IMAGES)[0]) is HiddenConv2d
 
 
+def test_attributes_that_only_have_the_name_of_a_method():
+    model = plain()
+    model.type = model[0].half = nn.ReLU
+    assert hide(model, IMAGES).type is nn.ReLU
+
+
 def test_a_chosen_hidden_convolution_is_exported(tmp_path):
     model = hidden()
     model[0] = ChosenHidden()
