@@ -13,8 +13,12 @@ import torch
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import check_images, infer_layers
 from hiddenite.golden.network import AvgPool, Conv, Input, MaxPool, Network
-from hiddenite.training.exporter.fold import FoldedConv2d, FoldedNetwork, fold
-from hiddenite.training.exporter.graph import IMAGE, INPUT_STEP, check_example
+from hiddenite.golden.weights import signs
+from hiddenite.training.exporter.comparison import compare
+from hiddenite.training.exporter.fold import FoldedConv2d, FoldedNetwork, FoldedPool2d, traced
+from hiddenite.training.exporter.graph import IMAGE, INPUT_STEP, check_example, copied
+from hiddenite.training.exporter.rules import check_finite
+from hiddenite.training.layers.alterations import check_unaltered
 
 BATCH_BYTES = 256 * 2**20
 """What a comparison's tensors may take, unless those of a single image take more."""
@@ -66,8 +70,10 @@ def export(
     """Write a trained model as a network file, and prove what is written.
 
     The example's images are run through the exact integer inference of the file, through the
-    folded model in double precision, where every integer must be the same, and through the folded
-    model as it is, where 99.9 % of the classes must be.
+    folded model in double precision, where every integer must be the same, through the folded
+    model as it is, where 99.9 % of the classes must be, and through the model that was given:
+    for its activations each layer must give its integers, but for the rounding of scales and
+    biases, and 90 % of its classes must come out (`hiddenite.training.exporter.comparison`).
 
     Parameters
     ----------
@@ -93,17 +99,18 @@ def export(
     Raises
     ------
     InputError
-        The hardware cannot do what the model does, the file cannot be written, or the proof fails;
-        nothing is written then.
+        The hardware cannot do what the model does, something else than the classes of its modules
+        decides what it does (hooks, wrappers), its numbers are not finite, the file cannot be
+        written, or the proof fails; nothing is written then.
     """
-    folded = model
     if isinstance(model, FoldedNetwork):
-        input_step = model.input_step
+        check_unaltered(model, (FoldedNetwork, FoldedConv2d, FoldedPool2d))
+        graph, folded, input_step = None, copied(model).cpu().eval(), model.input_step
+        check_example(example, input_step)
+        example = example.detach().cpu().float()
     else:
-        folded = fold(model, example, input_step=input_step)
-    check_example(example, input_step)
-    folded = copy.deepcopy(folded).cpu().float().eval()
-    example = example.detach().cpu().float()
+        model, graph, example = traced(model, example, input_step)
+        folded = FoldedNetwork(graph).eval()
     images = (example / input_step).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     network = to_network(folded, name=name, input_name=input_name, classes=classes)
     path = Path(path)
@@ -114,8 +121,9 @@ def export(
         equal, layers = agreement(folded, written, images)
         _prove(folded, written, images, equal, layers)
         model_classes = equal
-        if not isinstance(model, FoldedNetwork):
-            model_classes = _model_agreement(model, example, images, written)
+        if graph is not None:
+            batch = _batch_size(written)
+            model_classes = compare(model, graph, folded, written, example, batch)
         part.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
@@ -153,6 +161,8 @@ def to_network(folded, *, name="network", input_name=IMAGE, classes=None):
         where, weights = f"layer {layer.name!r}", layer.weights
         if weights.kind != "hidden":
             raise InputError(f"{where}: weights must be hidden ones, not {weights.kind}")
+        for parameter, tensor in layer.named_parameters():
+            check_finite(where, parameter.rpartition(".")[2], tensor)
         if weights.seed != convs[0].weights.seed:
             raise InputError(
                 f"{where}: seed must be {convs[0].weights.seed}, as of layer {convs[0].name!r},"
@@ -182,7 +192,15 @@ def _golden_layer(layer, renamed):
         if layer.scale is None:
             return MaxPool(**values)
         return AvgPool(**values, scale=layer.scale, shift=layer.shift)
-    mask = layer.codes().detach().cpu().numpy() != 0
+    codes = layer.codes().detach().cpu().numpy()
+    mask = codes != 0
+    wrong = codes != mask * signs(layer.weights.seed, layer.weights.index, mask.shape)
+    if wrong.any():
+        where = tuple(map(int, np.argwhere(wrong)[0]))
+        raise InputError(
+            f"layer {layer.name!r}: weights must be 0 or the signs of seed {layer.weights.seed} and"
+            f" index {layer.weights.index}, not {codes[where]:g} of channel {where[0]}"
+        )
     scale, bias = layer.integers()
     if len(inputs) > 1:
         values |= {"residual": inputs[1], "residual_scale": layer.residual_scale}
@@ -279,15 +297,3 @@ def _prove(folded, network, images, equal, layers):
             f"layer {worst!r}: float32 must give at least {MIN_AGREEMENT:.1%} of the classes that"
             f" the integers give, not {equal:.3%}; of this layer {layers[worst]:.3%} are equal"
         )
-
-
-@torch.no_grad()
-def _model_agreement(model, example, images, network):
-    """Return the fraction of classes that are equal from a model as it is and from a network."""
-    model = copy.deepcopy(model).cpu().float().eval()
-    name, batch, equal = network.layers[-1].name, _batch_size(network), 0
-    for start in range(0, len(images), batch):
-        part = slice(start, start + batch)
-        exact = infer_layers(network, images[part], [name])[name].transpose(0, 3, 1, 2)
-        equal += np.count_nonzero(_classes(model(example[part]).numpy()) == _classes(exact))
-    return equal / len(images)

@@ -4,15 +4,13 @@ Batch normalisations, biases and gains become one scale and one bias for each ch
 every forward pass. Tensors hold the hardware's integers as floating-point numbers.
 """
 
-import copy
-
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.exporter.graph import IMAGE, INPUT_STEP, check_example, trace
+from hiddenite.training.exporter.graph import IMAGE, INPUT_STEP, example_for, prepared, trace
 from hiddenite.training.exporter.integers import (
     MAX_BIAS,
     MAX_SCALE,
@@ -21,6 +19,7 @@ from hiddenite.training.exporter.integers import (
 )
 from hiddenite.training.exporter.values import ConvPlan, MaxPlan
 from hiddenite.training.layers.activation import LEVELS, QuantizedReLU
+from hiddenite.training.layers.alterations import place_of
 
 MAX_RESULT = 2**31 - 1
 """The largest 32-bit result."""
@@ -252,26 +251,36 @@ def fold(model, example, *, input_step=INPUT_STEP):
         The model; it is not changed.
     example : float tensor, (N, C, H, W)
         Images, each value an integer from 0 to 255 times `input_step`, as torchvision's `ToTensor`
-        makes them; one is enough.
+        makes them; one is enough. Scales suit what a batch normalisation has seen, and what these
+        images show it.
     input_step : float
         What one unit of an image's bytes stands for.
 
     Returns
     -------
     FoldedNetwork
-        On the model's device, in evaluation mode.
+        On the model's device and of its type, in evaluation mode.
 
     Raises
     ------
     InputError
-        The hardware cannot do what the model does; the message names the place.
+        The hardware cannot do what the model does, or something else than the classes of its
+        modules decides what it does (hooks, wrappers); the message names the place.
     """
-    parameter = next(model.parameters(), None)
-    device = torch.device("cpu") if parameter is None else parameter.device
-    model = copy.deepcopy(model).cpu().float().eval()
-    if torch.is_tensor(example) and example.is_floating_point():
-        example = example.detach().cpu().float()
-    check_example(example, input_step)
-    with torch.no_grad():
-        folded = FoldedNetwork(trace(model, example[:2], input_step))
-    return folded.to(device).eval()
+    _, graph, _ = traced(model, example, input_step)
+    parameter = next(model.parameters(), torch.empty(0))
+    folded = FoldedNetwork(graph)
+    return folded.to(parameter.device, parameter.dtype).eval()
+
+
+def traced(model, example, input_step):
+    """Return a copy of a model on the CPU, its graph, and the example as the copy takes it.
+
+    The arguments and errors are those of `fold`.
+    """
+    given = prepared(model)
+    for name, module in given.named_modules():
+        if isinstance(module, FoldedNetwork):
+            raise InputError(f"{place_of(name, module)}: is folded already: export it alone")
+    example = example_for(given, example)
+    return given, trace(given, example, input_step), example

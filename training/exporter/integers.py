@@ -16,7 +16,7 @@ MAX_BIAS = 2**30
 """The largest bias of a channel; the smallest is its negative. Exact in float32, as 2**31 - 1 is
 not."""
 
-_START = 30_000
+START = 30_000
 """The largest scale of a convolution at first, so that training can still raise it."""
 
 _RESULT_START = 2**14
@@ -78,20 +78,20 @@ def conv_integers(plan):
     value = plan.value
     affine = value.affine
     codes = value.conv.weights().detach().double().flatten(1).abs()
-    gain = torch.as_tensor(value.conv.weights.gain, dtype=torch.float64).expand(len(codes))
-    unit = gain * value.input.step  # of an accumulator
-    slope, centre = affine.slope * unit, affine.centre / unit
+    unit = _accumulator_unit(value)
+    slope, centre = conv_units(plan)
     # Without a measured one: that of accumulators over activations of about 64 units.
     guess = 64 * codes.square().sum(1).sqrt()
     spread = guess if affine.spread is None else affine.spread / unit
+    reach = torch.maximum(affine.high / unit - centre, centre - affine.low / unit)
     residual_step = 0.0 if value.residual is None else value.residual.step
     if plan.step is None:
         total = LEVELS * codes.sum(1) + centre.abs()
         step, shift = _result_step(plan.name, slope, total, affine.level, residual_step)
     else:
         step = plan.step
-        shift = _choose_shift(plan.name, slope / step, spread, residual_step / step)
-    scale = (slope / step * 2.0**shift).clamp(-_START, _START)
+        shift = _choose_shift(plan.name, slope / step, spread, reach, residual_step / step)
+    scale = (slope / step * 2.0**shift).clamp(-START, START)
     whole = scale.round()
     level = affine.level / step * 2.0**shift
     bias = level / torch.where(whole == 0, 1.0, whole) - centre
@@ -105,7 +105,32 @@ def conv_integers(plan):
     return ConvIntegers(scale, bias, (~constant).double(), shift, residual_scale, step)
 
 
-def _choose_shift(name, slope, spread, ratio):
+def conv_units(plan):
+    """Return, for each channel, what is done to accumulators, before any rounding.
+
+    Parameters
+    ----------
+    plan : ConvPlan
+        The convolution.
+
+    Returns
+    -------
+    slope : float64 tensor, (O,)
+        What a unit of the accumulator stands for.
+    centre : float64 tensor, (O,)
+        The accumulator at which the result is the level of the plan's `Affine`.
+    """
+    unit = _accumulator_unit(plan.value)
+    return plan.value.affine.slope * unit, plan.value.affine.centre / unit
+
+
+def _accumulator_unit(value):
+    """Return what a unit of each channel's accumulator stands for, before normalisations."""
+    gain = torch.as_tensor(value.conv.weights.gain, dtype=torch.float64)
+    return (gain * value.input.step).expand(value.conv.out_channels)
+
+
+def _choose_shift(name, slope, spread, reach, ratio):
     """Return the shift with which scales and the residual's scale are most exact.
 
     Parameters
@@ -116,7 +141,10 @@ def _choose_shift(name, slope, spread, ratio):
         Units of the output for each unit of the accumulator.
     spread : float64 tensor, (O,)
         Standard deviation of the accumulators. Where it is nearly 0, as in a channel that sees no
-        activations, a slope may be cut for the sake of the others.
+        activations, a slope may be cut for the sake of the others, but for `reach`.
+    reach : float64 tensor, (O,)
+        How far from their mean accumulators come in the example; at least 4 standard deviations
+        where the example has many. Of a large slope, only what does not saturate the output counts.
     ratio : float
         Units of the output for each unit of the residual, 0 if there is none.
     """
@@ -126,12 +154,13 @@ def _choose_shift(name, slope, spread, ratio):
             f"layer {name!r}: channel {channel} must make at most {MAX_SCALE // 2} steps of output"
             f" of one unit of its accumulator, not {largest:g}: raise the activation's step"
         )
+    spread = torch.maximum(spread, torch.minimum(reach / 4, LEVELS / slope.abs()))
     errors = {}
     for shift in range(1, MAX_SHIFT + 1):
         residual_scale = round(ratio * 2**shift)
         if residual_scale > MAX_RESIDUAL_SCALE:
             break
-        whole = (slope * 2.0**shift).clamp(-_START, _START).round()
+        whole = (slope * 2.0**shift).clamp(-START, START).round()
         error = ((whole / 2.0**shift - slope) * spread).square().sum().item()
         errors[shift] = error + len(slope) * (64 * (residual_scale / 2**shift - ratio)) ** 2
     if not errors:

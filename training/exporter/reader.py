@@ -1,6 +1,7 @@
 """Runs a traced model on an example and notes which layers of the hardware it is."""
 
 import inspect
+import math
 from dataclasses import replace
 
 import torch
@@ -21,7 +22,7 @@ from hiddenite.training.layers.activation import QuantizedReLU
 from hiddenite.training.layers.coded import CodedConv2d
 
 _PASSED_MODULES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-_PASSED = ("dropout", "dropout1d", "dropout2d", "dropout3d", "contiguous", "clone", "float")
+_PASSED = ("contiguous", "clone", "float")
 _RESHAPING = ("flatten", "reshape", "view", "squeeze", "unsqueeze")
 _FUNCTIONS = {
     "add": rules.add,
@@ -32,6 +33,10 @@ _FUNCTIONS = {
     "avg_pool2d": rules.avg_pool,
     "adaptive_avg_pool2d": rules.adaptive_avg_pool,
     "mean": rules.mean,
+    "dropout": rules.dropout,
+    "dropout1d": rules.dropout,
+    "dropout2d": rules.dropout,
+    "dropout3d": rules.dropout,
 }
 _POOLS = {
     nn.MaxPool2d: rules.max_pool,
@@ -56,6 +61,11 @@ class Reader(fx.Interpreter):
         The model, in evaluation mode.
     image : Stored
         Its input.
+
+    Attributes
+    ----------
+    nodes : dict of str to str
+        For the image and each layer, the name of the first node that has its output.
     """
 
     def __init__(self, module, image):
@@ -67,6 +77,7 @@ class Reader(fx.Interpreter):
         self._stored = {}  # (value, step) -> Stored, so that no layer is there twice
         self._names = {image.name}
         self._result = None
+        self.nodes = {}
 
     def layers_of_result(self):
         """Return the layers that the result needs, and whether it is (N, C)."""
@@ -80,11 +91,18 @@ class Reader(fx.Interpreter):
 
     def run_node(self, n):
         """Run a node, as `fx.Interpreter` does, and note what its value is."""
+        module = self.fetch_attr(n.target) if n.op == "call_module" else None
+        if isinstance(module, CodedConv2d):
+            # Before it runs: with such numbers it may not, and says less.
+            for name, tensor in module.weights.named_parameters():
+                rules.check_finite(self._site(n).place, name, tensor)
         try:
             result = super().run_node(n)
         except Exception as error:
             self._site(n).refuse(f"cannot be run on the example: {first_line(error)}")
-        self._values[n] = self._value(n, result)
+        value = self._values[n] = self._value(n, result)
+        if isinstance(value, Stored):
+            self.nodes.setdefault(value.name, n.name)
         return result
 
     def _site(self, node, result=None):
@@ -96,8 +114,7 @@ class Reader(fx.Interpreter):
             modules = list(node.meta.get("nn_module_stack", {}).values())
             inside = f" in {modules[-1][0]!r}" if modules and modules[-1][0] else ""
             place = f"node {name!r}{inside} ({_operation(node)})"
-        shape = tuple(result.shape) if torch.is_tensor(result) else None
-        return rules.Site(place, name, shape)
+        return rules.Site(place, name, result)
 
     def _value(self, node, result):
         if node.op == "placeholder":
@@ -106,8 +123,10 @@ class Reader(fx.Interpreter):
         args = fx.node.map_arg(node.args, self._values.get)
         kwargs = fx.node.map_arg(node.kwargs, self._values.get)
         if node.op == "output":
-            return self._finish(site, args[0])
+            return self._finish(site, args[0], node.args[0])
         if not any(isinstance(self._values[source], Value) for source in node.all_input_nodes):
+            if node.op == "call_module" and not node.args:
+                site.refuse("must be called by its layer: call the layer itself, not its forward")
             if node.op == "call_module":
                 site.refuse("must read what comes from the image, not a constant")
             return result
@@ -123,9 +142,9 @@ class Reader(fx.Interpreter):
         return value
 
     def _module(self, site, module, *args, **kwargs):
-        if len(args) != 1 or kwargs:
+        if len(args) + len(kwargs) != 1:
             site.refuse("must have one input")
-        (value,) = args
+        (value,) = (*args, *kwargs.values())
         if isinstance(module, CodedConv2d):
             return rules.conv(site, module, value)
         if isinstance(module, QuantizedReLU):
@@ -144,8 +163,10 @@ class Reader(fx.Interpreter):
 
     def _function(self, site, node, args, kwargs):
         name = _operation(node).rpartition(".")[2]
-        if name in ("add_", "iadd") and _is_used_later(node):
+        if name in ("add_", "iadd") and is_used_later(node):
             site.refuse("must not change a tensor that is used again: use +")
+        if not _is_known(node):
+            site.refuse("the hardware has no such operation")
         rule = _FUNCTIONS.get(name)
         if rule is not None:
             try:
@@ -171,6 +192,8 @@ class Reader(fx.Interpreter):
 
     def _quantize(self, site, step, value):
         """Round a value to 8 bits: that makes a layer."""
+        if not isinstance(step, int | float) or not 0 < step < math.inf:
+            site.refuse(f"its step must be a finite number above 0, not {step!r}")
         if isinstance(value, Stored):
             if value.step != step:
                 site.refuse(f"step must be {value.step:g}, as of {value}, not {step:g}")
@@ -182,7 +205,7 @@ class Reader(fx.Interpreter):
             self._stored[key] = Stored(self._layers[-1].name, step, value.shape)
         return self._stored[key]
 
-    def _finish(self, site, value):
+    def _finish(self, site, value, node):
         """Note the result; a convolution's signed one makes the last layer."""
         if not isinstance(value, Value):
             site.refuse("forward must return one tensor that depends on the image")
@@ -191,6 +214,7 @@ class Reader(fx.Interpreter):
         name = value.name if isinstance(value, Stored) else self._unique(value.place)
         if isinstance(value, Accumulated):
             self._layers.append(ConvPlan(name, value, None))
+            self.nodes[name] = node.name
         self._result = name, len(site.shape) == 2
         return value
 
@@ -203,8 +227,33 @@ def _operation(node):
     return torch.overrides.resolve_name(target) or getattr(target, "__name__", str(target))
 
 
-def _is_used_later(node):
-    """Return whether the first argument of a node is read behind it."""
+def _is_known(node):
+    """Return whether a node calls what PyTorch or Python has by that name."""
+    if node.op == "call_method" or torch.overrides.resolve_name(node.target):
+        return True
+    return (getattr(node.target, "__module__", None) or "").startswith(("_operator", "torch."))
+
+
+def is_used_later(node):
+    """Return whether the tensor that a node changes in place is read behind it.
+
+    It is the node's first argument, which other nodes may have given another shape or name.
+    """
     order = {other: number for number, other in enumerate(node.graph.nodes)}
-    users = node.args[0].users if isinstance(node.args[0], fx.Node) else ()
-    return any(order[user] > order[node] for user in users)
+    same, queue = set(), list(node.args[:1])
+    while queue:
+        other = queue.pop()
+        if isinstance(other, fx.Node) and other not in same:
+            same.add(other)
+            queue += other.args[:1] if _is_alias(other) else ()
+            queue += [user for user in other.users if _is_alias(user) and user is not node]
+    return any(order[user] > order[node] for other in same for user in other.users)
+
+
+def _is_alias(node):
+    """Return whether the result of a node may be its first argument under another name."""
+    if node.op == "call_module":
+        module = node.graph.owning_module.get_submodule(node.target)
+        return isinstance(module, (*_PASSED_MODULES, nn.Flatten))
+    name = _operation(node).rpartition(".")[2] if node.op.startswith("call") else ""
+    return name != "clone" and (name in _PASSED + _RESHAPING or "dropout" in name)

@@ -23,13 +23,18 @@ class Site:
         How messages name it.
     name : str
         What a layer made there is called.
-    shape : tuple of int
-        Of the operation's result for the example, as PyTorch has it.
+    result : tensor
+        The operation's result for the example, as PyTorch has it.
     """
 
     place: str
     name: str
-    shape: tuple[int, ...] | None
+    result: torch.Tensor | None
+
+    @property
+    def shape(self):
+        """Shape of the result, or None if it is no tensor."""
+        return tuple(self.result.shape) if torch.is_tensor(self.result) else None
 
     def refuse(self, rule):
         """Raise `InputError`."""
@@ -49,6 +54,17 @@ def hint(name):
     return "the hardware has no such operation"
 
 
+def check_finite(place, name, tensor):
+    """Raise `InputError` unless all numbers of a tensor, output channels first, are finite."""
+    wrong = ~tensor.detach().isfinite().flatten(1 if tensor.dim() > 1 else 0)
+    if wrong.any():
+        channel = int(wrong.nonzero()[0, 0])
+        raise InputError(
+            f"{place}: its {name} must be finite, which those of channel {channel} are not: the"
+            " training has diverged"
+        )
+
+
 def conv(site, module, value):
     """A convolution or linear layer with coded weights."""
     if not isinstance(value, Stored):
@@ -61,11 +77,11 @@ def conv(site, module, value):
             )
     elif len(site.shape) != 4:
         site.refuse(f"must read images (N, C, H, W), not a result of shape {site.shape}")
-    for padding, kernel in zip(module.padding, module.kernel_size, strict=True):
+    for padding, kernel in zip(_pair(module.padding), module.kernel_size, strict=True):
         if padding >= kernel:
             site.refuse(f"padding must be less than the kernel's {kernel}, not {padding}")
     shape = (*site.shape[1:], 1, 1)[:3]
-    affine = _finite(site, Affine.of(module))
+    affine = _finite(site, Affine.of(module, site.result))
     return Accumulated(site.name, module, value, shape, affine)
 
 
@@ -87,6 +103,8 @@ def norm(site, module, value):
 def _finite(site, affine):
     """Return an affine map whose numbers are finite."""
     finite = affine.slope.isfinite() & affine.centre.isfinite() & affine.level.isfinite()
+    if affine.spread is not None:
+        finite &= affine.spread.isfinite()
     if not finite.all():
         channel = int((~finite).nonzero()[0])
         site.refuse(f"its numbers must be finite, which those of channel {channel} are not")
@@ -149,6 +167,13 @@ def _bias(site, value, constant):
     if not (rows == rows[:, :1]).all():
         site.refuse(f"a bias must be one number for each of the {channels} channels")
     return replace(value, affine=affine)
+
+
+def dropout(site, input, p=0.5, training=True, inplace=False):
+    """A dropout, which does nothing in evaluation mode."""
+    if training and p:
+        site.refuse("must drop nothing in evaluation mode: give it training=self.training")
+    return input
 
 
 def max_pool(

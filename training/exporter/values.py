@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import fx
 
 from hiddenite.training.layers.coded import CodedConv2d
 
@@ -37,6 +38,8 @@ class Affine:
     ----------
     slope, centre, level : float64 tensor, (O,)
         `y` is the convolution's result without its bias.
+    low, high : float64 tensor, (O,)
+        The least and the largest `y` on the example.
     spread : float64 tensor, (O,), optional
         Standard deviation of `y` around `centre`, where a batch normalisation has measured it.
     """
@@ -44,14 +47,17 @@ class Affine:
     slope: torch.Tensor
     centre: torch.Tensor
     level: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
     spread: torch.Tensor | None = None
 
     @classmethod
-    def of(cls, conv):
-        """Return what a convolution itself does: its bias is added."""
+    def of(cls, conv, result):
+        """Return what a convolution itself does, with this result: its bias is added."""
         ones = torch.ones(conv.out_channels, dtype=torch.float64)
         bias = 0 * ones if conv.bias is None else conv.bias.detach().double()
-        return cls(ones, 0 * ones, bias)
+        low, high = result.double().transpose(0, 1).flatten(1).aminmax(dim=1)
+        return cls(ones, 0 * ones, bias, low - bias, high - bias)
 
     def normalised(self, norm):
         """Return this with a batch normalisation behind it, in evaluation mode."""
@@ -67,6 +73,8 @@ class Affine:
             # Where y gives the mean, so that roundings of the slope do least harm.
             centre=torch.where(constant, self.centre, self.centre + (mean - self.level) / slope),
             level=torch.where(constant, beta + gamma * (self.level - mean) / deviation, beta),
+            low=self.low,
+            high=self.high,
             spread=variance.sqrt() / slope.abs(),
         )
 
@@ -192,8 +200,14 @@ class Graph:
         is the result.
     flat : bool
         Whether the model's result is (N, C) instead of (N, C, H, W).
+    module : fx.GraphModule
+        The model as it was traced.
+    nodes : dict of str to str
+        For the image and each layer, the name of the node in `module` that has its output.
     """
 
     image: Stored
     layers: tuple[ConvPlan | MaxPlan | AveragePlan, ...]
     flat: bool
+    module: fx.GraphModule
+    nodes: dict[str, str]

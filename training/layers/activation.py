@@ -1,5 +1,7 @@
 """The activation of every layer: rectified and rounded to the 8 bits that the hardware stores."""
 
+import math
+
 import torch
 
 from hiddenite.golden.errors import InputError
@@ -42,7 +44,7 @@ class QuantizedReLU(StatedModule):
     Raises
     ------
     InputError
-        `step` breaks this rule.
+        `step` is not above 0, or infinite.
     """
 
     def __init__(self, step=STEP):
@@ -57,12 +59,14 @@ class QuantizedReLU(StatedModule):
         """Take over a size of a unit."""
         if not step > 0:
             raise InputError(f"step must be above 0, not {step!r}")
+        if step == math.inf:
+            raise InputError("step must be finite, not inf")
         self.step = float(step)
 
-    def forward(self, x):
+    def forward(self, input):
         # Half precision cannot tell all of 256 steps from one another.
-        x = x if x.dtype == torch.float64 else x.float()
-        return _Quantize.apply(x, self.step)
+        input = input if input.dtype == torch.float64 else input.float()
+        return _Quantize.apply(input, self.step)
 
     def extra_repr(self):
         return f"step={self.step:g}"

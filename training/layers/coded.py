@@ -39,13 +39,13 @@ class CodedConv2d(StatedModule):
         self.kernel_size = tuple(kernel_size)
         self.bias = nn.Parameter(torch.zeros(self.out_channels)) if bias else None
 
-    def forward(self, x):
+    def forward(self, input):
         weight = self.weights().permute(0, 3, 1, 2)
         gain = self.weights.gain
         weight = weight * (gain.view(-1, 1, 1, 1) if torch.is_tensor(gain) else gain)
         # Else the output would be channels-last even where the input is not, and the usual
         # `x.view(len(x), -1)` would fail.
-        return functional.conv2d(x, weight.contiguous(), self.bias, self.stride, self.padding)
+        return functional.conv2d(input, weight.contiguous(), self.bias, self.stride, self.padding)
 
     def get_extra_state(self):
         """Part of the state dictionary: what else decides the result."""
@@ -82,8 +82,9 @@ class CodedLinear(CodedConv2d):
     def __init__(self, weights, *, bias=False):
         super().__init__(weights, bias=bias)
 
-    def forward(self, x):
-        return super().forward(x.reshape(len(x), self.in_channels, *self.kernel_size)).flatten(1)
+    def forward(self, input):
+        maps = input.reshape(len(input), self.in_channels, *self.kernel_size)
+        return super().forward(maps).flatten(1)
 
 
 class HiddenConv2d(CodedConv2d):

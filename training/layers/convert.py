@@ -1,18 +1,24 @@
 """From a plain PyTorch model to a hidden network of the same shape."""
 
-import copy
+import re
 
 import torch
 from torch import nn
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.layers.activation import STEP, QuantizedReLU
+from hiddenite.training.exporter.fold import FoldedNetwork
+from hiddenite.training.exporter.graph import INPUT_STEP, MAX_EXAMPLE, copied, prepared, trace
+from hiddenite.training.exporter.reader import is_used_later
+from hiddenite.training.exporter.rules import hint
+from hiddenite.training.layers.activation import LEVELS, STEP, QuantizedReLU
+from hiddenite.training.layers.alterations import check_training_hooks, check_unaltered, place_of
 from hiddenite.training.layers.coded import CodedConv2d, HiddenConv2d, HiddenLinear
+from hiddenite.training.layers.maps import map_sizes
+from hiddenite.training.layers.ties import check_ties
 
 RECTIFIERS = (nn.ReLU, nn.ReLU6)
 AVERAGE_POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+REPLACED = (nn.Conv2d, nn.Linear, *RECTIFIERS, *AVERAGE_POOLS)
 UNCHANGED = (
     nn.Sequential,
     nn.ModuleList,
@@ -28,6 +34,8 @@ UNCHANGED = (
 )
 """PyTorch's own modules that stay as they are."""
 
+_KINDS = {"QuantizedReLU": "ReLU", "HiddenConv2d": "Conv2d", "HiddenLinear": "Linear"}
+
 
 def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
     """Return a copy of a model with hidden weights and 8-bit activations.
@@ -37,22 +45,27 @@ def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
     - each `nn.Conv2d` becomes a `HiddenConv2d`, each `nn.Linear` a `HiddenLinear`, with weight-set
       indexes 0, 1, 2, ... in the order of ``model.modules()``; a bias stays a bias and starts at 0;
     - each `nn.ReLU` and `nn.ReLU6` becomes a `QuantizedReLU`, which ends at ``255 * step``;
+    - a weight or a bias that several of them have stays one;
     - each average pooling gets a `QuantizedReLU` behind it, since the hardware rounds averages too
       (another rectifier behind that changes nothing);
     - batch normalisations, maximum poolings, dropout, `nn.Flatten`, `nn.Identity`, containers and
       modules of your own keep their type, and their parameters are copied.
 
-    The trained weights of `model` are not used. What its `forward` does besides calling modules
-    stays. So its additions make residuals; one of the two must be a stored activation, and a
-    shortcut with a convolution needs a rectifier of its own. ``functional.relu`` is not replaced,
-    and the export refuses it.
+    The trained weights of `model` are not used; its type (float32 or float64), its devices, and
+    what it does not train stay. What its `forward` does besides calling modules stays. So its
+    additions make residuals; one of the two must be a stored activation, and a shortcut with a
+    convolution needs a rectifier of its own. ``functional.relu`` is not replaced.
+
+    The result can be exported: it is traced as `export` will do it, so that what the hardware
+    cannot do is refused before the training.
 
     Parameters
     ----------
     model : nn.Module
         Takes what `example` is.
     example : float tensor, (N, C, H, W)
-        Images, which are run through the model once to see which maps its linear layers read.
+        Images, of the model's type and on its device, which are run through the model to see which
+        maps its linear layers read.
     density, seed, one_of
         As in `HiddenConv2d`.
     step : float
@@ -65,8 +78,9 @@ def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
     Raises
     ------
     InputError
-        A module cannot be converted, the model fails on the example, or an argument breaks a rule
-        of `HiddenConv2d`.
+        A module cannot be converted, something else than the classes of modules decides what they
+        compute (hooks, wrappers), the export would refuse the result, the model fails on the
+        example, or an argument breaks a rule of `HiddenConv2d`.
 
     Examples
     --------
@@ -77,37 +91,114 @@ def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
     >>> hidden[4].kernel_size
     (6, 6)
     """
-    if not torch.is_tensor(example) or example.dim() != 4:
-        found = f"shape {tuple(example.shape)}" if torch.is_tensor(example) else repr(example)
-        raise InputError(f"example must be a tensor (N, C, H, W), not {found}")
-    model = copy.deepcopy(model)
+    check_unaltered(model, REPLACED)
+    dtype = next(model.parameters(), example if torch.is_tensor(example) else torch.empty(0)).dtype
+    _check_example(example, dtype)
     for name, module in model.named_modules():
         _check(f"module {name!r}" if name else "the model", module)
-    sizes = _map_sizes(model, example)
+    check_training_hooks(model, REPLACED)
+    check_ties(model, (nn.Conv2d, nn.Linear))
+    images = example[:MAX_EXAMPLE] if len(example) > 1 else torch.cat([example, example])
+    sizes = map_sizes(copied(model), images)
+    model = copied(model)
     options = {"density": density, "seed": seed, "one_of": one_of}
-    replacements = {}
-    index = 0
-    for module in model.modules():
+    replacements, weights, biases = {}, {}, {}
+    for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            new = _hidden(module, sizes.get(module, (1, 1)), index=index, **options)
-            replacements[module] = new.to(module.weight.device).train(module.training)
-            index += 1
+            new = _hidden(module, sizes.get(name, (1, 1)), index=len(weights), **options)
+            new.to(module.weight.device, module.weight.dtype).train(module.training)
+            _share(place_of(name, module), module, new, weights, biases)
+            replacements[module] = new
         elif isinstance(module, RECTIFIERS):
             replacements[module] = QuantizedReLU(step)
         elif isinstance(module, AVERAGE_POOLS):
             replacements[module] = nn.Sequential(module, QuantizedReLU(step))
+    plain = dict(model.named_modules())
     # A module may be there under several names, all of which get its replacement.
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):
             if child in replacements:
                 setattr(parent, name, replacements[child])
-    return replacements.get(model, model)
+    model = replacements.get(model, model)
+    _check_trace(model, images, plain)
+    return model
+
+
+def _check_example(example, dtype):
+    """Raise `InputError` unless `example` is images of a type."""
+    if not torch.is_tensor(example) or example.dim() != 4:
+        found = f"shape {tuple(example.shape)}" if torch.is_tensor(example) else repr(example)
+        raise InputError(f"example must be a tensor (N, C, H, W), not {found}")
+    if example.dtype != dtype or not example.is_floating_point():
+        raise InputError(
+            f"example must be of type {dtype}, as the model's parameters are, not {example.dtype}"
+        )
+    if not example.numel():
+        raise InputError(f"example must have images, not shape {tuple(example.shape)}")
+
+
+def _share(place, module, new, weights, biases):
+    """Let a hidden layer share what the layer that it replaces shares, and learn what it learns.
+
+    `weights` and `biases` have what replaces each weight and each bias so far; this adds to them.
+    """
+    first = weights.setdefault(module.weight, (place, new.weights))
+    if first[1].scores.shape != new.weights.scores.shape:
+        (_, height, width, _), (_, *size, _) = new.weights.scores.shape, first[1].scores.shape
+        raise InputError(
+            f"{place}: shares its weight with {first[0]}, and so must read maps of"
+            f" {size[0]} x {size[1]} too, not of {height} x {width}"
+        )
+    new.weights = first[1]
+    new.weights.scores.requires_grad_(module.weight.requires_grad)
+    if new.bias is not None:
+        new.bias = biases.setdefault(module.bias, new.bias)
+        new.bias.requires_grad_(module.bias.requires_grad)
+
+
+def _check_trace(model, images, plain):
+    """Raise `InputError` unless a hidden model can be exported; it is trained after that.
+
+    `plain` has the modules that the model was made of, by their names. Messages speak of them.
+    """
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(LEVELS + 1, images.shape, generator=generator)
+    try:
+        graph = trace(prepared(model), pixels.to(images.dtype) * INPUT_STEP)
+    except InputError as error:
+        raise InputError(_in_plain_terms(str(error), plain)) from None
+    changing = set(graph.nodes.values())  # not those behind activations that are stored already
+    for node in graph.module.graph.nodes:
+        module = plain.get(node.target) if node.name in changing else None
+        in_place = isinstance(module, RECTIFIERS) and module.inplace
+        if in_place and is_used_later(node):
+            raise InputError(
+                f"{place_of(node.target, module)}: must not change in place what is read again"
+                " behind it: read its result"
+            )
+
+
+def _in_plain_terms(text, plain):
+    """Return a message about a hidden model as one about the model that it was made of."""
+    missing = re.search(r"'(?:Hidden\w+|QuantizedReLU)' object has no attribute '(\w+)'", text)
+    if missing:
+        return (
+            f"{text.partition(': ')[0]}: forward must call its layers, not use the"
+            f" {missing[1]} of one, which its hidden layer has not"
+        )
+    for name, module in plain.items():
+        if isinstance(module, AVERAGE_POOLS):
+            text = text.replace(f"'{name}.0'", f"'{name}'")
+    for hidden, kind in _KINDS.items():
+        text = text.replace(f"({hidden})", f"({kind})").replace(f"a {hidden}", f"an nn.{kind}")
+        text = text.replace(hidden, f"nn.{kind}")
+    return text
 
 
 def _check(where, module):
     """Raise `InputError` if a module cannot be converted."""
     kind = type(module).__name__
-    if isinstance(module, CodedConv2d):
+    if isinstance(module, CodedConv2d | FoldedNetwork):
         raise InputError(f"{where}: {kind} is converted already")
     if isinstance(module, nn.Conv2d):
         for rule, value, only in (
@@ -123,9 +214,12 @@ def _check(where, module):
                 f" not {module.kernel_size}"
             )
         return
+    if type(module) is nn.Module:  # it only holds others
+        return
     convertible = (nn.Linear, *RECTIFIERS, *AVERAGE_POOLS, *UNCHANGED)
     if type(module).__module__.startswith("torch.nn.") and not isinstance(module, convertible):
-        raise InputError(f"{where}: {kind} cannot be converted; the hardware has no such layer")
+        reason = hint(kind) if "Softmax" in kind else "the hardware has no such layer"
+        raise InputError(f"{where}: {kind} cannot be converted; {reason}")
 
 
 def _hidden(module, map_size, **options):
@@ -140,44 +234,3 @@ def _hidden(module, map_size, **options):
             padding = 0
         return HiddenConv2d(*channels, module.kernel_size, module.stride, padding, **options)
     return HiddenLinear(module.in_features, module.out_features, map_size=map_size, **options)
-
-
-class _MapSizes(TorchFunctionMode):
-    """While active, notes in each matrix that is a flattened map the map's height and width."""
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        source = args[0] if args else None
-        if function is functional.linear or not torch.is_tensor(source):
-            return result
-        if torch.is_tensor(result) and result.dim() == 2:
-            if source.dim() == 4 and len(source) == len(result):
-                if source.numel() == result.numel():
-                    result.map_size = tuple(source.shape[2:])
-            elif source.shape == result.shape and hasattr(source, "map_size"):
-                result.map_size = source.map_size  # dropout, for one
-        return result
-
-
-def _map_sizes(model, example):
-    """Return, for each linear layer, the height and width of the map that it reads."""
-    sizes = {}
-
-    def note(module, inputs):
-        sizes[module] = getattr(inputs[0], "map_size", (1, 1))
-
-    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    hooks = [linear.register_forward_pre_hook(note) for linear in linears]
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        with torch.no_grad(), _MapSizes():
-            model.eval()(example)
-    except RuntimeError as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"example must be images that the model can compute: {reason}") from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for module, training in modes:
-            module.training = training
-    return sizes

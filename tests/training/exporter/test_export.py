@@ -15,7 +15,7 @@ from hiddenite.golden.network import Network
 from hiddenite.rtl.presets import PRESETS
 from hiddenite.training.exporter import export as module
 from hiddenite.training.exporter.export import agreement, export, to_network
-from hiddenite.training.exporter.fold import fold
+from hiddenite.training.exporter.fold import FoldedNetwork, fold
 from hiddenite.training.layers.activation import QuantizedReLU
 from hiddenite.training.layers.coded import CodedConv2d, HiddenConv2d, HiddenLinear
 from hiddenite.training.layers.weights import BinaryWeights, DenseWeights
@@ -330,6 +330,75 @@ def test_weights_that_no_file_can_hold(weights, images, tmp_path):
     message = f"^layer '0': weights must be hidden ones, not {weights.kind}$"
     with pytest.raises(InputError, match=message):
         export(model, tmp_path / "a", as_input(images))
+
+
+def test_weights_whose_signs_are_not_those_of_the_seed(model, images, tmp_path):
+    model[3].weights.index = 9
+    message = (
+        "^layer '3': weights must be 0 or the signs of seed 1 and index 9, not -?1 of channel 0$"
+    )
+    with pytest.raises(InputError, match=message):
+        export(model, tmp_path / "a", as_input(images))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [
+        ("scale", lambda layer: layer.scale),
+        ("bias", lambda layer: layer.bias),
+        ("scores", lambda layer: layer.weights.scores),
+    ],
+)
+def test_folded_networks_that_have_diverged(name, parameter, number, model, images, tmp_path):
+    folded = fold(model, as_input(images))
+    parameter(folded.layers[1]).data[2] = number
+    message = (
+        f"layer '3': its {name} must be finite, which those of channel 2 are not: the training has"
+        " diverged"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        export(folded, tmp_path / "a", as_input(images))
+
+
+def test_double_precision(model, images, tmp_path):
+    single = export(model, tmp_path / "a", as_input(images)).network
+    double = export(model.double(), tmp_path / "a", as_input(images)).network
+    assert single == double
+    scores = model[3].weights.scores.data
+    # Scores that float32 cannot tell apart.
+    scores.copy_(1 + torch.arange(scores.numel()).double().view_as(scores) * 1e-12)
+    network = export(model, tmp_path / "a", as_input(images)).network
+    kept = network.layers[1].mask.ravel()
+    assert kept[: len(kept) // 3].sum() == 1
+    assert kept[-model[3].weights.keep + 2 :].all()
+    folded = fold(model, as_input(images))
+    assert folded.layers[1].scale.dtype == torch.float64
+    assert export(folded, tmp_path / "a", as_input(images)).network == network
+
+
+def test_a_folded_network_inside_a_model(model, images, tmp_path):
+    outer = nn.Sequential(fold(model, as_input(images)), nn.Flatten())
+    message = r"^module '0' \(FoldedNetwork\): is folded already: export it alone$"
+    with pytest.raises(InputError, match=message):
+        export(outer, tmp_path / "a", as_input(images))
+
+
+class Halved(FoldedNetwork):
+    def forward(self, images):
+        return super().forward(images) / 2
+
+
+def test_a_class_that_is_derived_from_folded_networks(model, images, tmp_path):
+    folded = fold(model, as_input(images))
+    folded.__class__ = Halved
+    message = (
+        "the model (Halved): must have the forward of FoldedNetwork, not one of its own: put what"
+        " it adds into a module that calls FoldedNetwork"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        export(folded, tmp_path / "a", as_input(images))
 
 
 def test_layers_of_two_seeds(images, tmp_path):

@@ -214,12 +214,26 @@ def test_channels_whose_accumulator_cannot_count_are_constant():
 
 def test_channel_without_activations_does_not_spoil_the_others():
     norm = nn.BatchNorm2d(4)
-    model = nn.Sequential(HiddenConv2d(3, 4, 3, index=0), norm, QuantizedReLU()).eval()
+    conv = HiddenConv2d(3, 4, 3, index=0, density=0.1)
+    model = nn.Sequential(conv, norm, QuantizedReLU()).eval()
     shift = fold(model, images()).layers[0].shift
     norm.running_var[2] = 0.0
-    layer = fold(model, images()).layers[0]
+    conv.weights.scores.data[2, :, :, 1:] = 0.0  # it reads the first input channel alone
+    conv.weights.scores.data[2, 0, 0, 0] = 1.0
+    dark = images()
+    dark[:, 0] = 0.0
+    layer = fold(model, dark).layers[0]
     assert layer.shift == shift
     assert layer.scale[2].abs() == 30_000
+
+
+def test_channel_whose_variance_is_not_that_of_the_example_is_not_cut():
+    norm = nn.BatchNorm2d(4)
+    model = nn.Sequential(HiddenConv2d(3, 4, 3, index=0), norm, QuantizedReLU()).eval()
+    norm.running_var[2] = 0.0
+    layer = fold(model, images()).layers[0]
+    slope = model[0].weights.gain / 255 * 64 / 1e-5**0.5
+    assert layer.scale[2].item() * 2.0**-layer.shift == pytest.approx(slope, rel=1e-4)
 
 
 def test_steps_that_no_integers_fit():

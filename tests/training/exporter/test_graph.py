@@ -9,7 +9,7 @@ from torch.nn import functional
 from traced_models import EXAMPLE, Calls, calls, conv, layers
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.exporter.graph import trace
+from hiddenite.training.exporter.graph import prepared, trace
 from hiddenite.training.layers.activation import QuantizedReLU
 from hiddenite.training.layers.coded import HiddenLinear
 
@@ -153,9 +153,204 @@ def test_norm_behind_norm_with_zero_scale():
     assert torch.allclose(affine.level.float(), model(EXAMPLE)[0, :, 0, 0])
 
 
+def test_dropout_that_drops_nothing():
+    def forward(m, x):
+        x = functional.dropout(x, 0.5, m.training)
+        return m.conv(functional.dropout2d(functional.dropout(x, 0), training=False))
+
+    assert names(calls(forward)) == [("conv", ("image",))]
+
+
+class Options(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = conv()
+
+    def forward(self, x, bias=None, *, twice=False, shift=0.5):
+        y = self.conv(x) + shift
+        if bias is not None or twice:
+            return y + bias
+        return y
+
+
+def test_arguments_that_the_user_need_not_give():
+    assert names(Options()) == [("conv", ("image",))]
+
+
+class Doubled(nn.MaxPool2d):
+    def forward(self, x):
+        return functional.max_pool2d(functional.max_pool2d(x, 2), 2)
+
+
+class Chosen(nn.MaxPool2d):
+    def __init__(self):
+        super().__init__(2)
+
+
+def test_classes_that_are_derived_from_layers():
+    assert names(nn.Sequential(Chosen())) == [("0", ("image",))]
+    assert names(nn.Sequential(Doubled(2))) == [
+        ("max_pool2d", ("image",)),
+        ("max_pool2d_1", ("max_pool2d",)),
+    ]
+
+
+def test_a_copy_is_in_evaluation_mode_and_on_the_cpu():
+    model = nn.Sequential(conv(), nn.Dropout()).train()
+    copy = prepared(model)
+    assert model.training and model[1].training
+    assert not copy.training and not copy[1].training
+    assert copy[0].weights.scores is not model[0].weights.scores
+
+
+def test_a_copy_of_what_forward_has_kept():
+    def forward(m, x):
+        m.last = m.conv(x)
+        return m.last
+
+    model = calls(forward)
+    model(EXAMPLE)
+    assert model.last.grad_fn is not None
+    assert torch.equal(prepared(model).last, model.last)
+
+
+class Uncopied(nn.Sequential):
+    def __deepcopy__(self, memo):
+        raise TypeError("holds a file")
+
+
+class Always(nn.Dropout):
+    def train(self, mode=True):
+        return super().train(True)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            Uncopied(conv()),
+            "model Uncopied: must be one that copy.deepcopy copies, not stop it with: holds a file",
+        ),
+        (
+            nn.Sequential(conv(), Always()),
+            "module '1' (Always): must be in evaluation mode when the model is, not stay in"
+            " training mode",
+        ),
+    ],
+)
+def test_models_that_cannot_be_prepared(model, message):
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        prepared(model)
+
+
 class Branches(nn.Module):
     def forward(self, x):
         return x if x.sum() > 0 else -x
+
+
+def test_what_forward_keeps_from_its_first_call():
+    def forward(m, x):
+        if m.offset is None:
+            m.offset = 0 * m.conv(x).shape[1] + torch.arange(2.0).view(2, 1, 1)
+        return m.conv(x) + m.offset
+
+    model = calls(forward, offset=None)
+    assert names(model) == [("conv", ("image",))]
+    assert torch.is_tensor(model.offset)
+
+
+def counted(m, x):
+    m.calls = getattr(m, "calls", 0) + 1
+    return m.conv(x) + m.calls % 2
+
+
+def changed(m, x):
+    m.second.weights.sign.neg_()
+    return m.conv(x)
+
+
+def mixed(m, x):
+    with torch.autocast("cpu", torch.bfloat16):
+        return m.conv(x)
+
+
+class Listed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.convs = [conv()]
+
+    def forward(self, x):
+        return self.convs[0](x)
+
+
+TRACED = "forward must do the same for every image, so that torch.fx can trace it, not stop with:"
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            calls(counted),
+            "model Calls: forward must give the same result each time in evaluation mode, not"
+            " NUMBER and NUMBER: leave out what is random or counts calls",
+        ),
+        (
+            calls(lambda m, x: m.conv(x) + torch.rand(())),
+            "model Calls: forward must give the same result each time in evaluation mode, not"
+            " NUMBER and NUMBER: leave out what is random or counts calls",
+        ),
+        (
+            calls(lambda m, x: m.conv(x) + x.shape[0]),
+            "model Calls: forward must give an image the same result whatever other images there"
+            " are, and so not use their number but for the shape",
+        ),
+        (
+            calls(changed),
+            "model Calls: buffer 'second.weights.sign' must not change in evaluation mode",
+        ),
+        (
+            calls(lambda m, x: m.conv(x) + isinstance(x, torch.Tensor)),
+            "model Calls: forward must do what torch.fx traced, not give NUMBER and NUMBER there:"
+            " leave out what the trace cannot see, such as a context or a branch",
+        ),
+        (
+            calls(mixed),
+            "model Calls: forward must do what torch.fx traced, not give NUMBER and NUMBER there:"
+            " leave out what the trace cannot see, such as a context or a branch",
+        ),
+        (
+            calls(lambda m, x: m.conv(x) if not isinstance(x, torch.Tensor) else [m.conv(x)]),
+            "model Calls: forward must return what torch.fx traced: one tensor",
+        ),
+        (
+            calls(lambda m, x: m.conv(x.float() if not isinstance(x, torch.Tensor) else x.no())),
+            "model Calls: cannot be run on the example: 'Tensor' object has no attribute 'no'",
+        ),
+        (
+            Listed(),
+            f"model Listed: {TRACED} a HiddenConv2d is called that is no submodule: keep it in an"
+            " attribute or an nn.ModuleList, not in a list",
+        ),
+        (
+            calls(lambda m, x: x.view(len(x), -1)),
+            f"model Calls: {TRACED} it calls len of a tensor: write x.shape[0]",
+        ),
+        (
+            calls(lambda m, x: m.inner(x), inner=Branches()),
+            f"module 'inner' (Branches): {TRACED} symbolically traced variables cannot be used as"
+            " inputs to control flow",
+        ),
+    ],
+)
+def test_models_that_are_not_what_is_traced(model, message):
+    pattern = re.escape(message).replace("NUMBER", r"-?\d\S*")
+    with pytest.raises(InputError, match=f"^{pattern}$"):
+        layers(model)
+
+
+def test_inference_mode():
+    with torch.inference_mode():
+        assert names(prepared(calls(lambda m, x: m.conv(x)))) == [("conv", ("image",))]
 
 
 def test_control_flow_that_depends_on_the_image():

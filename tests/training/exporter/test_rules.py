@@ -1,3 +1,4 @@
+import math
 import re
 
 import pytest
@@ -10,7 +11,8 @@ from traced_models import Calls, calls, conv, layers
 
 from hiddenite.golden.errors import InputError
 from hiddenite.training.layers.activation import QuantizedReLU
-from hiddenite.training.layers.coded import HiddenLinear
+from hiddenite.training.layers.coded import CodedConv2d, HiddenLinear
+from hiddenite.training.layers.weights import DenseWeights
 
 torch.set_num_threads(1)
 
@@ -23,6 +25,30 @@ class TwoInputs(nn.Module):
 def infinite():
     norm = nn.BatchNorm2d(2)
     norm.running_mean[1] = torch.inf
+    return norm
+
+
+def diverged(number):
+    first = conv()
+    first.weights.scores.data[1, 0, 0, 0] = number
+    return first
+
+
+def dense():
+    weights = DenseWeights((2, 1, 1, 2))
+    weights.latent.data[0] = torch.nan
+    return CodedConv2d(weights)
+
+
+def with_step(step):
+    relu = QuantizedReLU()
+    relu.step = step
+    return relu
+
+
+def unlimited():
+    norm = nn.BatchNorm2d(2)
+    norm.running_var[1] = torch.inf
     return norm
 
 
@@ -110,6 +136,47 @@ SIGNED = "the signed result of 'conv'"
             nn.Sequential(conv(), infinite()),
             "module '1' (BatchNorm2d): its numbers must be finite, which those of channel 1 are"
             " not",
+        ),
+        (
+            nn.Sequential(conv(), unlimited()),
+            "module '1' (BatchNorm2d): its numbers must be finite, which those of channel 1 are"
+            " not",
+        ),
+        *(
+            (
+                nn.Sequential(diverged(number)),
+                "module '0' (HiddenConv2d): its scores must be finite, which those of channel 1 are"
+                " not: the training has diverged",
+            )
+            for number in (torch.nan, torch.inf, -torch.inf)
+        ),
+        (
+            nn.Sequential(dense()),
+            "module '0' (CodedConv2d): its latent must be finite, which those of channel 0 are not:"
+            " the training has diverged",
+        ),
+        *(
+            (
+                nn.Sequential(conv(), with_step(step)),
+                f"module '1' (QuantizedReLU): its step must be a finite number above 0, not {step}",
+            )
+            for step in (math.nan, math.inf, 0, -1.0)
+        ),
+        *(
+            (
+                calls(lambda m, x, dropout=dropout: m.conv(dropout(x))),
+                f"node '{name}' (torch.nn.functional.{name}): must drop nothing in evaluation mode:"
+                " give it training=self.training",
+            )
+            for name, dropout in (
+                ("dropout", functional.dropout),
+                ("dropout2d", lambda x: functional.dropout2d(x, 0.1, True)),
+            )
+        ),
+        (
+            calls(lambda m, x: m.conv(functional.alpha_dropout(x, training=False))),
+            "node 'alpha_dropout' (torch.nn.functional.alpha_dropout): the hardware has no such"
+            " operation",
         ),
         (
             calls(lambda m, x: torch.add(m.conv(x), x, alpha=2)),
@@ -224,6 +291,11 @@ SIGNED = "the signed result of 'conv'"
         (
             calls(lambda m, x: m.conv(m.b), b=nn.Parameter(torch.zeros(1, 2, 4, 4))),
             "module 'conv' (HiddenConv2d): must read what comes from the image, not a constant",
+        ),
+        (
+            calls(lambda m, x: m.conv.forward(x)),
+            "module 'conv.weights' (HiddenWeights): must be called by its layer: call the layer"
+            " itself, not its forward",
         ),
         (nn.Identity(), "model Identity: must have a layer, not only return its input"),
         (TwoInputs(), "model TwoInputs: forward must have one input, not x, y"),

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from hiddenite.golden.errors import InputError
@@ -57,6 +59,11 @@ def test_refuses_a_state_without_its_step():
 
 def test_names_its_step():
     assert repr(QuantizedReLU(0.25)) == "QuantizedReLU(step=0.25)"
+
+
+def test_refuses_an_infinite_step():
+    with pytest.raises(InputError, match=r"^step must be finite, not inf$"):
+        QuantizedReLU(math.inf)
 
 
 @pytest.mark.parametrize("step", [0, -0.5, float("nan")])

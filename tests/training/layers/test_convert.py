@@ -13,9 +13,11 @@ from torch import nn
 from torch.nn import functional
 
 from hiddenite.training.exporter.export import export
+from hiddenite.training.exporter.fold import fold
 from hiddenite.training.layers.activation import STEP, QuantizedReLU
 from hiddenite.training.layers.coded import HiddenConv2d, HiddenLinear
 from hiddenite.training.layers.convert import hide
+from hiddenite.training.layers.weights import HiddenWeights
 
 
 @pytest.fixture(autouse=True)
@@ -113,32 +115,19 @@ def test_map_of_a_linear_layer():
     assert hidden.fc2.kernel_size == (1, 1)
 
 
-class Flattened(nn.Module):
-    def __init__(self, flatten):
-        super().__init__()
-        self.flatten = flatten
-        self.first, self.second = nn.Linear(24, 24), nn.Linear(24, 2)
+def test_map_that_a_functional_pooling_leaves():
+    class Pooled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.relu, self.second = nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 2)
 
-    def forward(self, x):
-        return self.second(self.first(self.flatten(x)))
+        def forward(self, x):
+            x = functional.max_pool2d(x, 4).flatten(1)
+            return self.second(self.relu(self.first(functional.dropout(x, 0.5, self.training))))
 
-
-@pytest.mark.parametrize(
-    "flatten",
-    [
-        nn.Flatten(),
-        nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Identity(), nn.ReLU()),
-        lambda x: x.flatten(1),
-        lambda x: torch.flatten(x, 1),
-        lambda x: x.reshape(-1, 24),
-        lambda x: torch.reshape(x, (len(x), 24)),
-        lambda x: functional.max_pool2d(functional.interpolate(x, scale_factor=2), 2).flatten(1),
-    ],
-)
-def test_map_however_it_is_flattened(flatten):
-    hidden = hide(Flattened(flatten), torch.rand(2, 4, 3, 2))
+    hidden = hide(Pooled(), torch.rand(1, 4, 12, 8))
     assert hidden.first.kernel_size == (3, 2)
-    assert hidden.second.kernel_size == (1, 1)  # not the map, though it is as large
+    assert hidden.second.kernel_size == (1, 1)
 
 
 def test_average_poolings_round():
@@ -181,14 +170,65 @@ def test_export_of_a_model_with_residuals(tmp_path):
     assert np.corrcoef(results.ravel(), logits.ravel())[0, 1] > 0.9
 
 
-def test_export_refuses_a_functional_relu(tmp_path):
-    class Functional(nn.Sequential):
-        def forward(self, x):
-            return functional.relu(super().forward(x))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_keeps_the_type(dtype, tmp_path):
+    hidden = hide(Plain().to(dtype), EXAMPLE.to(dtype))
+    assert {tensor.dtype for tensor in hidden.parameters()} == {dtype}
+    images = torch.randint(256, (20, 3, 12, 8), dtype=torch.uint8).to(dtype) / 255
+    for _ in range(5):
+        result = hidden(images)
+    result.square().sum().backward()
+    assert result.dtype == hidden.fc1.weights.scores.grad.dtype == dtype
+    report = export(hidden, tmp_path / "network", images)
+    assert set(report.layers.values()) == {1.0}
+    assert next(fold(hidden, images).parameters()).dtype == dtype
 
-    hidden = hide(Functional(nn.Conv2d(3, 4, 3)), EXAMPLE)
-    with pytest.raises(InputError, match=r"relu.*: has no 8-bit output: use QuantizedReLU$"):
-        export(hidden, tmp_path / "network", EXAMPLE)
+
+def test_what_is_not_trained_stays_so():
+    plain = Plain()
+    plain.fc2.bias.requires_grad_(False)
+    plain.stem.requires_grad_(False)
+    hidden = hide(plain, EXAMPLE)
+    frozen = {name for name, tensor in hidden.named_parameters() if not tensor.requires_grad}
+    assert frozen == {
+        "stem.0.bias",
+        "stem.0.weights.scores",
+        "stem.1.bias",
+        "stem.1.weight",
+        "fc2.bias",
+    }
+
+
+def test_draws_scores_alone():
+    torch.manual_seed(3)
+    hidden = hide(Plain(), EXAMPLE)
+    after = torch.get_rng_state()
+    torch.manual_seed(3)
+    Plain()
+    for layer in hidden_layers(hidden):
+        weights = HiddenWeights(layer.weights.scores.shape, index=0)
+        assert torch.equal(weights.scores, layer.weights.scores)
+    assert torch.equal(after, torch.get_rng_state())
+
+
+def test_layers_that_are_called_by_name():
+    class Named(nn.Sequential):
+        def forward(self, x):
+            return self[1](input=self[0](input=x))
+
+    assert hide(Named(nn.Conv2d(3, 4, 3), nn.ReLU()), EXAMPLE)(EXAMPLE).shape == (1, 4, 10, 6)
+
+
+def test_one_image_whose_axis_is_squeezed():
+    class Squeezed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.pool, self.linear = nn.AdaptiveAvgPool2d(1), nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.linear(self.pool(x).squeeze())
+
+    assert hide(Squeezed(), EXAMPLE)(torch.rand(4, 3, 12, 8)).shape == (4, 2)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +244,11 @@ def test_export_refuses_a_functional_relu(tmp_path):
             nn.Conv2d(4, 4, (3, 2), padding="same"),
             "a kernel with padding 'same' must have odd sizes, not (3, 2)",
         ),
+        (
+            nn.Softmax(1),
+            "Softmax cannot be converted; the result is that of the last layer: apply it outside"
+            " the model",
+        ),
         *(
             (module, f"{type(module).__name__} cannot be converted; the hardware has no such layer")
             for module in (
@@ -213,6 +258,8 @@ def test_export_refuses_a_functional_relu(tmp_path):
                 nn.GELU(),
                 nn.SiLU(),
                 nn.LeakyReLU(),
+                nn.AlphaDropout(),
+                nn.AdaptiveMaxPool2d(1),
                 nn.LayerNorm(4),
                 nn.GroupNorm(2, 4),
                 nn.MultiheadAttention(4, 1),
@@ -244,6 +291,25 @@ def test_refuses_a_model_that_is_one_module():
 def test_refuses_an_example(example, message):
     message = f"^example must be a tensor \\(N, C, H, W\\), {re.escape(message)}$"
     with pytest.raises(InputError, match=message):
+        hide(Plain(), example)
+
+
+@pytest.mark.parametrize(
+    ("example", "message"),
+    [
+        (
+            EXAMPLE.double(),
+            "be of type torch.float32, as the model's parameters are, not torch.float64",
+        ),
+        (
+            EXAMPLE.byte(),
+            "be of type torch.float32, as the model's parameters are, not torch.uint8",
+        ),
+        (EXAMPLE[:0], "have images, not shape (0, 3, 12, 8)"),
+    ],
+)
+def test_refuses_an_example_of_another_kind(example, message):
+    with pytest.raises(InputError, match=f"^example must {re.escape(message)}$"):
         hide(Plain(), example)
 
 

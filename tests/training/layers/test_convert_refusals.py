@@ -1,0 +1,264 @@
+import re
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn
+from torch.nn import functional
+
+from hiddenite.golden.errors import InputError
+from hiddenite.training.layers.convert import hide
+
+torch.set_num_threads(1)
+
+EXAMPLE = torch.zeros(1, 3, 12, 8)
+
+
+class Model(nn.Module):
+    """A model of two convolutions whose forward is a function of itself and the image."""
+
+    def __init__(self, function, **modules):
+        super().__init__()
+        self.function, self.calls = function, 0
+        self.a, self.b = (nn.Conv2d(3, 3, 3, padding=1) for _ in range(2))
+        self.norm, self.relu = nn.BatchNorm2d(3), nn.ReLU()
+        self.in_place = nn.ReLU(inplace=True)
+        self.pool, self.average = nn.MaxPool2d(2), nn.AvgPool2d(2)
+        self.linear, self.wide = nn.Linear(288, 4), nn.Linear(8, 4)
+        self.parameter = nn.Parameter(torch.ones(3, 3, 3, 3))
+        self.listed = [self.a]
+        self.register_buffer("count", torch.zeros(()))
+        for name, module in modules.items():
+            setattr(self, name, module)
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+class Doubled(nn.BatchNorm2d):
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+class Always(nn.Dropout):
+    def train(self, mode=True):
+        return super().train(True)
+
+
+class Leaky(nn.Module):
+    def forward(self, x):
+        return functional.leaky_relu(x)
+
+
+def counted(model, x):
+    model.calls += 1
+    return model.a(x) + model.calls % 2
+
+
+def counted_in_a_buffer(model, x):
+    model.count.add_(1)
+    return model.a(x)
+
+
+def summed_under_another_name(model, x):
+    stored = model.relu(model.a(x))
+    signed = other = model.b(stored)
+    other += stored
+    return model.a(model.relu(signed))
+
+
+def summed_in_a_view(model, x):
+    stored = model.relu(model.a(x))
+    stored.view(x.shape).add_(model.b(x))
+    return model.b(stored)
+
+
+def under_autocast(model, x):
+    with torch.autocast("cpu", torch.bfloat16):
+        return model.a(x)
+
+
+def rectified_for_its_effect(model, x):
+    y = model.a(x)
+    model.in_place(y)
+    return y
+
+
+def rectified_in_a_view(model, x):
+    y = model.a(x)
+    return model.in_place(y.view(x.shape)) + y
+
+
+TRACED = "forward must do the same for every image, so that torch.fx can trace it, not stop with:"
+SAME = "forward must give the same result each time in evaluation mode, not"
+TRACE = "forward must do what torch.fx traced, not give"
+SIGNED = "the signed result of"
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            lambda m, x: functional.relu(m.a(x)),
+            "node 'relu' (torch.nn.functional.relu): has no 8-bit output: use nn.ReLU",
+        ),
+        (
+            lambda m, x: m.a(x).relu_(),
+            "node 'relu_' (Tensor.relu_): has no 8-bit output: use nn.ReLU",
+        ),
+        (
+            Model(lambda m, x: m.leaky(m.a(x)), leaky=Leaky()),
+            "node 'leaky_relu' in 'leaky' (torch.nn.functional.leaky_relu): has no 8-bit output:"
+            " use nn.ReLU",
+        ),
+        (
+            lambda m, x: m.b(m.a(x)),
+            f"module 'b' (Conv2d): must read 8-bit activations, not {SIGNED} 'a': put an nn.ReLU"
+            " before it",
+        ),
+        (
+            lambda m, x: m.linear(m.a(x).flatten(1)),
+            f"module 'linear' (Linear): must read 8-bit activations, not {SIGNED} 'a': put an"
+            " nn.ReLU before it",
+        ),
+        (
+            lambda m, x: m.norm(m.pool(m.relu(m.a(x)))),
+            "module 'norm' (BatchNorm2d): must be directly behind a convolution or linear layer,"
+            " not behind the stored activations 'pool'",
+        ),
+        (
+            lambda m, x: m.average(m.a(x)),
+            f"module 'average' (AvgPool2d): must pool 8-bit activations, not {SIGNED} 'a': put the"
+            " nn.ReLU before it",
+        ),
+        (
+            lambda m, x: functional.avg_pool2d(x, 2),
+            "output: must be rounded to 8 bits, not the average 'avg_pool2d': put an nn.ReLU behind"
+            " it",
+        ),
+        (
+            lambda m, x: m.a(x) + m.b(x),
+            f"node 'add' (add): cannot add {SIGNED} 'a' and {SIGNED} 'b': the residual must be"
+            " 8-bit activations: put an nn.ReLU behind the shortcut",
+        ),
+        (
+            lambda m, x: functional.softmax(m.a(x), 1),
+            "node 'softmax' (torch.nn.functional.softmax): the result is that of the last layer:"
+            " apply it outside the model",
+        ),
+        (
+            lambda m, x: torch.cat([x, x], 1),
+            "node 'cat' (torch.cat): the hardware has no such operation",
+        ),
+        (
+            lambda m, x: m.linear(x.permute(0, 2, 3, 1).flatten(1)),
+            "node 'permute' (Tensor.permute): the hardware has no such operation",
+        ),
+        (
+            lambda m, x: m.a(x).flatten(2),
+            f"node 'flatten' (Tensor.flatten): must leave {SIGNED} 'a', 3 x 12 x 8, or flatten it"
+            " for each image, not make shape (2, 3, 96) of it",
+        ),
+        (
+            lambda m, x: (m.a(x), x),
+            "output: forward must return one tensor that depends on the image",
+        ),
+        (
+            lambda m, x: {"result": m.a(x)},
+            "output: forward must return one tensor that depends on the image",
+        ),
+        (
+            lambda m, x: functional.conv2d(x, m.parameter),
+            "node 'conv2d' (torch.nn.functional.conv2d): its weights would have to be stored: use"
+            " nn.Conv2d",
+        ),
+        (
+            lambda m, x: functional.conv2d(x, m.a.weight),
+            "model Model: forward must call its layers, not use the weight of one, which its hidden"
+            " layer has not",
+        ),
+        (
+            lambda m, x: m.wide(x),
+            "module 'wide' (Linear): must read one row of features for each image, not a tensor of"
+            " shape (2, 3, 12, 8): put nn.Flatten before it, or use an nn.Conv2d with kernel 1",
+        ),
+        (
+            lambda m, x: m.a(functional.dropout(x)),
+            "node 'dropout' (torch.nn.functional.dropout): must drop nothing in evaluation mode:"
+            " give it training=self.training",
+        ),
+        (
+            Model(lambda m, x: m.a(m.always(x)), always=Always()),
+            "module 'always' (Always): must be in evaluation mode when the model is, not stay in"
+            " training mode",
+        ),
+        (
+            Model(lambda m, x: m.norm(m.a(x)), norm=Doubled(3)),
+            f"module 'norm' (Doubled): {TRACED} symbolically traced variables cannot be used as"
+            " inputs to control flow",
+        ),
+        (
+            Model(lambda m, x: m.norm(m.a(x)), norm=nn.BatchNorm2d(3, track_running_stats=False)),
+            "module 'norm' (BatchNorm2d): must track running statistics, not normalise by those of"
+            " a batch",
+        ),
+        (
+            lambda m, x: m.a(x) if x.sum() > 0 else x,
+            f"model Model: {TRACED} symbolically traced variables cannot be used as inputs to"
+            " control flow",
+        ),
+        (
+            lambda m, x: m.linear(x.view(len(x), -1)),
+            f"model Model: {TRACED} it calls len of a tensor: write x.shape[0]",
+        ),
+        (
+            lambda m, x: m.listed[0](x),
+            f"model Model: {TRACED} a Conv2d is called that is no submodule: keep it in an"
+            " attribute or an nn.ModuleList, not in a list",
+        ),
+        (
+            lambda m, x: m.a(x) + torch.randn(()),
+            f"model Model: {SAME} NUMBER and NUMBER: leave out what is random or counts calls",
+        ),
+        (
+            counted,
+            f"model Model: {SAME} NUMBER and NUMBER: leave out what is random or counts calls",
+        ),
+        (counted_in_a_buffer, "model Model: buffer 'count' must not change in evaluation mode"),
+        (
+            lambda m, x: m.a(x) + isinstance(x, torch.Tensor),
+            f"model Model: {TRACE} NUMBER and NUMBER there: leave out what the trace cannot see,"
+            " such as a context or a branch",
+        ),
+        (
+            under_autocast,
+            f"model Model: {TRACE} NUMBER and NUMBER there: leave out what the trace cannot see,"
+            " such as a context or a branch",
+        ),
+        (
+            summed_under_another_name,
+            f"model Model: {TRACE} NUMBER and NUMBER there: leave out what the trace cannot see,"
+            " such as a context or a branch",
+        ),
+        (
+            summed_in_a_view,
+            "node 'add_' (Tensor.add_): must not change a tensor that is used again: use +",
+        ),
+        (
+            rectified_for_its_effect,
+            "module 'in_place' (ReLU): must not change in place what is read again behind it: read"
+            " its result",
+        ),
+        (
+            rectified_in_a_view,
+            "module 'in_place' (ReLU): must not change in place what is read again behind it: read"
+            " its result",
+        ),
+    ],
+)
+def test_refuses_what_the_export_would(model, message):
+    model = model if isinstance(model, nn.Module) else Model(model)
+    pattern = re.escape(message).replace("NUMBER", r"-?\d\S*")
+    with pytest.raises(InputError, match=f"^{pattern}$"):
+        hide(model, EXAMPLE + 1 / 3)
