@@ -20,6 +20,7 @@ from hiddenite.training.exporter.integers import (
 from hiddenite.training.exporter.values import ConvPlan, MaxPlan
 from hiddenite.training.layers.activation import LEVELS, QuantizedReLU
 from hiddenite.training.layers.alterations import place_of
+from hiddenite.training.layers.settings import StatedModule
 
 MAX_RESULT = 2**31 - 1
 """The largest 32-bit result."""
@@ -49,7 +50,7 @@ class _RoundUp(torch.autograd.Function):
         return gradient
 
 
-class FoldedConv2d(nn.Module):
+class FoldedConv2d(StatedModule):
     """A convolution, or a fully connected layer, with all that the hardware does behind it.
 
     Its input and its residual are integers from 0 to 255, (N, C, H, W); so is its output, or it is
@@ -80,6 +81,10 @@ class FoldedConv2d(nn.Module):
         What a unit of the output stands for.
     """
 
+    fixed = ("inputs", "stride", "padding", "output")
+    restored = ("shift", "residual_scale", "step")  # what scales and biases were chosen for
+    tensor_prefix = "scale"
+
     def __init__(self, plan):
         super().__init__()
         conv, numbers = plan.value.conv, conv_integers(plan)
@@ -93,15 +98,6 @@ class FoldedConv2d(nn.Module):
         self.bias = nn.Parameter(numbers.bias.float())
         self.register_buffer("alive", numbers.alive.float())
         self._clip = QuantizedReLU(1.0)
-
-    def get_extra_state(self):
-        """Part of the state dictionary: the numbers that `scale` and `bias` were chosen for."""
-        return {"shift": self.shift, "residual_scale": self.residual_scale, "step": self.step}
-
-    def set_extra_state(self, state):
-        """Restore what `get_extra_state` returned."""
-        self.shift, self.residual_scale = state["shift"], state["residual_scale"]
-        self.step = state["step"]
 
     def codes(self):
         """Return the integers that activations are multiplied by, (O, KH, KW, C)."""
@@ -126,7 +122,7 @@ class FoldedConv2d(nn.Module):
         return f"{self.name}, {self.weights.kind}, {self.output}, shift={self.shift}"
 
 
-class FoldedPool2d(nn.Module):
+class FoldedPool2d(StatedModule):
     """A pooling of integers from 0 to 255, (N, C, H, W), to such integers.
 
     Parameters
@@ -146,6 +142,9 @@ class FoldedPool2d(nn.Module):
         What a unit of the output stands for.
     """
 
+    fixed = ("operation", "inputs", "kernel_size", "stride", "padding")
+    restored = ("scale", "shift", "step")
+
     def __init__(self, plan):
         super().__init__()
         self.name, self.inputs = plan.name, plan.inputs
@@ -162,6 +161,11 @@ class FoldedPool2d(nn.Module):
 
     output = "uint8"
 
+    @property
+    def operation(self):
+        """What is made of a window: "max" or "average"."""
+        return "max" if self.scale is None else "average"
+
     def forward(self, x):
         window = self.kernel_size, self.stride, self.padding
         if self.scale is None:
@@ -170,11 +174,11 @@ class FoldedPool2d(nn.Module):
         return self._clip(sums * (self.scale * 2.0**-self.shift))
 
     def extra_repr(self):
-        operation = "max" if self.scale is None else "average"
-        return f"{self.name}, {operation}, kernel_size={self.kernel_size}, stride={self.stride}"
+        window = f"kernel_size={self.kernel_size}, stride={self.stride}"
+        return f"{self.name}, {self.operation}, {window}"
 
 
-class FoldedNetwork(nn.Module):
+class FoldedNetwork(StatedModule):
     """A model as the hardware computes it; what `fold` returns.
 
     Maps images, float (N, C, H, W), bytes times `input_step`, to what the model maps them to, but
@@ -190,6 +194,9 @@ class FoldedNetwork(nn.Module):
     input_shape : (int, int, int)
         (C, H, W) of an image.
     """
+
+    fixed, restored = ("input_shape", "flat"), ("input_step",)
+    tensor_prefix = "layers."
 
     def __init__(self, graph):
         super().__init__()

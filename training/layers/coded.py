@@ -28,7 +28,8 @@ class CodedConv2d(StatedModule):
         Whether each output channel has a learnt bias. A batch normalisation makes it needless.
     """
 
-    tensors = "weights."
+    fixed = ("stride", "padding")
+    tensor_prefix = "weights."
 
     def __init__(self, weights, *, stride=1, padding=0, bias=False):
         super().__init__()
@@ -46,17 +47,6 @@ class CodedConv2d(StatedModule):
         # Else the output would be channels-last even where the input is not, and the usual
         # `x.view(len(x), -1)` would fail.
         return functional.conv2d(input, weight.contiguous(), self.bias, self.stride, self.padding)
-
-    def get_extra_state(self):
-        """Part of the state dictionary: what else decides the result."""
-        return {"stride": self.stride, "padding": self.padding}
-
-    def set_settings(self, **settings):
-        """Refuse the settings of another layer."""
-        for name, value in settings.items():
-            own = getattr(self, name)
-            if value != own:
-                raise InputError(f"{name} must be {own}, not {value} as in the state")
 
     def extra_repr(self):
         return (

@@ -77,7 +77,7 @@ class HiddenWeights(StatedModule):
     """
 
     kind = "hidden"
-    tensors = "scores"
+    tensor_prefix = "scores"
 
     def __init__(self, shape, *, index, seed=1, density=0.3, one_of=None):
         super().__init__()

@@ -142,6 +142,49 @@ def test_state_dictionary(model):
     assert torch.equal(other(images()), folded(images()))
 
 
+def pooled(step, kernel=2, average=True):
+    """A folded model with an average or a maximum pooling of some step and kernel."""
+    pool = nn.AvgPool2d(kernel, 2) if average else nn.MaxPool2d(kernel, 2)
+    torch.manual_seed(1)
+    conv = HiddenConv2d(3, 4, 3, padding=1, index=0)
+    return fold(nn.Sequential(conv, QuantizedReLU(), pool, QuantizedReLU(step)), images())
+
+
+def test_state_dictionary_has_the_numbers_of_poolings_and_the_input():
+    one, other = pooled(1 / 32), pooled(1 / 64)
+    assert not torch.equal(other(images()), one(images()))
+    other.input_step = 1.0
+    other.load_state_dict(one.state_dict())
+    assert other.input_step == 1 / 255 and other.layers[1].step == 1 / 32
+    assert torch.equal(other(images()), one(images()))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (
+            {"average": False, "step": 1 / 64},
+            "layer 'layers.1': operation must be average, not max as in the state",
+        ),
+        (
+            {"kernel": 3, "step": 1 / 64},
+            "layer 'layers.1': kernel_size must be (2, 2), not (3, 3) as in the state",
+        ),
+    ],
+)
+def test_state_dictionary_of_another_network_is_refused(other, message):
+    with pytest.raises(InputError, match="^" + re.escape(message) + "$"):
+        pooled(1 / 64).load_state_dict(pooled(**other).state_dict())
+
+
+def test_state_dictionary_without_its_numbers_is_refused():
+    folded = pooled(1 / 64)
+    state = {name: value for name, value in folded.state_dict().items() if torch.is_tensor(value)}
+    message = "the layer: state must have input_shape, flat, input_step, not 'layers."
+    with pytest.raises(InputError, match="^" + re.escape(message)):
+        folded.load_state_dict(state, strict=False)
+
+
 def test_shared_weights_stay_shared():
     shared = HiddenConv2d(3, 3, 3, padding=1, index=0)
     model = nn.Sequential(shared, QuantizedReLU(), shared, QuantizedReLU(1 / 32))

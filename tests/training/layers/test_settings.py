@@ -128,7 +128,7 @@ def test_tensors_without_their_settings(strict, missing, message):
 
 def test_settings_are_those_of_the_subclass():
     class Scale(StatedModule):
-        tensors = "size"
+        tensor_prefix = "size"
 
         def __init__(self, unit):
             super().__init__()
