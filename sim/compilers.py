@@ -8,7 +8,6 @@ from pathlib import Path
 import cocotb
 import cocotb_tools.config
 
-from hiddenite.golden.errors import InputError
 from hiddenite.rtl.verilog import SIMULATION
 from hiddenite.sim import toolchain
 from hiddenite.sim.cache import entry, new_entry
@@ -155,14 +154,10 @@ endmodule
 
 
 def _execute(command: Sequence[str], directory: Path) -> None:
-    try:
-        environment = toolchain.environment()
-    except InputError:
-        environment = None  # Icarus needs nothing of Verilator's.
     result = subprocess.run(
         command,
         cwd=directory,
-        env=environment,
+        env=toolchain.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
