@@ -71,12 +71,15 @@ class Output:
         Where to write it, for a program that wants a path; it ends as `path` does.
     wanted : bool
         Set to False to leave no file after all.
+    partial : bool
+        Set to True to leave what there is of the file where something goes wrong.
     """
 
     def __init__(self, path: Path, temporary: Path) -> None:
         self.path = path
         self.temporary = temporary
         self.wanted = True
+        self.partial = False
 
     def write(self, content: bytes) -> None:
         """Write the whole content."""
@@ -114,9 +117,14 @@ def output(path: Path) -> Iterator[Output]:
         temporary.touch(exist_ok=False)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    made = Output(path, temporary)
     try:
-        made = Output(path, temporary)
-        yield made
+        try:
+            yield made
+        except BaseException:
+            if made.partial and temporary.exists() and temporary.stat().st_size:
+                temporary.replace(place)
+            raise
         try:
             if made.wanted:
                 temporary.replace(place)
