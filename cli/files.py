@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import shutil
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,17 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import check_images
 from hiddenite.golden.network import Network
 
-__all__ = ["Output", "load_images", "make_directory", "npy_bytes", "output", "output_beside"]
+__all__ = [
+    "Output",
+    "load_array",
+    "load_images",
+    "make_directory",
+    "npy_bytes",
+    "output",
+    "output_beside",
+]
+
+_REASON_LENGTH = 200
 
 
 def load_images(path: Path, network: Network) -> np.ndarray:
@@ -36,14 +47,7 @@ def load_images(path: Path, network: Network) -> np.ndarray:
     InputError
         The file cannot be read, or holds something else.
     """
-    try:
-        # Mapped, so that type and shape are known before anything of that size is allocated.
-        images = np.lib.format.open_memmap(path, mode="r")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:
-        # NumPy has the header read by Python's own parser, whose exceptions are of many types.
-        raise InputError(f"{path}: must be a .npy file of numbers: {error}") from None
+    images = load_array(path)
     try:
         check_images(network, images)
         if not len(images):
@@ -51,6 +55,36 @@ def load_images(path: Path, network: Network) -> np.ndarray:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return np.array(images, order="C")
+
+
+def load_array(path: Path) -> np.ndarray:
+    """Open an array in a .npy file, which is read where it is used.
+
+    Parameters
+    ----------
+    path : Path
+        A .npy file.
+
+    Returns
+    -------
+    ndarray
+        Read-only, of any type but Python's objects.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or is no such file.
+    """
+    try:
+        # Mapped, so that type and shape are known before anything of that size is allocated.
+        return np.lib.format.open_memmap(path, mode="r")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except Exception as error:
+        # NumPy has the header read by Python's own parser, whose exceptions are of many types, and
+        # show all of it.
+        reason = textwrap.shorten(str(error), _REASON_LENGTH, placeholder=" ...")
+        raise InputError(f"{path}: must be a .npy file of numbers: {reason}") from None
 
 
 def npy_bytes(array: np.ndarray) -> bytes:

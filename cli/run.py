@@ -8,7 +8,7 @@ import numpy as np
 
 from hiddenite.cli.design import describe_array
 from hiddenite.cli.display import Steps, clean, print_json, table
-from hiddenite.cli.files import load_images, npy_bytes, output
+from hiddenite.cli.files import load_array, load_images, npy_bytes, output
 from hiddenite.cli.inference import class_name, classes_of
 from hiddenite.cli.options import (
     Selected,
@@ -112,19 +112,11 @@ def run(
 
 def _load_labels(path: Path, network: Network, count: int) -> np.ndarray:
     """Read the right class of each image."""
-    try:
-        labels = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:
-        raise InputError(f"{path}: must be a .npy file of numbers: {error}") from None
-    if (
-        not isinstance(labels, np.ndarray)
-        or labels.dtype.kind not in "iu"
-        or labels.shape != (count,)
-    ):
-        found = f"{labels.dtype} of shape {labels.shape}" if hasattr(labels, "dtype") else "many"
-        raise InputError(f"{path}: labels must be {count} integers, not {found}")
+    labels = load_array(path)
+    if labels.dtype.kind not in "iu" or labels.shape != (count,):
+        raise InputError(
+            f"{path}: labels must be {count} integers, not {labels.dtype} of shape {labels.shape}"
+        )
     height, width, _ = network.shapes[network.layers[-1].name]
     if (height, width) != (1, 1):
         raise InputError(

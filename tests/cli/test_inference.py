@@ -182,6 +182,11 @@ def archive(path):
             + b"\n".rjust(39),
             "must be a .npy file of numbers: ",
         ),
+        (
+            # A number of thousands of digits, and white space.
+            b"\x93NUMPY\x01\x00\x70\x17{'shape': (" + b"9" * 5000 + b"\n,".ljust(989),
+            "must be a .npy file of numbers: ",
+        ),
         (archive, "must be a .npy file of numbers: "),
         (pickled, "must be a .npy file of numbers: "),
         (

@@ -193,6 +193,13 @@ def test_board_without_a_program(run, port, network_path, images_path):
     [
         (None, "l.npy: cannot be read: No such file or directory"),
         (b"no array", "l.npy: must be a .npy file of numbers: "),
+        (np.zeros(10**6, object), "l.npy: must be a .npy file of numbers: Array can't be memory"),
+        (
+            # Says that there are 2**50.
+            b"\x93NUMPY\x01\x00\x76\x00"
+            + b"{'descr': '<i8', 'fortran_order': False, 'shape': (1125899906842624,)}".ljust(118),
+            "l.npy: must be a .npy file of numbers: mmap length is greater than file size",
+        ),
         (np.zeros(4, int), "l.npy: labels must be 3 integers, not int64 of shape (4,)"),
         (np.zeros(3), "l.npy: labels must be 3 integers, not float64 of shape (3,)"),
     ],
