@@ -17,7 +17,7 @@ MAX_BATCH = 128
 BATCH_BYTES = 128 * 2**20
 """What the activations of a batch may take, unless a single image takes more."""
 
-MAX_ACTIVATIONS = 2**30
+MAX_ACTIVATIONS = 2**28
 """The largest number of activations of one image that are needed at once."""
 
 

@@ -257,7 +257,7 @@ def test_activations_beyond_all_memory_are_refused():
         infer(network, np.zeros((1, 1, 1, 1), np.uint8))
     assert str(caught.value) == (
         "layer 'p': activations of an image, with those for later layers, must be at most"
-        " 1,073,741,824 to be computed, not 4,294,836,226"
+        " 268,435,456 to be computed, not 4,294,836,226"
     )
 
 
