@@ -149,20 +149,16 @@ def load_configuration(name: str) -> Configuration:
 def _read_toml(path: Path) -> dict[str, object]:
     where = f"configuration {path}"
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise InputError(f"{where}: must be at most {LARGEST_FILE:,} bytes, not {size:,}")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{where}: cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST_FILE:
-        raise InputError(
-            f"{where}: must be at most {LARGEST_FILE:,} bytes, not {path.stat().st_size:,}"
-        )
-    try:
-        return tomllib.loads(content.decode())
+        raise InputError(f"{where}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{where}: not TOML: {error}") from None
     except RecursionError:
-        raise InputError(f"{where}: must not be nested so deeply") from None
+        raise InputError(f"{where}: nested too deeply") from None
     except ValueError:
         # Python reads decimal integers up to a length that it says in terms of its own settings.
         raise InputError(f"{where}: must not hold a number of thousands of digits") from None

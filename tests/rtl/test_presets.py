@@ -75,8 +75,8 @@ def test_a_file_that_is_not_toml_is_refused(load, content):
     [
         ("a" + ".a" * 20_000 + " = 1", "must be at most 8,192 bytes, not 40,005"),
         ("ich = " + "9" * 5000, "must not hold a number of thousands of digits"),
-        ("ich = " + "[" * 4000 + "]" * 4000, "must not be nested so deeply"),
-        ("ich = " + "{a = " * 1000 + "1" + "}" * 1000, "must not be nested so deeply"),
+        ("ich = " + "[" * 4000 + "]" * 4000, "nested too deeply"),
+        ("ich = " + "{a = " * 1000 + "1" + "}" * 1000, "nested too deeply"),
         ("a" + ".a" * 4000 + " = 1", "unknown key 'a'"),
     ],
     ids=range(5),
@@ -87,7 +87,7 @@ def test_a_file_that_asks_for_much_is_refused(load, content, message):
     assert str(caught.value) == f"configuration {load.path}: {message}"
 
 
-def test_only_the_beginning_of_a_large_file_is_read(load):
+def test_a_large_file_is_not_read(load):
     load.path.touch()
     with load.path.open("wb") as file:
         file.truncate(10**12)
@@ -119,13 +119,13 @@ def test_messages_are_short_whatever_the_value(load, value, message):
 def test_a_file_that_cannot_be_read_is_refused(load, monkeypatch):
     load.path.touch()
 
-    def fail(*_):
+    def fail(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.open", fail)
+    monkeypatch.setattr("pathlib.Path.read_text", fail)
     with pytest.raises(InputError) as caught:
         load_configuration(str(load.path))
-    assert str(caught.value) == f"configuration {load.path}: cannot be read: Permission denied"
+    assert str(caught.value) == f"configuration {load.path}: Permission denied"
 
 
 def test_a_rule_holds_in_files_too(load):
