@@ -38,7 +38,7 @@ def one_line(value):
 def listing(names):
     """Return names in a row, as messages offer them; of many, the first ones."""
     names = [*names]
-    shown = ", ".join(map(str, names[:_MOST_NAMES]))
+    shown = ", ".join(f"{name:.{_SHORT.maxstring}}" for name in names[:_MOST_NAMES])
     return shown if len(names) <= _MOST_NAMES else f"{shown} and {len(names) - _MOST_NAMES} more"
 
 
@@ -55,7 +55,7 @@ def check_integer(where, name, value, low, high=None):
         raise InputError(f"{where}: {name} must be an integer, not {one_line(value)}")
     if value < low or (high is not None and value > high):
         rule = f"at least {low}" if high is None else f"{low} to {high}"
-        raise InputError(f"{where}: {name} must be {rule}, not {one_line(value)}")
+        raise InputError(f"{where}: {name} must be {rule}, not {one_line(int(value))}")
     return int(value)
 
 

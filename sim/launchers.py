@@ -95,13 +95,14 @@ def launch(
 
 
 def _remove_unclosed(waves: Path) -> None:
-    """Remove waveforms that nothing can read, as a simulator leaves them that a signal ends.
+    """Remove waveforms that nothing can read, as a simulator leaves them that is killed.
 
-    VCD is text, which is readable as far as it goes. FST is not before it has been closed, and has
-    a second file until then.
+    VCD is text, which is readable as far as it goes. FST is not before it has been closed; until
+    then there is a second file.
     """
-    if waves.suffix == ".fst":
-        for path in (waves, Path(f"{waves}.hier")):
+    names = Path(f"{waves}.hier")
+    if waves.suffix == ".fst" and names.exists():
+        for path in (waves, names):
             path.unlink(missing_ok=True)
 
 

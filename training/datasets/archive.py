@@ -92,8 +92,8 @@ def _unpack(path, folder, progress):
         with tarfile.open(fileobj=content, mode="r|") as tar:
             for count, member in enumerate(_members(tar, content)):
                 target = folder / _checked_name(path, member)
-                budget.make_folders(target if member.isdir() else target.parent)
                 if member.isreg():
+                    budget.make_folders(target.parent)
                     with tar.extractfile(member) as source, open(target, "wb") as sink:
                         budget.make(_BLOCK)
                         while part := source.read(_PIECE):

@@ -1,0 +1,62 @@
+import os
+import sys
+
+import pytest
+from foreign_variables import FOREIGN
+
+from hiddenite.sim import launchers
+from hiddenite.sim.launchers import failure, launch
+
+PRINT = "import os, sys; print(*sys.argv[1:]); print(*(f'{n}={v}' for n, v in os.environ.items()))"
+
+
+@pytest.fixture
+def started(tmp_path, monkeypatch):
+    """What a program is started with in a simulator's place: (arguments, environment)."""
+
+    def start(simulator, **options):
+        command = getattr(launchers, f"_{simulator}")
+        monkeypatch.setattr(
+            launchers, f"_{simulator}", lambda *own: [sys.executable, "-c", PRINT, *command(*own)]
+        )
+        log = tmp_path / "log"
+        options |= {"testbench": "some.module", "variables": {"OWN": "1"}}
+        launch(simulator, tmp_path / "build", tmp_path, log, **options)
+        arguments, environment = log.read_text().splitlines()
+        return arguments, dict(part.split("=", 1) for part in environment.split(" ") if "=" in part)
+
+    return start
+
+
+@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+def test_simulators_get_cocotbs_variables_and_none_of_the_users(started, monkeypatch, simulator):
+    for name, value in FOREIGN.items():
+        monkeypatch.setenv(name, value)
+    _, found = started(simulator)
+    assert found["OWN"] == "1"
+    assert found["COCOTB_TEST_MODULES"] == "some.module" and found["COCOTB_TOPLEVEL"] == "harness"
+    assert found["PYGPI_PYTHON_BIN"] == sys.executable
+    assert found["PYTHONPATH"].split(os.pathsep) == sys.path
+    own = {"COCOTB_TEST_MODULES", "COCOTB_TOPLEVEL", "COCOTB_RESULTS_FILE", "COCOTB_ANSI_OUTPUT"}
+    own |= {"PYGPI_PYTHON_BIN", "GPI_USERS", "TOPLEVEL_LANG"}
+    assert FOREIGN.keys() & found.keys() == own
+    assert all(FOREIGN[name] != found[name] for name in own)
+
+
+@pytest.mark.parametrize("suffix", ["fst", "vcd"])
+def test_waves(started, tmp_path, suffix):
+    waves = tmp_path / f"w.{suffix}"
+    assert started("verilator", waves=waves)[0].endswith(f" --trace --trace-file {waves}")
+    assert started("icarus", waves=waves)[0].endswith(f" +dumpfile_path={waves} -{suffix}")
+
+
+def test_without_waves(started, tmp_path):
+    assert started("verilator")[0].endswith("build/harness")
+    assert started("icarus")[0].endswith("build/sim.vvp -none")
+
+
+def test_failure_ends_with_the_log(tmp_path):
+    log = tmp_path / "log"
+    assert str(failure("it failed", log)) == "it failed"
+    log.write_text("".join(f"{number}\n" for number in range(100)))
+    assert str(failure("it failed", log)).splitlines() == ["it failed", *map(str, range(70, 100))]
