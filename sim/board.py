@@ -10,7 +10,7 @@ from pathlib import Path
 from hiddenite.link.board_link import BoardLink, LinkParameters
 from hiddenite.link.uart import baud_divisor
 from hiddenite.rtl.verilog import convert, generate
-from hiddenite.sim import board_testbench
+from hiddenite.sim.between import BOARD_TESTBENCH, SOCKET_VARIABLE
 from hiddenite.sim.compilers import DEFINITION, compile_simulator
 from hiddenite.sim.launchers import failure, launch
 
@@ -83,8 +83,8 @@ class SimulatedBoard(contextlib.AbstractContextManager):
                 directory,
                 work,
                 self._log,
-                testbench=board_testbench.__name__,
-                variables={board_testbench.SOCKET_VARIABLE: str(work / "socket")},
+                testbench=BOARD_TESTBENCH,
+                variables={SOCKET_VARIABLE: str(work / "socket")},
             )
 
     def write(self, data: bytes) -> int:

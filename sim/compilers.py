@@ -3,9 +3,9 @@
 import shutil
 import subprocess
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
-import cocotb
 import cocotb_tools.config
 
 from hiddenite.rtl.verilog import SIMULATION
@@ -86,7 +86,7 @@ def compile_simulator(
         tools = [toolchain.icarus()]
         options = ["waves"] if waves else []
     # The folder of cocotb's libraries is linked into the program.
-    tools = [*(tool.version for tool in tools), cocotb.__version__, str(_LIBRARIES)]
+    tools = [*(tool.version for tool in tools), metadata.version("cocotb"), str(_LIBRARIES)]
     final = entry(simulator, sources, parameters, options, _MAKE_VARIABLES, tools)
     if final.is_dir():
         return final

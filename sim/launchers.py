@@ -1,10 +1,12 @@
 """Starts compiled simulators with cocotb inside, quietly and with somebody watching."""
 
 import contextlib
+import importlib.util
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import find_libpython
@@ -126,7 +128,7 @@ def _icarus(build: Path, waves: Path | None) -> Sequence[str]:
 
 def _environment(work: Path, testbench: str, variables: dict[str, str]) -> dict[str, str]:
     """What cocotb's own runners set, without what they take from the user's environment."""
-    users = [find_libpython.find_libpython(), config.pygpi_entry_point()]
+    users = [find_libpython.find_libpython(), _entry_point()]
     if users[0] is None:
         raise RuntimeError("Python's shared library is missing, which a simulator needs")
     own = {
@@ -142,3 +144,9 @@ def _environment(work: Path, testbench: str, variables: dict[str, str]) -> dict[
     clean = environment(**own, **variables)
     clean["PATH"] += os.pathsep + str(config.libs_dir)
     return clean
+
+
+def _entry_point() -> str:
+    """`cocotb_tools.config.pygpi_entry_point`, without its import of cocotb: see `between`."""
+    folders = importlib.util.find_spec("cocotb").submodule_search_locations
+    return f"{Path(PathFinder.find_spec('cocotb.simulator', folders).origin).resolve()},initialize"

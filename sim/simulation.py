@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hiddenite.golden.errors import InputError
-from hiddenite.sim import testbench
+from hiddenite.sim.between import (
+    JOB_VARIABLE,
+    RUNS_TESTBENCH,
+    SECONDS_FILE,
+    STOP_VARIABLE,
+)
 from hiddenite.sim.build import build
 from hiddenite.sim.launchers import failure, launch
 from hiddenite.sim.records import InputFile, Outcome, OutcomeReader, Run, Stalls, program_bytes
@@ -176,7 +181,7 @@ class Simulation:
         began = time.perf_counter()
         self._launch(job, log, watch)
         watch()
-        if reported != runs or not (seconds := job.with_name(testbench.SECONDS_FILE)).exists():
+        if reported != runs or not (seconds := job.with_name(SECONDS_FILE)).exists():
             raise failure(f"the simulator stopped after {reported} of {runs} runs", log)
         self.statistics = Statistics(
             cycles=sum(outcome.cycles for outcome in reader.outcomes),
@@ -185,7 +190,7 @@ class Simulation:
         )
 
     def _launch(self, job: Path, log: Path, watch: Callable[[], None]) -> None:
-        variables = {testbench.JOB_VARIABLE: str(job)}
+        variables = {JOB_VARIABLE: str(job)}
         stop = None
         if self._waves is not None:
             # Verilator's program would run without a word, and write nothing.
@@ -194,14 +199,14 @@ class Simulation:
             except OSError as error:
                 raise InputError(f"{self._waves}: cannot be written: {error.strerror}") from None
             mark = job.with_name("stop")
-            variables[testbench.STOP_VARIABLE] = str(mark)
+            variables[STOP_VARIABLE] = str(mark)
             stop = mark.touch
         launch(
             self._build.simulator,
             self._build.directory,
             job.parent,
             log,
-            testbench=testbench.__name__,
+            testbench=RUNS_TESTBENCH,
             variables=variables,
             waves=self._waves,
             watch=watch,

@@ -8,9 +8,8 @@ from pathlib import Path
 import cocotb
 from cocotb.triggers import First, RisingEdge, Timer, Trigger
 
-JOB_VARIABLE = "HIDDENITE_SIM_JOB"
-STOP_VARIABLE = "HIDDENITE_SIM_STOP"
-SECONDS_FILE = "seconds.txt"
+from hiddenite.sim.between import JOB_VARIABLE, SECONDS_FILE, STOP_VARIABLE
+
 _LOOK_SECONDS = 0.1
 _FIRST_LOOK_NS = 1000
 

@@ -1,7 +1,9 @@
 import os
+import subprocess
 import sys
 
 import pytest
+from cocotb_tools import config
 from foreign_variables import FOREIGN
 
 from hiddenite.sim import launchers
@@ -53,6 +55,17 @@ def test_waves(started, tmp_path, suffix):
 def test_without_waves(started, tmp_path):
     assert started("verilator")[0].endswith("build/harness")
     assert started("icarus")[0].endswith("build/sim.vvp -none")
+
+
+def test_cocotb_is_entered_where_it_says():
+    assert launchers._entry_point() == config.pygpi_entry_point()
+
+
+def test_this_process_does_not_import_cocotb():
+    # Which stops with an error as soon as one of the user's variables is not to its taste.
+    code = "import sys, hiddenite.cli.main, hiddenite.sim.board; assert 'cocotb' not in sys.modules"
+    environment = os.environ | {"COCOTB_SCHEDULER_DEBUG": "perhaps"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 def test_failure_ends_with_the_log(tmp_path):
