@@ -103,7 +103,8 @@ def _remove_unclosed(waves: Path) -> None:
     then there is a second file.
     """
     names = Path(f"{waves}.hier")
-    if waves.suffix == ".fst" and names.exists():
+    unclosed = waves.suffix == ".fst" and names.exists()
+    if unclosed or (waves.exists() and not waves.stat().st_size):
         for path in (waves, names):
             path.unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 import subprocess
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -269,12 +270,18 @@ def test_waves_of_a_simulator_that_is_killed(tmp_path, verilog, icarus_only, mon
     simulation = Simulation(verilog(64, 4), word_bits=64, lanes=4, simulator="icarus", waves=waves)
     start = subprocess.Popen
 
-    def kill(*arguments, **options):
+    def kill(process):
+        # Once it writes.
+        while not any(path.stat().st_size > 300 for path in tmp_path.glob("w.*")):
+            time.sleep(0.01)
+        process.kill()
+
+    def popen(*arguments, **options):
         process = start(*arguments, **options)
-        threading.Timer(0.8, process.kill).start()
+        threading.Thread(target=kill, args=[process], daemon=True).start()
         return process
 
-    monkeypatch.setattr("hiddenite.sim.launchers.subprocess.Popen", kill)
+    monkeypatch.setattr("hiddenite.sim.launchers.subprocess.Popen", popen)
     run = Run(data(4)[0], np.resize(data(4)[1], (4_000_000, 4)), limit=2**32 - 1)
     with pytest.raises(RuntimeError, match="the simulator ended with status -9"):
         simulation.run([run])
