@@ -1,9 +1,11 @@
 """Tabulate boards: ``python -m hiddenite.benchmarks.boards NETWORK... --reports REPORT.json...``.
 
-Reports are those of ``hiddenite build BOARD --seeds 5 --force``. For each board: what its top takes
-of the part, the clock over the seeds, and the cycles that the emitted Verilog of its engine takes
-for an image of each network, simulated and checked against the golden model. Images per second are
-those of the engine at the board's clock, without the time on the line. Prints Markdown.
+Reports are those of ``hiddenite build BOARD --seeds 5 --force``. The first table has what each
+board's top takes of the part, and the clock over the seeds. The second has images a second at the
+board's clock, from cycles of simulated Verilog whose results equal the golden model's: of the
+engine alone, to which program and image come without a pause; of a board alone, from its
+flash; of a board with a host, where images come over the UART, and the program from the flash or
+over the UART, too. The host of the simulation answers at once. Prints Markdown.
 """
 
 import argparse
@@ -16,9 +18,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from hiddenite.benchmarks.rates import cycles_alone, cycles_with_host
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import Network
+from hiddenite.link.board_link import LinkParameters
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.sim.verify import verify
 
@@ -29,12 +33,8 @@ MEMORIES = {
 }
 
 
-def cycles(network: Network, c: Configuration) -> int | None:
-    """Cycles for an image on the emitted Verilog; None if the network does not fit."""
-    try:
-        compile_network(network, c)
-    except InputError:
-        return None
+def engine_cycles(network: Network, c: Configuration) -> int:
+    """Cycles for an image on the emitted Verilog."""
     image = network.input
     shape = (2, image.height, image.width, image.channels)
     images = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
@@ -45,8 +45,8 @@ def cycles(network: Network, c: Configuration) -> int | None:
     return int(found.cycles[-1])
 
 
-def row(report: dict, networks: list[Network]) -> list[str]:
-    """One board's line of the table."""
+def board_row(report: dict) -> list[str]:
+    """One board's line of the first table."""
     c = Configuration(**report["configuration"])
     resources = report["resources"]
     family = "ecp5" if "flip_flops" in resources else "ice40"
@@ -61,7 +61,7 @@ def row(report: dict, networks: list[Network]) -> list[str]:
     if len(rates) == 1:
         seeds = "1 seed"
     clock = report["clock_mhz"]
-    line = [
+    return [
         f"`{report['board']}`",
         f"{c.ich}x{c.och}x{c.rows}x{c.cols} = {c.processing_elements:,}",
         f"{cells['used']:,} of {cells['available']:,}",
@@ -71,10 +71,33 @@ def row(report: dict, networks: list[Network]) -> list[str]:
         f"{clock:g} MHz",
         f"{2e-3 * c.processing_elements * clock:.1f}",
     ]
-    for network in networks:
-        taken = cycles(network, c)
-        line.append("does not fit" if taken is None else f"{taken:,}: {clock * 1e6 / taken:,.0f}/s")
-    return line
+
+
+def rate_row(report: dict, network: Network) -> list[str]:
+    """The line of the second table for one board and network."""
+    c = Configuration(**report["configuration"])
+    line = [f"`{report['board']}`", network.name]
+    try:
+        program = compile_network(network, c)
+    except InputError:
+        return [*line, "does not fit", *[""] * 4]
+    clock = round(report["clock_mhz"] * 1e6)
+    parameters = LinkParameters(
+        configuration=c, clock_hz=clock, baud=report["baud"], name=report["board"]
+    )
+    cycles = [
+        engine_cycles(network, c),
+        cycles_alone(network, parameters),
+        cycles_with_host(network, parameters, from_flash=True),
+        cycles_with_host(network, parameters, from_flash=False),
+    ]
+    shown = ["" if n is None else f"{clock / n:,.0f}/s ({n:,})" for n in cycles]
+    return [*line, f"{len(program.bytes):,}", *shown]
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Markdown."""
+    return "\n".join("| " + " | ".join(r) + " |" for r in [head, ["---"] * len(head), *rows])
 
 
 def main() -> None:
@@ -87,9 +110,18 @@ def main() -> None:
     reports = [json.loads(Path(path).read_text()) for path in arguments.reports]
     head = ["board", "PEs (ich x och x rows x cols)", "logic cells", "memories", "DSPs"]
     head += ["Fmax median (range), MHz", "clock", "peak GOPS"]
-    head += [f"{network.name}: cycles, images" for network in networks]
-    rows = [row(r, networks) for r in track(reports, console=Console(stderr=True))]
-    print("\n".join("| " + " | ".join(r) + " |" for r in [head, ["---"] * len(head), *rows]))
+    print(table(head, [board_row(report) for report in reports]), end="\n\n")
+    pairs = [(report, network) for report in reports for network in networks]
+    rows = [rate_row(*pair) for pair in track(pairs, console=Console(stderr=True))]
+    head = [
+        "board",
+        "network",
+        "program bytes",
+        "engine alone (cycles an image)",
+        "alone, from flash",
+    ]
+    head += ["program from flash, images over UART", "all over UART"]
+    print(table(head, rows))
     print("\n" + "; ".join(sorted({tool for report in reports for tool in report["tools"]})))
 
 

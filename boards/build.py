@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -176,6 +177,7 @@ class _Flow:
         self._seed = 0
 
     def prepare(self, make_top: Callable[[Platform], Elaboratable], part: Part | None) -> None:
+        _check_directory(self.directory)
         plan = self.platform.build(
             make_top(self.platform),
             name=_DESIGN,
@@ -317,6 +319,18 @@ def _check_usage(text: str, device: str) -> None:
                 f"configuration does not fit {device}: {int(used):,} {name} needed,"
                 f" {int(available):,} there"
             )
+
+
+def _check_directory(directory: Path) -> None:
+    """Refuse, before any work, a directory that cannot be made or written into."""
+    try:
+        there = next(folder for folder in (directory, *directory.parents) if folder.exists())
+        if not there.is_dir():
+            _make_directories(directory)  # which says why it cannot
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be written into: {error.strerror}") from None
 
 
 def _make_directories(directory: Path) -> None:

@@ -222,6 +222,10 @@ class Project:
             A program fails.
         """
         family = family_of(self.platform)
+        bitstream = directory / f"{self.name}{BITSTREAM_SUFFIX[family]}"
+        for path in (bitstream, directory / REPORT_FILE):
+            if path.is_dir():
+                raise InputError(f"{path}: must be a file, not a directory")
         part = part_of(self.platform)
         if part is not None:
             check_memories(part, self.configuration)
@@ -249,7 +253,6 @@ class Project:
                 f"clock: {built['constraint_mhz']:g} MHz is not met, at most"
                 f" {built['fmax_mhz']:g}: give a slower --clock, more --seeds, or --force"
             )
-        bitstream = directory / f"{self.name}{BITSTREAM_SUFFIX[family]}"
         (directory / built["bitstream"]).replace(bitstream)
         report = {
             "board": self.name,

@@ -1,9 +1,10 @@
 """Whole boards in a simulator: the same top, between the same pins, without vendor's cells."""
 
-from amaranth.back import verilog
 from amaranth.build import Platform
 from amaranth.hdl import Elaboratable, IOPort
 from amaranth.lib import io
+
+from hiddenite.rtl.emission import emit
 
 __all__ = ["SimulationPlatform", "board_verilog", "simulated"]
 
@@ -44,7 +45,5 @@ def board_verilog(top: Elaboratable, platform: Platform, name: str = "top") -> s
     name : str
         Name of the top module.
     """
-    text = verilog.convert(
-        top, name=name, platform=platform, ports=(), emit_src=False, strip_internal_attrs=True
-    )
+    text = emit(top, name, platform, ports=())
     return "\n".join([*platform.extra_files.values(), text])

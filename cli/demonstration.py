@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 import numpy as np
 
-from hiddenite.cli.design import VERILOG_FILE, describe_array, write_design
+from hiddenite.cli.design import describe_array, design_files, write_design
 from hiddenite.cli.display import Steps, clean, files_size, pictures, table
-from hiddenite.cli.inference import class_name, classes_of, verdict
+from hiddenite.cli.inference import class_name, verdict
+from hiddenite.cli.labels import classes_of
 from hiddenite.cli.options import Selected, config_option, simulator_option
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.network import Conv, Network
@@ -67,10 +68,12 @@ def demo(selected: Selected, count: int, simulator: str, directory: Path) -> int
     images, labels = images[:count], labels[:count]
     c = selected.configuration
     compile_network(network, c)  # What is too small is refused before anything is written.
-    _introduce(network)
-    click.echo(f"hardware: {clean(selected.name)}, {describe_array(c)}\n")
+    with design_files(directory) as files:
+        _introduce(network)
+        click.echo(f"hardware: {clean(selected.name)}, {describe_array(c)}\n")
+        with Steps(_print_step) as steps:
+            verilog = write_design(files, selected, steps)
     with Steps(_print_step) as steps:
-        verilog = write_design(directory, selected, steps)
         verification = verify(
             network, images, c, simulator=simulator, verilog=verilog, progress=steps
         )
@@ -84,7 +87,7 @@ def demo(selected: Selected, count: int, simulator: str, directory: Path) -> int
     speed = verification.statistics.cycles_per_second
     click.echo(f"simulation: {speed:,.0f} cycles a second in {simulator}")
     click.echo(
-        f"Verilog: {clean(directory / VERILOG_FILE)}, {files_size(len(verilog.encode()))},"
+        f"Verilog: {clean(files.verilog.path)}, {files_size(len(verilog.encode()))},"
         " top module hiddenite"
     )
     if not verification.equal:

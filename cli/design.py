@@ -1,6 +1,8 @@
 """Commands about the hardware: `generate` and `configs`."""
 
-from dataclasses import asdict, fields
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 
@@ -8,17 +10,15 @@ import click
 import tomli_w
 
 from hiddenite.cli.display import Steps, clean, files_size, print_json, table
-from hiddenite.cli.files import make_directory, output
+from hiddenite.cli.files import Output, make_directory, output
 from hiddenite.cli.options import Selected, config_option, json_option
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.presets import PRESETS
-from hiddenite.rtl.verilog import generate
+from hiddenite.rtl.verilog import TOP, check_name, generate
 from hiddenite.synthesis.parts import PARTS, memory_blocks
 
-__all__ = ["configs", "describe_array", "generate_command"]
+__all__ = ["configs", "describe_array", "design_files", "generate_command", "write_design"]
 
-VERILOG_FILE = "hiddenite.v"
-CONFIGURATION_FILE = "configuration.toml"
 _SIDE_BY_SIDE = 3
 """Presets in a table: a terminal has 80 columns."""
 
@@ -34,24 +34,53 @@ def configuration_toml(selected: Selected) -> bytes:
     return f"# hiddenite {version('hiddenite')}, from {clean(selected.name)}\n{text}".encode()
 
 
-def write_design(directory: Path, selected: Selected, steps: Steps) -> str:
-    """Generate the Verilog of a configuration, and write both into a directory.
+@dataclass(frozen=True, kw_only=True)
+class DesignFiles:
+    """The files of an engine whose top module is `name`."""
+
+    name: str
+    verilog: Output
+    configuration: Output
+
+
+@contextlib.contextmanager
+def design_files(directory: Path, name: str | None = None) -> Iterator[DesignFiles]:
+    """Give the files for the Verilog and for its configuration, in a directory that is made.
+
+    They are called after the top module if it is given a name, so that several engines have place
+    in one directory.
+    """
+    top = TOP if name is None else check_name(name)
+    with (
+        make_directory(directory),
+        output(directory / f"{top}.v") as verilog,
+        output(directory / f"{name or 'configuration'}.toml") as configuration,
+    ):
+        yield DesignFiles(name=top, verilog=verilog, configuration=configuration)
+
+
+def write_design(files: DesignFiles, selected: Selected, steps: Steps) -> str:
+    """Generate the Verilog of a configuration, and write both.
+
+    Parameters
+    ----------
+    files : DesignFiles
+        From `design_files`.
+    selected : Selected
+        The configuration.
+    steps : Steps
+        Shows what is done.
 
     Returns
     -------
     str
         The Verilog text.
     """
-    with (
-        make_directory(directory),
-        output(directory / VERILOG_FILE) as verilog_file,
-        output(directory / CONFIGURATION_FILE) as configuration_file,
-    ):
-        steps("generate Verilog", 0, 1)
-        verilog = generate(selected.configuration)
-        verilog_file.write(verilog.encode())
-        configuration_file.write(configuration_toml(selected))
-        steps("generate Verilog", 1, 1)
+    steps("generate Verilog", 0, 1)
+    verilog = generate(selected.configuration, files.name)
+    files.verilog.write(verilog.encode())
+    files.configuration.write(configuration_toml(selected))
+    steps("generate Verilog", 1, 1)
     return verilog
 
 
@@ -66,18 +95,24 @@ def write_design(directory: Path, selected: Selected, steps: Steps) -> str:
     default=Path("."),
     help="Directory, made if it is not there (default: the current one).",
 )
-def generate_command(selected: Selected, directory: Path) -> None:
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="Name of the top module and of the files; the names of all other modules begin with it, so"
+    " that several engines can be in one design (default: hiddenite).",
+)
+def generate_command(selected: Selected, directory: Path, name: str | None) -> None:
     """Write the Verilog of a configuration.
 
     Writes DIR/hiddenite.v, whose top module is hiddenite, and DIR/configuration.toml, which
-    --config takes.
+    --config takes; with --name, DIR/NAME.v and DIR/NAME.toml.
     """
-    with Steps() as steps:
-        verilog = write_design(directory, selected, steps)
+    with design_files(directory, name) as files, Steps() as steps:
+        verilog = write_design(files, selected, steps)
     size = files_size(len(verilog.encode()))
-    click.echo(f"{clean(directory / VERILOG_FILE)}: {size}, top module hiddenite")
+    click.echo(f"{clean(files.verilog.path)}: {size}, top module {files.name}")
     click.echo(
-        f"{clean(directory / CONFIGURATION_FILE)}: {clean(selected.name)},"
+        f"{clean(files.configuration.path)}: {clean(selected.name)},"
         f" {describe_array(selected.configuration)}"
     )
 

@@ -9,6 +9,13 @@ import numpy as np
 from hiddenite.cli.design import describe_array
 from hiddenite.cli.display import Steps, clean, print_json, table
 from hiddenite.cli.files import load_images, npy_bytes, output
+from hiddenite.cli.labels import (
+    accuracy_facts,
+    accuracy_words,
+    classes_of,
+    labels_option,
+    load_labels,
+)
 from hiddenite.cli.options import (
     Selected,
     config_option,
@@ -25,14 +32,9 @@ from hiddenite.sim.verify import Verification, verify
 from hiddenite.synthesis.netlist import engine_netlist
 from hiddenite.synthesis.parts import PARTS
 
-__all__ = ["class_name", "classes_of", "infer_command", "simulate"]
+__all__ = ["class_name", "infer_command", "simulate", "verdict"]
 
 WAVES_SUFFIXES = (".fst", ".vcd")
-
-
-def classes_of(results: np.ndarray) -> np.ndarray | None:
-    """Return the largest channel of each result; None if results have more than one pixel."""
-    return results[:, 0, 0].argmax(-1) if results.shape[1:3] == (1, 1) else None
 
 
 def class_name(network: Network, number: int) -> str:
@@ -44,16 +46,22 @@ def class_name(network: Network, number: int) -> str:
 @click.command("infer")
 @network_argument
 @images_argument
+@labels_option
 @result_option
 @json_option
 def infer_command(
-    network: Network, images_path: Path, result_path: Path | None, as_json: bool
+    network: Network,
+    images_path: Path,
+    labels_path: Path | None,
+    result_path: Path | None,
+    as_json: bool,
 ) -> None:
     """Run a network in NumPy, the golden model.
 
     IMAGES is a uint8 array, N x height x width x channels.
     """
     images = load_images(images_path, network)
+    labels = load_labels(labels_path, network, len(images))
     with _optional_output(result_path) as result_file, Steps() as steps:
         step = "compute the golden model"
         steps(step, 0, len(images))
@@ -62,7 +70,9 @@ def infer_command(
             result_file.write(npy_bytes(results))
     classes = classes_of(results)
     if as_json:
-        print_json({"network": network.name, **_result_facts(network, results)})
+        print_json({"network": network.name, **_result_facts(network, results, labels)})
+    elif labels is not None:
+        click.echo(accuracy_words(results, labels))
     elif classes is not None:
         rows = [
             [number, class_name(network, index), results[number, 0, 0, index]]
@@ -77,13 +87,16 @@ def infer_command(
         )
 
 
-def _result_facts(network: Network, results: np.ndarray) -> dict[str, object]:
+def _result_facts(
+    network: Network, results: np.ndarray, labels: np.ndarray | None
+) -> dict[str, object]:
     classes = classes_of(results)
     return {
         "images": len(results),
         "shape": results.shape[1:],
         "type": str(results.dtype),
         "classes": None if classes is None else [class_name(network, int(i)) for i in classes],
+        **accuracy_facts(results, labels),
     }
 
 
@@ -110,6 +123,7 @@ def _optional_output(path: Path | None) -> contextlib.AbstractContextManager:
     help="Write waveforms to this file, in FST or VCD as its name ends; of a run that fails, up to"
     " there.",
 )
+@labels_option
 @result_option
 @json_option
 def simulate(
@@ -119,6 +133,7 @@ def simulate(
     simulator: str,
     target: str | None,
     waves_path: Path | None,
+    labels_path: Path | None,
     result_path: Path | None,
     as_json: bool,
 ) -> int:
@@ -133,6 +148,7 @@ def simulate(
     if waves_path is not None and waves_path.suffix not in WAVES_SUFFIXES:
         raise InputError(f"waves must be a file ending in .fst or .vcd, not {waves_path.name!r}")
     images, configuration = load_images(images_path, network), selected.configuration
+    labels = load_labels(labels_path, network, len(images))
     with (
         _optional_output(waves_path) as waves_file,
         _optional_output(result_path) as result_file,
@@ -153,9 +169,9 @@ def simulate(
             result_file.wanted = verification.equal
             result_file.write(npy_bytes(verification.results))
     if as_json:
-        print_json(_verification_facts(network, selected, simulator, target, verification))
+        print_json(_verification_facts(network, selected, simulator, target, verification, labels))
     else:
-        _print_verification(network, selected, simulator, target, verification)
+        _print_verification(network, selected, simulator, target, verification, labels)
     if not verification.equal:
         click.echo(f"hiddenite: {clean(verification.difference)}", err=True)
     return 0 if verification.equal else 1
@@ -167,6 +183,7 @@ def _verification_facts(
     simulator: str,
     target: str | None,
     verification: Verification,
+    labels: np.ndarray | None,
 ) -> dict[str, object]:
     difference = verification.difference
     return {
@@ -174,7 +191,7 @@ def _verification_facts(
         "configuration": selected.name,
         "simulator": simulator,
         "netlist": target,
-        **(_result_facts(network, verification.results) if verification.equal else {}),
+        **(_result_facts(network, verification.results, labels) if verification.equal else {}),
         "equal": verification.equal,
         "difference": None if difference is None else vars(difference),
         "cycles": verification.cycles.tolist(),
@@ -190,6 +207,7 @@ def _print_verification(
     simulator: str,
     target: str | None,
     verification: Verification,
+    labels: np.ndarray | None,
 ) -> None:
     count, statistics = len(verification.results), verification.statistics
     of = "" if target is None else f", netlist for {PARTS[target].name}"
@@ -203,6 +221,8 @@ def _print_verification(
             f"{verification.cycles.mean():,.0f} cycles an image,"
             f" {verification.utilisation:.1%} of the PEs used"
         )
+        if labels is not None:
+            click.echo(accuracy_words(verification.results, labels))
     click.echo(
         f"{statistics.cycles:,} cycles simulated in {statistics.seconds:.1f} s,"
         f" {statistics.cycles_per_second:,.0f} a second"

@@ -8,8 +8,15 @@ import numpy as np
 
 from hiddenite.cli.design import describe_array
 from hiddenite.cli.display import Steps, clean, print_json, table
-from hiddenite.cli.files import load_array, load_images, npy_bytes, output
-from hiddenite.cli.inference import class_name, classes_of
+from hiddenite.cli.files import load_images, npy_bytes, output
+from hiddenite.cli.inference import class_name
+from hiddenite.cli.labels import (
+    accuracy_facts,
+    accuracy_words,
+    classes_of,
+    labels_option,
+    load_labels,
+)
 from hiddenite.cli.options import (
     Selected,
     configuration_option,
@@ -18,7 +25,6 @@ from hiddenite.cli.options import (
     network_argument,
     result_option,
 )
-from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer
 from hiddenite.golden.network import Network
 from hiddenite.host.board import Board, Traffic
@@ -50,13 +56,7 @@ __all__ = ["run"]
     help="Let the board take the program from its own memory. It must be this network's.",
 )
 @click.option("--verify", is_flag=True, help="Compare the results with the golden model.")
-@click.option(
-    "--labels",
-    "labels_path",
-    type=click.Path(path_type=Path),
-    metavar="LABELS.npy",
-    help="Classes that are right, to count how many are.",
-)
+@labels_option
 @result_option
 @json_option
 def run(
@@ -79,7 +79,7 @@ def run(
     differs: then the first wrong value is named, and no RESULT.npy is written.
     """
     images = load_images(images_path, network)
-    labels = None if labels_path is None else _load_labels(labels_path, network, len(images))
+    labels = load_labels(labels_path, network, len(images))
     file = contextlib.nullcontext() if result_path is None else output(result_path)
     configuration = None if selected is None else selected.configuration
     with (
@@ -100,30 +100,13 @@ def run(
             result_file.wanted = difference is None
             result_file.write(npy_bytes(results))
     name = _configuration_name(board) if selected is None else selected.name
-    right = None if labels is None else int((classes_of(results) == labels).sum())
     if as_json:
-        print_json(_facts(network, name, board, results, verify, difference, right))
+        print_json(_facts(network, name, board, results, verify, difference, labels))
     else:
-        _print(network, name, board, port, results, verify, difference, right)
+        _print(network, name, board, port, results, verify, difference, labels)
     if difference is not None:
         click.echo(f"hiddenite: {clean(difference)}", err=True)
     return 0 if difference is None else 1
-
-
-def _load_labels(path: Path, network: Network, count: int) -> np.ndarray:
-    """Read the right class of each image."""
-    labels = load_array(path)
-    if labels.dtype.kind not in "iu" or labels.shape != (count,):
-        raise InputError(
-            f"{path}: labels must be {count} integers, not {labels.dtype} of shape {labels.shape}"
-        )
-    height, width, _ = network.shapes[network.layers[-1].name]
-    if (height, width) != (1, 1):
-        raise InputError(
-            f"{path}: labels are of no use: results of network {network.name!r} have"
-            f" {height} x {width} pixels, not one"
-        )
-    return labels
 
 
 def _compare(
@@ -169,7 +152,7 @@ def _facts(
     results: np.ndarray,
     verify: bool,
     difference: Difference | None,
-    right: int | None,
+    labels: np.ndarray | None,
 ) -> dict[str, object]:
     classes = classes_of(results)
     traffic = board.traffic
@@ -184,7 +167,7 @@ def _facts(
         "classes": None if classes is None else [class_name(network, int(i)) for i in classes],
         "equal": difference is None if verify else None,
         "difference": None if difference is None else vars(difference),
-        "right": right,
+        **accuracy_facts(results, labels),
         "seconds": traffic.seconds,
         "images_per_second": rate,
         "bytes_sent_per_image": sent,
@@ -202,14 +185,14 @@ def _print(
     results: np.ndarray,
     verify: bool,
     difference: Difference | None,
-    right: int | None,
+    labels: np.ndarray | None,
 ) -> None:
     classes, count, traffic = classes_of(results), len(results), board.traffic
     click.echo(
         f"{clean(network.name)} on {clean(name)}, {describe_array(board.configuration)},"
         f" on {clean(board.info.name)} at {clean(port)}"
     )
-    if classes is not None and right is None:
+    if classes is not None and labels is None:
         rows = [
             [str(number), class_name(network, index), f"{results[number, 0, 0, index]:,}"]
             for number, index in enumerate(classes)
@@ -222,8 +205,8 @@ def _print(
             else "NOT bit-exact, the board differs from the golden model"
         )
         click.echo(f"{count:,} image{'s' * (count > 1)}: {verdict}")
-    if right is not None:
-        click.echo(f"{right:,} of {count:,} classes are right, {right / count:.2%}")
+    if labels is not None:
+        click.echo(accuracy_words(results, labels))
     rate, sent, received = _rates(traffic)
     click.echo(
         f"{rate:,.1f} images a second; {sent:,.0f} bytes sent and {received:,.0f} received for each"

@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 from hiddenite.cli.display import Steps, clean, print_json, table
-from hiddenite.cli.files import output
+from hiddenite.cli.files import make_folders, output
 from hiddenite.cli.options import Selected, json_option
 from hiddenite.cli.training_options import (
     any_config_option,
+    check_fit,
     data_arguments,
     data_options,
     fitting,
-    make_folder,
     recipe_argument,
     recipe_options,
     training_modules,
@@ -101,6 +101,7 @@ def sweep(
 
         from hiddenite.training import sweep as sweeps
         from hiddenite.training.datasets import load
+        from hiddenite.training.lock import alone
         from hiddenite.training.plot import draw
         from hiddenite.training.recipe import RECIPES
         from hiddenite.training.run import untrained
@@ -109,30 +110,45 @@ def sweep(
     points = sweeps.points_of(recipe, densities, widths, baselines=baselines)
     directory = Path(f"{recipe_name}-sweep") if directory is None else directory
     data = data_arguments(recipe, folder)
-    with Steps() as steps:
+    with (
+        # What cannot be written is found out before the long work.
+        make_folders(directory),
+        alone(directory, "let it end, or give another directory with -o"),
+        output(directory / "results.json") as results_file,
+        output(directory / "sweep.png") as picture_file,
+        Steps() as steps,
+    ):
         with training_modules():
             dataset = load(**data, download=download, progress=steps)
-        largest = recipe.with_values(width=max(widths), density=max(densities))
-        selected = fitting(untrained(largest, dataset), selected)
-        make_folder(directory)
+        largest = untrained(recipe.with_values(width=max(widths), density=max(densities)), dataset)
+        check_fit(largest, selected)
         sweeps.sweep(points, directory, data=data, jobs=jobs, device=device, progress=steps)
-    results = sweeps.collect(points, directory, selected.configuration)
-    report = {
-        "recipe": recipe.name,
-        "configuration": selected.name,
-        "torch": torch.__version__,
-        "results": results,
-    }
-    with output(directory / "results.json") as file:
-        file.write((json.dumps(report, indent=2) + "\n").encode())
-    with output(directory / "sweep.png") as file:
-        draw(results, file.temporary, title=f"{recipe.name}, {recipe.epochs} epochs")
+        fit = fitting(largest, selected)
+        results = sweeps.collect(points, directory, fit.configuration)
+        report = {
+            "recipe": recipe.name,
+            **fit.facts(),
+            "torch": torch.__version__,
+            "results": results,
+        }
+        results_file.write((json.dumps(report, indent=2) + "\n").encode())
+        draw(results, picture_file.temporary, title=f"{recipe.name}, {recipe.epochs} epochs")
     if as_json:
         print_json(report)
         return
     _print_sweep(results)
+    for row in results:
+        if row["no_program"] is not None:
+            click.echo(
+                f"\nwidth {row['width']:g}, density {row['density']:g}: no program for"
+                f" {clean(fit.selected.name)}: {clean(row['no_program'])}"
+            )
     smallest, baseline = sweeps.smallest_as_good(results)
-    if smallest is not None:
+    if baseline is None:
+        pass
+    elif baseline["program_bytes"] is None:
+        click.echo(f"\nno programs to compare: {clean(fit.reason)}")
+    elif smallest is not None:
         click.echo(
             f"\nsmallest program as accurate as the binary network of width 1"
             f" ({baseline['accuracy']:.2%}, {baseline['program_bytes']:,} bytes): width"
@@ -140,7 +156,7 @@ def sweep(
             f" {smallest['program_bytes']:,} bytes,"
             f" {smallest['program_bytes'] / baseline['program_bytes']:.2f} of it"
         )
-    elif baseline is not None:
+    else:
         click.echo("\nno hidden network is as accurate as the binary one of width 1")
     click.echo(f"\nresults: {clean(directory / 'results.json')}, {clean(directory / 'sweep.png')}")
 
@@ -154,7 +170,7 @@ def _print_sweep(results: list[dict]) -> None:
             f"{row['weights']:,}",
             f"{row['accuracy']:.2%}",
             f"{row['bits_per_weight']:.3f}",
-            f"{row['program_bytes']:,}",
+            "none" if row["program_bytes"] is None else f"{row['program_bytes']:,}",
         ]
         for row in results
     ]

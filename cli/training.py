@@ -7,18 +7,20 @@ from pathlib import Path
 import click
 
 from hiddenite.cli.display import Steps, clean, files_size, print_json, table
-from hiddenite.cli.files import npy_bytes, output, output_beside
+from hiddenite.cli.files import Output, folders_of, make_folders, npy_bytes, output, output_beside
 from hiddenite.cli.options import Selected, json_option
 from hiddenite.cli.training_options import (
+    Fit,
     any_config_option,
+    check_fit,
     data_arguments,
     data_options,
     fitting,
-    make_folder,
     recipe_argument,
     recipe_options,
     training_modules,
 )
+from hiddenite.golden.errors import InputError
 
 __all__ = ["train"]
 
@@ -87,64 +89,126 @@ def train(
     """
     with training_modules():
         from hiddenite.training.cost import cost_of, describe
-        from hiddenite.training.datasets import load
+        from hiddenite.training.lock import alone
         from hiddenite.training.processes import processes
         from hiddenite.training.recipe import RECIPES
-        from hiddenite.training.run import run, untrained
 
+    _check_one_of(values)
     recipe = RECIPES[recipe_name].with_values(**values)
+    if teacher is not None and not recipe.distill and "dense" not in baselines:
+        raise InputError(f"--teacher {teacher} needs --distill or --baseline dense, which use it")
     path = Path(f"{recipe_name}.safetensors") if path is None else path
     checkpoints = output_beside(path, ".checkpoints")
     with processes(device) as group, contextlib.ExitStack() as stack:
-        progress = stack.enter_context(Steps()) if group.first else None
-        with training_modules():
-            dataset = load(**data_arguments(recipe, folder), download=download, progress=progress)
-        # What is too large is refused before the long work.
-        selected = fitting(untrained(recipe, dataset), selected)
+        network_file = images_file = progress = None
         if group.first:
-            file = stack.enter_context(output(path))
-            if images_path is not None:
+            # What cannot be written is found out before the long work.
+            stack.enter_context(folders_of(path))
+            stack.enter_context(alone(path, "let it end, or give another file with -o"))
+            if teacher is not None and not teacher.exists():
+                stack.enter_context(folders_of(teacher))
+        with contextlib.ExitStack() as files:
+            if group.first:
+                network_file = files.enter_context(output(path))
+                if images_path is not None:
+                    images_file = files.enter_context(output(images_path))
+                progress = files.enter_context(Steps())
+            recipes = [recipe, *(recipe.of_kind(kind) for kind in dict.fromkeys(baselines))]
+            outcomes = _outcomes(
+                recipes,
+                {**data_arguments(recipe, folder), "download": download},
+                group,
+                checkpoints,
+                teacher=teacher,
+                fresh=fresh,
+                given=selected,
+                images_file=images_file,
+                progress=progress,
+            )
+            if not group.first:
+                return
+            network = outcomes[0].network
+            network.save(network_file.temporary)
+        shutil.rmtree(checkpoints)
+    # Trained numbers are larger than those at first: what did fit may not fit any more.
+    fit = fitting(network, selected)
+    cost = cost_of(network, fit.configuration)
+    report = [describe(outcome, cost) for outcome in outcomes]
+    if as_json:
+        print_json({"network": str(path), **fit.facts(), "trained": report})
+    else:
+        _print_report(path, fit, outcomes[0], report)
+
+
+def _check_one_of(values: dict[str, object]) -> None:
+    """Refuse options that would change nothing beside `--one-of`."""
+    if values["one_of"] is not None:
+        for name in ("density", "scope", "ramp"):
+            if values[name] is not None:
+                raise InputError(
+                    f"--{name} cannot be given with --one-of: one of every M weights is kept all"
+                    " the time, in every row"
+                )
+
+
+def _outcomes(
+    recipes: list,
+    data: dict,
+    group,
+    checkpoints: Path,
+    *,
+    teacher: Path | None,
+    fresh: bool,
+    given: Selected | None,
+    images_file: Output | None,
+    progress: Steps | None,
+) -> list:
+    """Train each recipe, the first of which is that of the network itself."""
+    with training_modules():
+        from hiddenite.training.datasets import load
+        from hiddenite.training.run import run, untrained
+
+        dataset = load(**data, progress=progress)
+    # What is too large is refused before the long work.
+    check_fit(untrained(recipes[0], dataset), given, quiet=not group.first)
+    with contextlib.ExitStack() as stack:
+        if group.first:
+            if images_file is not None:
                 images = dataset.test.batch(range(min(TEST_IMAGES, len(dataset.test))))
-                stack.enter_context(output(images_path)).write(npy_bytes(images))
+                images_file.write(npy_bytes(images))
             if fresh and checkpoints.exists():
                 shutil.rmtree(checkpoints)
-            make_folder(checkpoints)
+            stack.enter_context(make_folders(checkpoints))
         group.wait()
-        recipes = [recipe, *(recipe.of_kind(kind) for kind in dict.fromkeys(baselines))]
-        outcomes = [
+        return [
             run(each, dataset, group, folder=checkpoints, teacher=teacher, progress=progress)
             for each in recipes
         ]
-        if not group.first:
-            return
-        network = outcomes[0].network
-        cost = cost_of(network, selected.configuration)
-        network.save(file.temporary)
-    shutil.rmtree(checkpoints)
-    report = [describe(outcome, cost) for outcome in outcomes]
-    if as_json:
-        print_json({"network": str(path), "configuration": selected.name, "trained": report})
-    else:
-        _print_report(path, selected, outcomes[0], report)
 
 
-def _print_report(path: Path, selected: Selected, outcome, report: list[dict]) -> None:
+def _print_report(path: Path, fit: Fit, outcome, report: list[dict]) -> None:
     rows = [
         [
             row["kind"],
             f"{row['float_accuracy']:.2%}",
             f"{row['accuracy']:.2%}",
             f"{row['bits_per_weight']:.3f}",
-            f"{row['program_bytes']:,}",
+            "none" if row["program_bytes"] is None else f"{row['program_bytes']:,}",
         ]
         for row in report
     ]
     table(["weights", "in float", "in integers", "bits a weight", "program bytes"], rows)
     worst = min(outcome.layer_agreement, key=outcome.layer_agreement.get)
+    hidden = report[0]
+    if fit.selected is None:
+        program = f"no program: {clean(fit.reason)}"
+    else:
+        size = files_size(hidden["program_bytes"])
+        program = f"program for {clean(fit.selected.name)}: {size}"
     click.echo(
         f"\nintegers and trained model: {outcome.class_agreement:.2%} of the classes equal,"
         f" {outcome.layer_agreement[worst]:.3%} of the activations of {clean(worst)}, the worst"
         f" layer\n{clean(path)}: {files_size(path.stat().st_size)},"
-        f" {report[0]['weights']:,} weights, {report[0]['kept']:,} kept; program for"
-        f" {clean(selected.name)}: {files_size(report[0]['program_bytes'])}"
+        f" {hidden['weights']:,} weights, {hidden['kept']:,} kept"
+        f" ({hidden['kept_density']:.1%}); {program}"
     )

@@ -2,24 +2,28 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from hiddenite.cli.display import clean
 from hiddenite.cli.options import Selected, configuration_option
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import Network
+from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.presets import PRESETS
 
 __all__ = [
     "ARCHITECTURE_NAMES",
     "RECIPE_NAMES",
+    "Fit",
     "any_config_option",
+    "check_fit",
     "data_arguments",
     "data_options",
     "fitting",
-    "make_folder",
     "recipe_argument",
     "recipe_options",
     "training_modules",
@@ -53,7 +57,7 @@ _PRESETS = ("up5k", "ecp5-25f", "asic")
 any_config_option = configuration_option(
     default=None,
     help=f"What programs are for: preset or TOML file (default: the first of"
-    f" {', '.join(_PRESETS)} that the network fits).",
+    f" {', '.join(_PRESETS)} that the network fits, or none).",
 )
 
 
@@ -122,16 +126,56 @@ def data_options(command):
 recipe_argument = click.argument("recipe_name", metavar="RECIPE", type=click.Choice(RECIPE_NAMES))
 
 
-def fitting(network: Network, selected: Selected | None) -> Selected:
-    """Return the configuration that was given, or the first preset that a network fits."""
-    candidates = [selected] if selected else [Selected(n, PRESETS[n]) for n in _PRESETS]
+@dataclass(frozen=True)
+class Fit:
+    """What a network's program is compiled for.
+
+    Attributes
+    ----------
+    selected : Selected or None
+        The configuration; None if there is none.
+    reason : str or None
+        Why there is none.
+    """
+
+    selected: Selected | None
+    reason: str | None = None
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """The configuration itself."""
+        return None if self.selected is None else self.selected.configuration
+
+    def facts(self) -> dict[str, object]:
+        """Return what is said of it in JSON."""
+        name = None if self.selected is None else self.selected.name
+        return {"configuration": name, "no_program": self.reason}
+
+
+def fitting(network: Network, given: Selected | None) -> Fit:
+    """Find the configuration for a network: the one that was given, or the first preset it fits."""
+    candidates = [given] if given else [Selected(n, PRESETS[n]) for n in _PRESETS]
     for candidate in candidates:
         try:
             compile_network(network, candidate.configuration)
-            return candidate
+            return Fit(candidate)
         except InputError as error:
-            reason = error
-    raise InputError(f"network for configuration {candidates[-1].name}: {reason}")
+            reason = f"network for configuration {candidate.name}: {error}"
+    return Fit(None, reason if given else f"no preset holds the network; {reason}")
+
+
+def check_fit(network: Network, given: Selected | None, *, quiet: bool = False) -> None:
+    """Refuse, before the long work, a configuration that was given and is too small.
+
+    Where none was given and no preset holds the network, it can be trained all the same, and this
+    says that there will be no program.
+    """
+    fit = fitting(network, given)
+    if fit.selected is None:
+        if given is not None:
+            raise InputError(fit.reason)
+        if not quiet:
+            click.echo(f"hiddenite: there will be no program size: {clean(fit.reason)}", err=True)
 
 
 def data_arguments(recipe, folder: Path | None) -> dict:
@@ -139,11 +183,3 @@ def data_arguments(recipe, folder: Path | None) -> dict:
     if recipe.dataset == "images" and folder is None:
         raise InputError("recipe images must have a folder of images: --data DIR")
     return {"name": recipe.dataset, "folder": folder, "size": recipe.size}
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder, unless there is one; what is in it stays when something goes wrong."""
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made a directory: {error.strerror}") from None

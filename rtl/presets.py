@@ -152,7 +152,7 @@ def _read_toml(path: Path) -> dict[str, object]:
         size = path.stat().st_size
         if size > LARGEST_FILE:
             raise InputError(f"{where}: must be at most {LARGEST_FILE:,} bytes, not {size:,}")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{where}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -7,29 +7,43 @@ is an instance of a module that is emitted once.
 
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 
 __all__ = ["SharedModule", "collect_modules"]
 
-_collected: ContextVar[dict[str, wiring.Component] | None] = ContextVar("collected", default=None)
+
+@dataclass(frozen=True)
+class _Collection:
+    prefix: str
+    modules: dict[str, wiring.Component] = field(default_factory=dict)
+
+
+_collection: ContextVar[_Collection | None] = ContextVar("collection", default=None)
 
 
 @contextmanager
-def collect_modules():
+def collect_modules(prefix: str = ""):
     """While this is active, shared modules become instances.
+
+    Parameters
+    ----------
+    prefix : str
+        What the names of the modules begin with.
 
     Yields
     ------
     dict of str to Component
         Every module that must be emitted besides the top, by name.
     """
-    token = _collected.set({})
+    collection = _Collection(prefix)
+    token = _collection.set(collection)
     try:
-        yield _collected.get()
+        yield collection.modules
     finally:
-        _collected.reset(token)
+        _collection.reset(token)
 
 
 class SharedModule(Elaboratable):
@@ -38,7 +52,7 @@ class SharedModule(Elaboratable):
     Parameters
     ----------
     name : str
-        Module name in Verilog; the same name must mean the same hardware.
+        Module name in Verilog, behind the prefix; the same name must mean the same hardware.
     component : type
         A `Component` class. One with a method ``verilog(name)`` writes its own text; one with an
         attribute ``cells`` is emitted with that, the same hardware of a vendor's cells.
@@ -57,14 +71,15 @@ class SharedModule(Elaboratable):
         self, name: str, component: type[wiring.Component], *parameters, clocked: bool = True
     ):
         self.name, self.clocked = name, clocked
-        modules = _collected.get()
-        if modules is None:
+        collection = _collection.get()
+        if collection is None:
             self.component = self.ports = component(*parameters)
         else:
-            if name not in modules:
-                modules[name] = component(*parameters)
+            self.name = collection.prefix + name
+            if self.name not in collection.modules:
+                collection.modules[self.name] = component(*parameters)
             self.component = None
-            self.ports = modules[name].signature.create(path=(name,))
+            self.ports = collection.modules[self.name].signature.create(path=(name,))
 
     def elaborate(self, platform):
         if self.component is not None:

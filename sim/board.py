@@ -11,7 +11,7 @@ from hiddenite.link.board_link import BoardLink, LinkParameters
 from hiddenite.link.uart import baud_divisor
 from hiddenite.rtl.verilog import convert, generate
 from hiddenite.sim.between import BOARD_TESTBENCH, SOCKET_VARIABLE
-from hiddenite.sim.compilers import DEFINITION, compile_simulator
+from hiddenite.sim.compilers import compile_simulator
 from hiddenite.sim.launchers import failure, launch
 
 __all__ = ["SimulatedBoard"]
@@ -127,8 +127,7 @@ def _build(parameters: LinkParameters, flash_bytes: int, simulator: str) -> Path
     """Compile a board, or take it from the cache."""
     c = parameters.configuration
     verilog = generate(c) + "\n" + convert(BoardLink(parameters), "board_link")
-    defines = DEFINITION
-    defines += "`define FLASH\n" * (parameters.flash_base is not None)
+    defines = "`define FLASH\n" * (parameters.flash_base is not None)
     defines += "`define STANDALONE\n" * parameters.standalone
     harness = defines + resources.files(__package__).joinpath("board.v").read_text()
     values = {

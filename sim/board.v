@@ -46,7 +46,7 @@ module harness #(
             #1 clk = 1'b1;
             #1 clk = 1'b0;
             cycle = cycle + 1;
-            if (cycle == 2) rst = 1'b0;
+            if (cycle == 1) rst = 1'b0;
         end
         stopped = ~stopped;
     end

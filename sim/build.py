@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from hiddenite.sim.compilers import DEFINITION, SIMULATORS, compile_simulator
+from hiddenite.sim.compilers import SIMULATORS, compile_simulator
 
 __all__ = ["Build", "build"]
 
@@ -48,7 +48,7 @@ def build(
     Parameters
     ----------
     verilog : str
-        Verilog text with the top module `hiddenite`; the macro `SIMULATION` is defined for it.
+        Verilog text with the top module `hiddenite`.
     simulator : str
         "verilator" or "icarus".
     word_bits : int
@@ -86,7 +86,7 @@ def build(
         raise ValueError(f"waves must be None, 'fst' or 'vcd', not {waves!r}")
     parameters = {"W": word_bits, "L": lanes}
     harness = resources.files(__package__).joinpath("harness.v").read_text()
-    sources = {"harness.v": f"{DEFINITION}{harness}", "design.v": verilog}
+    sources = {"harness.v": harness, "design.v": verilog}
     directory = compile_simulator(
         sources, parameters, simulator=simulator, waves=waves, public=public
     )

@@ -8,21 +8,19 @@ from pathlib import Path
 
 import cocotb_tools.config
 
-from hiddenite.rtl.verilog import SIMULATION
 from hiddenite.sim import toolchain
 from hiddenite.sim.cache import entry, new_entry
 
-__all__ = ["DEFINITION", "SIMULATORS", "TOP", "compile_simulator"]
+__all__ = ["SIMULATORS", "TOP", "compile_simulator"]
 
 SIMULATORS = ("verilator", "icarus")
 TOP = "harness"
 """Name of the top module."""
-DEFINITION = f"`define {SIMULATION}\n"
-"""First line of the first source."""
 
-# Lint is a check of its own; here a warning would only hide what matters.
+# Lint is a check of its own; here a warning would only hide what matters. What has no initial value
+# gets one when the program starts (see `hiddenite.sim.launchers`).
 _VERILATOR_OPTIONS = (
-    "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "--timing",
+    "-O3", "--x-assign", "fast", "--x-initial", "unique", "--no-assert", "--timing",
     "-Wno-fatal", "-Wno-lint", "-Wno-style", "--quiet",
 )  # fmt: skip
 # The package's makefile leaves these empty, whatever the machine offers. Without the first, no
@@ -54,7 +52,7 @@ def compile_simulator(
     Parameters
     ----------
     sources : dict of str to str
-        Verilog texts by file name; one has the module `TOP`, the first begins with `DEFINITION`.
+        Verilog texts by file name; one has the module `TOP`.
     parameters : dict of str to int
         Of the module `TOP`.
     simulator : str

@@ -33,8 +33,7 @@ module harness #(
     localparam [1:0] IDLE = 0, ERROR = 2;
 
     reg [2:0]  phase;
-    reg [2:0]  countdown;
-    reg        rst, taken, fresh;
+    reg        rst, taken;
     reg [31:0] cycle;
     reg        active, marked, timed_out, was_reset;
     reg [31:0] program_words, image_beats, program_fetched, image_fetched;
@@ -89,11 +88,9 @@ module harness #(
         phase = WAIT;
         rst = 1'b1;
         taken = 1'b0;
-        fresh = 1'b1;
         done = 1'b0;
         random = 64'd1;
         cycle = 0;
-        countdown = 0;
         active = 1'b0;
         marked = 1'b0;
         timed_out = 1'b0;
@@ -135,13 +132,14 @@ module harness #(
         end
     endtask
 
+    // A reset lasts one cycle, which is all that an engine needs; the first is there from time 0.
     always @(posedge clk) begin
         random <= mixed;
+        rst <= 1'b0;
         case (phase)
             WAIT: if (go != taken) begin
                 taken <= go;
                 done <= 1'b0;
-                fresh <= 1'b0;
                 active <= 1'b0;
                 marked <= 1'b0;
                 timed_out <= 1'b0;
@@ -153,18 +151,10 @@ module harness #(
                 // Both results are used: Verilator 5.48 drops a call whose result is overwritten.
                 if ($fseek(program_file, program_start, 0) != 0) stop;
                 if ($fseek(image_file, image_start, 0) != 0) stop;
-                // The first run of a simulation begins with a reset in any case.
-                rst <= reset_before | fresh;
-                countdown <= 3;
-                phase <= (reset_before | fresh) ? RESET : START;
+                rst <= reset_before;
+                phase <= reset_before ? RESET : START;
             end
-            RESET: begin
-                countdown <= countdown - 1;
-                if (countdown == 0) begin
-                    rst <= 1'b0;
-                    phase <= START;
-                end
-            end
+            RESET: phase <= START;
             START: begin
                 // The first word is offered at once: its cycle is number 0.
                 random <= seed;
@@ -212,18 +202,11 @@ module harness #(
                     if (!ended && reset_within && cycle == reset_cycle) begin
                         was_reset <= 1'b1;
                         rst <= 1'b1;
-                        countdown <= 3;
                         phase <= CLEAR;
                     end else if (!ended) timed_out <= 1'b1;
                 end
             end
-            CLEAR: begin
-                countdown <= countdown - 1;
-                if (countdown == 0) begin
-                    rst <= 1'b0;
-                    phase <= FINISH;
-                end
-            end
+            CLEAR: phase <= FINISH;
             default: begin
                 $fdisplay(events, "e %0d %0d %0d %0d %0d %0d %b %b", cycle, state_end, error_end,
                           layer_end, program_words, image_beats, timed_out, was_reset);

@@ -20,6 +20,8 @@ __all__ = ["failure", "launch"]
 _LOG_TAIL = 30
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 10
+_RANDOM_START = ("+verilator+rand+reset+2", "+verilator+seed+1")
+"""What has no initial value, contents of memories among it, begins as anything, not as 0."""
 
 
 def launch(
@@ -117,7 +119,7 @@ def failure(message: str, log: Path) -> RuntimeError:
 
 def _verilator(build: Path, waves: Path | None) -> Sequence[str]:
     traced = [] if waves is None else ["--trace", "--trace-file", str(waves)]
-    return [str(build / TOP), *traced]
+    return [str(build / TOP), *traced, *_RANDOM_START]
 
 
 def _icarus(build: Path, waves: Path | None) -> Sequence[str]:

@@ -45,8 +45,9 @@ class Block:
 def _name(module: str) -> str:
     if module == TOP:
         return ENGINE
-    # Amaranth numbers modules of the same name.
-    first, *rest = re.sub(r"\$\d+", "", module.removeprefix(f"{TOP}.")).split(".")
+    # A dot or, in what is emitted once, an underscore follows. Amaranth numbers modules of the same
+    # name.
+    first, *rest = re.sub(r"\$\d+", "", module[len(TOP) + 1 :]).split(".")
     return ".".join([_NAMES.get(first, first), *rest]).replace("_", "-")
 
 

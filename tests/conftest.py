@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from initial_values import without_initial_values
 
 from hiddenite.golden.network import Network
 from hiddenite.rtl.verilog import generate
@@ -77,6 +78,19 @@ def trained_folder():
 
 
 @pytest.fixture
+def case_folder():
+    """Find the folder of a case from the field; skips the test if it isn't there."""
+
+    def find(name):
+        folder = SHARED / "cases" / name
+        if not folder.is_dir():
+            pytest.skip(f"case {name} is not tried: no folder {folder}")
+        return folder
+
+    return find
+
+
+@pytest.fixture
 def trained(trained_folder):
     """Load a trained network: (network, images, expected); skips the test if it isn't there."""
 
@@ -117,12 +131,24 @@ class Engines:
                 seconds.write_text(str(sum(os.times()[:4]) - before))
         return text.read_text(), float(seconds.read_text())
 
-    def simulation(self, c, simulator="verilator"):
-        """Simulation of a configuration; skips the test if there is no Icarus."""
+    def simulated_verilog(self, c):
+        """Text of a configuration's Verilog whose registers and memories have no initial values.
+
+        They are unknown in Icarus, random in Verilator.
+        """
+        return without_initial_values(self.verilog(c))
+
+    @staticmethod
+    def require(simulator):
+        """Skip the test if there is no such simulator."""
         if simulator == "icarus" and shutil.which("iverilog") is None:
             pytest.skip("nothing is compared with Icarus Verilog: it is not installed")
+
+    def simulation(self, c, simulator="verilator"):
+        """Simulation of `simulated_verilog`; skips the test if there is no such simulator."""
+        self.require(simulator)
         if (c, simulator) not in self._simulations:
-            text = self.verilog(c)
+            text = self.simulated_verilog(c)
             with self._alone(f"{simulator}-{zlib.crc32(text.encode()):08x}"):
                 self._simulations[c, simulator] = Simulation(
                     text, word_bits=c.program_bits, lanes=c.post_lanes, simulator=simulator

@@ -16,7 +16,6 @@ DATA = {
     "cli/demo/digits.safetensors",
     "cli/demo/images.npy",
     "cli/demo/labels.npy",
-    "rtl/lint.vlt",
     "sim/harness.v",
     "synthesis/cells/DP16KD.v",
     "synthesis/cells/MULT18X18D.v",

@@ -81,5 +81,5 @@ def load(path, trainer):
         )
     try:
         trainer.restore(inner)
-    except (RuntimeError, ValueError, KeyError, TypeError):
+    except (InputError, RuntimeError, ValueError, KeyError, TypeError):
         raise InputError(f"{path}: checkpoint must be of the same architecture") from None

@@ -1,8 +1,11 @@
 """How many weights a network keeps while it is trained."""
 
+import math
+
 import torch
 
 from hiddenite.golden.errors import InputError
+from hiddenite.training.layers.masks import largest
 from hiddenite.training.layers.weights import HiddenWeights, check_density
 
 SCOPES = ("layer", "network")
@@ -14,7 +17,13 @@ class DensitySchedule:
     The density falls with the third power of what is left of the ramp (Zhu, Gupta, "To prune, or
     not to prune", 2017), then stays. In the scope of a layer, each layer keeps that fraction of
     its weights; in that of the network, the layers share it by the ranks of their |scores|, but no
-    layer keeps less than `floor` times the density, nor fewer weights than it has channels.
+    layer keeps less than `floor` times the density, nor fewer weights than it has channels. So
+    many weights are kept as were asked for, to the nearest one, whatever scores are equal; of
+    those, the first are kept. Only where what every layer keeps in any case is more than was
+    asked for, exactly that is kept.
+
+    A copy of the model, such as an average over the training, has numbers of its own and wants a
+    schedule of its own.
 
     Parameters
     ----------
@@ -43,11 +52,16 @@ class DensitySchedule:
             if not 0 <= value <= 1:
                 raise InputError(f"density {name} must be from 0 to 1, not {value!r}")
         self.scope, self.ramp, self.floor = scope, ramp, floor
-        self.layers = [
-            module
-            for module in model.modules()
-            if isinstance(module, HiddenWeights) and not module.one_of
+        self._hidden = [
+            (name, module)
+            for name, module in model.named_modules()
+            if isinstance(module, HiddenWeights)
         ]
+
+    @property
+    def layers(self):
+        """The sources of weights whose density is set."""
+        return [module for _, module in self._hidden if not module.one_of]
 
     def at(self, progress):
         """Return the density at `progress`, the fraction of the training that is done."""
@@ -56,23 +70,40 @@ class DensitySchedule:
         return self.density + (1 - self.density) * (1 - progress / self.ramp) ** 3
 
     def step(self, progress):
-        """Set how many weights each layer keeps at `progress`, 0 to 1."""
-        density = self.at(progress)
-        if self.scope == "layer" or not self.layers:
-            for layer in self.layers:
+        """Set how many weights each layer keeps at `progress`, 0 to 1.
+
+        Raises
+        ------
+        InputError
+            A score is NaN.
+        """
+        density, layers = self.at(progress), self.layers
+        if self.scope == "layer" or not layers:
+            for layer in layers:
                 layer.keep = layer.count(density)
             return
         with torch.no_grad():
-            ranks, kept = [], 0
-            for layer in self.layers:
-                scores = layer.scores.abs().flatten()
-                least = layer.count(self.floor * density)
-                kept += least
-                # What a layer keeps in any case comes before all else.
-                first = scores.topk(least, sorted=False).indices
-                ranks.append(scores.index_fill(0, first, torch.inf))
-            total = sum(len(item) for item in ranks)
-            best = torch.cat(ranks).topk(max(kept, round(density * total)), sorted=False)
-            threshold = best.values.min()
-            for layer, item in zip(self.layers, ranks, strict=True):
-                layer.keep = int((item >= threshold).sum())
+            least = [self._least(layer, density) for layer in layers]
+            ranks = []
+            for layer, number in zip(layers, least, strict=True):
+                scores = self._scores(layer)
+                # What a layer keeps in any case does not compete.
+                ranks.append(scores.masked_fill(largest(scores, number), -1))
+            sizes = [len(item) for item in ranks]
+            more = max(0, round(density * sum(sizes)) - sum(least))
+            parts = largest(torch.cat(ranks), more).split(sizes)
+            for layer, number, part in zip(layers, least, parts, strict=True):
+                layer.keep = number + int(part.sum())
+
+    def _least(self, layer, density):
+        """Return how many weights a layer keeps in any case."""
+        # Rounded first: 0.07 * 100 is a little more than 7.
+        return max(layer.count(0), math.ceil(round(self.floor * density * layer.scores.numel(), 6)))
+
+    def _scores(self, layer):
+        """Return a layer's |scores| in a row."""
+        try:
+            return layer.magnitudes().flatten()
+        except InputError as error:
+            name = next(name for name, module in self._hidden if module is layer)
+            raise InputError(f"layer {name!r}: {error}") from None

@@ -1,5 +1,6 @@
 """Draws a sweep: accuracy against the bytes of the program, and against bits a weight."""
 
+import math
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,8 +14,9 @@ def draw(results, path, *, title):
     """Draw a sweep as a PNG file.
 
     Left: test accuracy over the bytes of the whole program, one line for each width, beside the
-    binary and dense networks of the same topology. Right: over the coded bits of a weight, with
-    the line of one bit a weight, which a binary network takes; numbers are densities.
+    binary and dense networks of the same topology; networks without a program are not there.
+    Right: over the coded bits of a weight, with the line of one bit a weight, which a binary
+    network takes; numbers are densities.
 
     Parameters
     ----------
@@ -33,11 +35,17 @@ def draw(results, path, *, title):
         colour = f"C{number}"
         hidden = sorted(
             (r for r in results if r["width"] == width and r["kind"] == "hidden"),
-            key=lambda r: r["program_bytes"],
+            key=lambda r: r["bits_per_weight"],
         )
         accuracies = [100 * r["accuracy"] for r in hidden]
         label = f"hidden, width {width:g}"
-        left.plot([r["program_bytes"] for r in hidden], accuracies, "o-", color=colour, label=label)
+        left.plot(
+            [_number(r["program_bytes"]) for r in hidden],
+            accuracies,
+            "o-",
+            color=colour,
+            label=label,
+        )
         right.plot(
             [r["bits_per_weight"] for r in hidden], accuracies, "o-", color=colour, label=label
         )
@@ -57,7 +65,7 @@ def draw(results, path, *, title):
         for result in results:
             if result["width"] == width and result["kind"] in MARKERS:
                 left.plot(
-                    result["program_bytes"],
+                    _number(result["program_bytes"]),
                     100 * result["accuracy"],
                     MARKERS[result["kind"]],
                     color=colour,
@@ -85,10 +93,11 @@ def draw(results, path, *, title):
         fontsize=8,
         color="grey",
     )
-    left.set_xscale("log")
-    left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    left.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
-    left.xaxis.set_minor_formatter(NullFormatter())
+    if any(result["program_bytes"] is not None for result in results):
+        left.set_xscale("log")
+        left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        left.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+        left.xaxis.set_minor_formatter(NullFormatter())
     left.set_xlabel("bytes of the program")
     left.set_ylabel("test accuracy in integers, %")
     right.set_xlabel("coded mask bits a weight")
@@ -97,3 +106,8 @@ def draw(results, path, *, title):
         axes.grid(alpha=0.3, which="both")
     figure.suptitle(title)
     figure.savefig(Path(path), dpi=120, format="png", metadata={"Software": None})
+
+
+def _number(size):
+    """Return a size as a number that is not drawn if there is none."""
+    return math.nan if size is None else size

@@ -8,6 +8,9 @@ from hiddenite.training.density import SCOPES
 from hiddenite.training.layers.factory import KINDS
 from hiddenite.training.layers.weights import check_density
 
+DENSITY = 0.3
+"""Fraction of the weights that a recipe keeps unless it says otherwise."""
+
 BINARY_RATE = 3
 """Learning rate of a binary network relative to a dense one: it learns best with larger steps, as
 only a change of sign changes it. Measured on Fashion-MNIST: of 0.02, 0.1, 0.3 and 1, binary
@@ -42,8 +45,13 @@ class Recipe:
         Changes of training images.
     kind : {"hidden", "binary", "dense"}
         Where weights come from.
-    density, scope, ramp, one_of
-        As in `DensitySchedule` and `HiddenWeights`.
+    density : float, optional
+        Fraction of the weights that are kept; without `one_of`, the default is 0.3.
+    one_of : int, optional
+        Keep one of every `one_of` weights of a row instead, as in `HiddenWeights`; `density` is
+        None then.
+    scope, ramp
+        As in `DensitySchedule`.
     folded : float
         Fraction of the epochs, rounded up, in which the network is trained as the hardware
         computes it, with its rounded scales and biases. They are the last ones, but not the first.
@@ -79,7 +87,7 @@ class Recipe:
     label_smoothing: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     kind: str = "hidden"
-    density: float = 0.3
+    density: float | None = None
     scope: str = "network"
     ramp: float = 0.0
     one_of: int | None = None
@@ -93,7 +101,14 @@ class Recipe:
     threads: int | None = None
 
     def __post_init__(self):
-        check_density(self.density)
+        if self.one_of is None:
+            density = DENSITY if self.density is None else check_density(self.density)
+            object.__setattr__(self, "density", density)
+        elif self.density is not None:
+            raise InputError(
+                "density and one_of cannot both be given: one of every"
+                f" {self.one_of!r} weights is a density of its own, not {self.density!r}"
+            )
         for name, choices in (("kind", KINDS), ("scope", SCOPES), ("precision", PRECISIONS)):
             if getattr(self, name) not in choices:
                 raise InputError(
@@ -131,8 +146,14 @@ class Recipe:
         )
 
     def with_values(self, **values):
-        """Return a copy with other values; those that are None are left as they are."""
-        return replace(self, **{name: value for name, value in values.items() if value is not None})
+        """Return a copy with other values; those that are None are left as they are.
+
+        `one_of` takes the place of a density that the recipe had.
+        """
+        given = {name: value for name, value in values.items() if value is not None}
+        if "one_of" in given:
+            given.setdefault("density", None)
+        return replace(self, **given)
 
     def difference(self, other):
         """Return the first field in which `other`, a dictionary of a recipe, differs, or None."""

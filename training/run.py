@@ -1,5 +1,6 @@
 """A whole training: epochs with checkpoints, then the network in integers on all test images."""
 
+import contextlib
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from hiddenite.golden.network import Network
 from hiddenite.training import checkpoint as checkpoints
 from hiddenite.training.exporter.export import agreement, to_network
 from hiddenite.training.exporter.fold import fold
+from hiddenite.training.lock import alone
 from hiddenite.training.recipe import Recipe
 from hiddenite.training.trainer import Trainer, accuracy, build, recalibrate, to_input
 
@@ -137,11 +139,26 @@ def train(
     Raises
     ------
     InputError
-        The checkpoint cannot be used or written.
+        The checkpoint cannot be used or written, or another training is writing it.
     """
     trainer = Trainer(recipe, dataset, group, teacher=teacher)
     if checkpoint is not None and Path(checkpoint).exists():
         checkpoints.load(checkpoint, trainer)
+    if trainer.epoch < recipe.epochs:
+        lock = contextlib.nullcontext()
+        if checkpoint is not None and group.first:
+            lock = alone(checkpoint, "let it end, or give this one another checkpoint")
+        with lock:
+            _train(trainer, checkpoint, progress)
+    trainer.schedule.step(1.0)
+    if not trainer.is_folded:
+        trainer.fold()
+    return trainer.model.eval()
+
+
+def _train(trainer, checkpoint, progress):
+    """Train the epochs that are not done yet."""
+    recipe, group = trainer.recipe, trainer.group
     step = f"train {recipe.kind} {recipe.architecture}"
     total = recipe.epochs * trainer.steps
     while trainer.epoch < recipe.epochs:
@@ -156,10 +173,6 @@ def train(
         if checkpoint is not None and group.first:
             checkpoints.save(checkpoint, trainer)
         group.wait()
-    trainer.schedule.step(1.0)
-    if not trainer.is_folded:
-        trainer.fold()
-    return trainer.model.eval()
 
 
 def evaluate(model, recipe, dataset, *, device, progress: Progress | None = None):

@@ -138,11 +138,18 @@ def sweep(points, folder, *, data, jobs, device=None, progress: Callable | None 
 
 
 def _in_order(points):
-    """Return the points in two parts: teachers of the others, then the others."""
+    """Return the points in two parts, of which the first trains the teachers of the second.
+
+    A teacher is the dense network of a width. Where that is no point itself, it comes with the
+    first network that learns from it.
+    """
     if not any(point.recipe.distill for point in points):
         return [points]
-    teachers = [point for point in points if point.recipe.kind == "dense"]
-    return [teachers, [point for point in points if point not in teachers]]
+    first = {}
+    for point in sorted(points, key=lambda point: point.recipe.kind != "dense"):
+        if point.recipe.kind == "dense" or point.recipe.distill:
+            first.setdefault(point.recipe.width, point)
+    return [list(first.values()), [point for point in points if point not in first.values()]]
 
 
 # In a process that trains: where its parent hears how far it is.
@@ -221,29 +228,35 @@ def collect(points, folder, configuration):
     ----------
     points : list of Point
     folder : Path
-    configuration : Configuration
-        What programs are compiled for.
+    configuration : Configuration or None
+        What programs are compiled for. A network that does not fit it has no program.
 
     Returns
     -------
     list of dict
-        As `describe` makes them, in the order of the points.
+        As `describe` makes them, in the order of the points, with `no_program`, why a network has
+        no program, or None.
     """
     outcomes = [_read(folder, point) for point in points]
-    costs = {}
+    costs, reasons = {}, {}
     for outcome in outcomes:
         if outcome.network is not None:
-            cost = cost_of(outcome.network, configuration)
+            try:
+                cost = cost_of(outcome.network, configuration)
+            except InputError as error:
+                cost = cost_of(outcome.network, None)
+                reasons[outcome.recipe] = str(error)
             # Of baselines of the same width, everything but the masks is as large.
             costs[outcome.recipe] = costs[outcome.recipe.width] = cost
     return [
         describe(outcome, costs.get(outcome.recipe, costs.get(outcome.recipe.width)))
+        | {"no_program": reasons.get(outcome.recipe)}
         for outcome in outcomes
     ]
 
 
 def smallest_as_good(results, kind="binary", width=1.0):
-    """Return the hidden network of the fewest bytes that is as accurate as a baseline.
+    """Return the hidden network of the smallest program that is as accurate as a baseline.
 
     Parameters
     ----------
@@ -262,5 +275,11 @@ def smallest_as_good(results, kind="binary", width=1.0):
     baseline = next((r for r in results if (r["kind"], r["width"]) == (kind, width)), None)
     if baseline is None:
         return None, None
-    good = [r for r in results if r["kind"] == "hidden" and r["accuracy"] >= baseline["accuracy"]]
+    good = [
+        r
+        for r in results
+        if r["kind"] == "hidden"
+        and r["accuracy"] >= baseline["accuracy"]
+        and r["program_bytes"] is not None
+    ]
     return min(good, key=lambda r: r["program_bytes"], default=None), baseline

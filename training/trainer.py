@@ -120,7 +120,8 @@ class Trainer:
         """Train a model; each group of its parameters has a factor of the learning rate."""
         self.model = model
         recipe = self.recipe
-        self.schedule = DensitySchedule(model, recipe.density, scope=recipe.scope, ramp=recipe.ramp)
+        density = recipe.density or 1 / recipe.one_of
+        self.schedule = DensitySchedule(model, density, scope=recipe.scope, ramp=recipe.ramp)
         self.optimizer = torch.optim.SGD(
             parameters,
             lr=recipe.learning_rate,

@@ -1,5 +1,7 @@
 """The flow from a top to a bitstream, with a counter for a top."""
 
+import errno
+import os
 import sys
 from dataclasses import replace
 
@@ -184,6 +186,18 @@ def test_directory_that_cannot_be(tmp_path):
     with pytest.raises(InputError) as raised:
         build_counter(file / "in")
     assert str(raised.value) == f"{file / 'in'}: cannot be made a directory: Not a directory"
+
+
+def test_directory_that_takes_no_files(tmp_path, monkeypatch):
+    def fail(**_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", fail)
+    with pytest.raises(InputError) as raised:
+        build_counter(tmp_path / "in" / "it")
+    assert (
+        str(raised.value) == f"{tmp_path / 'in' / 'it'}: cannot be written into: Permission denied"
+    )
 
 
 def test_other_vendors_are_refused():

@@ -109,6 +109,15 @@ def test_missed_clock(project, tmp_path):
     assert (tmp_path / "icebreaker.bin").is_file()
 
 
+@pytest.mark.parametrize("name", ["icebreaker.bin", "report.json"])
+def test_a_directory_in_the_place_of_a_file(project, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(module, "build", lambda *_, **__: pytest.fail("was built"))
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError) as raised:
+        project[0].build(tmp_path)
+    assert str(raised.value) == f"{tmp_path / name}: must be a file, not a directory"
+
+
 def test_bitstream_over_the_network(project, tmp_path):
     made, built = project
     built["bitstream_bytes"] = 0x40001

@@ -14,6 +14,7 @@ from hiddenite.link.memory_contents import memory_contents
 from hiddenite.rtl.presets import PRESETS
 from hiddenite.sim import board as sim_board
 from hiddenite.sim.board import SimulatedBoard
+from hiddenite.sim.board_port import SimulatedPort
 
 # The line to a fast clock is slow.
 TINY = replace(PRESETS["tiny"], timeout_cycles=1 << 20)
@@ -37,27 +38,6 @@ module board_link (
     top top ({ports});
 endmodule
 """
-
-
-class Line:
-    """Transport to a simulated board."""
-
-    name = "/dev/simulated"
-
-    def __init__(self, board):
-        self.board, self.baud = board, board.parameters.baud
-
-    def write(self, data):
-        self.board.write(data)
-
-    def read(self, timeout):
-        return self.board.read(1, timeout) + self.board.read(4096, 0)
-
-    def clock(self):
-        return self.board.cycle / self.board.parameters.clock_hz
-
-    def close(self):
-        pass
 
 
 @pytest.fixture
@@ -115,7 +95,7 @@ def icebreaker(simulate, digits):
 
 def test_digits_through_the_uart(icebreaker, digits):
     network, images, expected = digits
-    host = Board(Line(icebreaker))
+    host = Board(SimulatedPort(icebreaker))
     assert (host.info.name, host.info.clock_hz) == ("icebreaker", 24_000_000)
     np.testing.assert_array_equal(host.run(network, images), expected)
     assert not icebreaker.error
@@ -123,12 +103,12 @@ def test_digits_through_the_uart(icebreaker, digits):
 
 def test_program_from_the_flash(icebreaker, digits):
     network, images, expected = digits
-    host = Board(Line(icebreaker))
+    host = Board(SimulatedPort(icebreaker))
     np.testing.assert_array_equal(host.run(network, images, from_memory=True), expected)
 
 
 def test_error_led(icebreaker, digits):
-    line = Line(icebreaker)
+    line = SimulatedPort(icebreaker)
     host = Board(line)
     damaged = replace(compile_network(digits[0], TINY))
     damaged.words[20] ^= 1
@@ -158,7 +138,7 @@ def test_baked_program(simulate, digits):
     }
     with simulate(project, ports, "", b"") as board:
         board.advance(POWER_ON_CYCLES)
-        host = Board(Line(board))
+        host = Board(SimulatedPort(board))
         assert host.info.name == "ulx3s-25f"
         np.testing.assert_array_equal(host.run(network, images, from_memory=True), expected)
 
@@ -193,5 +173,5 @@ def test_board_alone_shows_classes_on_its_leds(simulate, digits):
         assert len(shown) > len(images)
         assert shown == [classes[n % len(images)] for n in range(len(shown))]
         # A host can still come.
-        host = Board(Line(board), configuration=c)
+        host = Board(SimulatedPort(board), configuration=c)
         np.testing.assert_array_equal(host.run(network, images), expected)

@@ -45,8 +45,18 @@ def test_demo(run, here):
     assert load_configuration(str(folder / "configuration.toml")) == PRESETS["tiny"]
 
 
+def test_demo_in_icarus(run, here, engines):
+    """The default configuration, as it is emitted, in a simulator that keeps to the standard."""
+    engines.require("icarus")
+    ran = run("demo", "--images", "1", "--simulator", "icarus")
+    assert (ran.status, ran.err) == (0, "")
+    assert "bit-exact, the hardware equals the golden model: 1 image, every bit" in ran.out
+
+
 def test_broken_hardware(run, here, monkeypatch):
-    monkeypatch.setattr("hiddenite.cli.design.generate", lambda c: with_lower_limit(generate(c)))
+    monkeypatch.setattr(
+        "hiddenite.cli.design.generate", lambda c, name: with_lower_limit(generate(c, name))
+    )
     ran = run("demo", "--config", "tiny", "--images", "1", "-o", "mine")
     assert ran.status == 1
     assert "NOT bit-exact" in ran.out and "accuracy" not in ran.out

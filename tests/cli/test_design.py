@@ -13,7 +13,7 @@ TINY = PRESETS["tiny"]
 @pytest.fixture
 def quick(monkeypatch):
     """No real Verilog, which takes seconds."""
-    monkeypatch.setattr(design, "generate", lambda c: f"module hiddenite; // {c.ich}\n")
+    monkeypatch.setattr(design, "generate", lambda c, name: f"module {name}; // {c.ich}\n")
 
 
 def test_generate_tiny(run, tmp_path):
@@ -49,10 +49,15 @@ def test_own_configuration(run, here, quick):
     assert load_configuration("configuration.toml") == own
 
 
+def test_directories_are_made(run, here, quick):
+    assert run("generate", "-o", "new/../folder/of/mine").status == 0
+    assert load_configuration("folder/of/mine/configuration.toml") == PRESETS["up5k"]
+
+
 @pytest.mark.parametrize(
     ("directory", "message"),
     [
-        ("no/such", "no/such: cannot be made a directory: No such file or directory"),
+        ("new/../file/in", "new/../file/in: cannot be made a directory: File exists"),
         ("file", "file: cannot be made a directory: File exists"),
         ("file/in", "file/in: cannot be made a directory: Not a directory"),
         ("taken", "taken/hiddenite.v: must be a file, not a directory"),
@@ -67,14 +72,30 @@ def test_refused_directory(refused, here, quick, directory, message):
     assert sorted(here.rglob("*")) == before
 
 
+def test_engines_of_two_names_in_one_directory(run, here, quick):
+    for name, preset in (("big", "asic"), ("small", "tiny")):
+        ran = run("generate", "--config", preset, "--name", name)
+        assert ran.status == 0 and f"{name}.v: " in ran.out and f"top module {name}" in ran.out
+        assert (here / f"{name}.v").read_text().startswith(f"module {name};")
+        assert load_configuration(f"{name}.toml") == PRESETS[preset]
+    assert len(list(here.iterdir())) == 4
+
+
+def test_name_that_verilog_does_not_take(refused, here):
+    assert refused("generate", "--name", "2/x", "-o", "new") == (
+        "name must be letters, digits and underscores, beginning with a letter, not '2/x'"
+    )
+    assert not list(here.iterdir())
+
+
 def test_failure_leaves_what_was_there(run, here, monkeypatch):
-    def fail(_):
+    def fail(*_):
         raise RuntimeError("it failed")
 
     monkeypatch.setattr(design, "generate", fail)
     (here / "hiddenite.v").write_text("old")
     assert run("generate") == (1, "", "hiddenite: it failed\n")
-    assert run("generate", "-o", "new") == (1, "", "hiddenite: it failed\n")
+    assert run("generate", "-o", "new/folder") == (1, "", "hiddenite: it failed\n")
     assert [path.name for path in here.iterdir()] == ["hiddenite.v"]
     assert (here / "hiddenite.v").read_text() == "old"
 

@@ -31,6 +31,18 @@ def test_infer_json(run, network_path, images_path):
     assert len(facts["classes"]) == 3
 
 
+def test_infer_labels(run, here, network, network_path, images, images_path):
+    classes = infer(network, images[:3])[:, 0, 0].argmax(-1)
+    np.save("l.npy", ((classes + np.array([0, 0, 1])) % 10).astype(np.uint8))
+    arguments = ["infer", network_path, images_path, "--labels", "l.npy"]
+    assert run(*arguments, "-o", "r.npy") == (0, "2 of 3 classes are right, 66.67%\n", "")
+    facts = json.loads(run(*arguments, "--json").out)
+    assert (facts["right"], facts["accuracy"]) == (2, 2 / 3)
+    np.testing.assert_array_equal(np.load("r.npy"), infer(network, images[:3]))
+    facts = json.loads(run("infer", network_path, images_path, "--json").out)
+    assert facts["right"] is None and facts["accuracy"] is None
+
+
 def test_infer_maps(run, here, network, images_path):
     network.prefix("layer1.conv").save("n")
     assert "digits: 3 results of 8 x 8 x 16, uint8, 0 to " in run("infer", "n", images_path).out
@@ -53,6 +65,15 @@ def test_simulate(run, here, network, network_path, images, images_path):
     assert [path.name for path in here.iterdir()] == ["r.npy"]
 
 
+def test_simulate_labels(run, here, network, network_path, images, images_path):
+    np.save("l.npy", infer(network, images[:3])[:, 0, 0].argmax(-1))
+    arguments = ["simulate", network_path, images_path, "--config", "tiny", "--labels", "l.npy"]
+    ran = run(*arguments)
+    assert ran.status == 0 and "\n3 of 3 classes are right, 100.00%\n" in ran.out
+    facts = json.loads(run(*arguments, "--json").out)
+    assert (facts["equal"], facts["right"], facts["accuracy"]) == (True, 3, 1.0)
+
+
 def test_simulate_json(run, network_path, images_path):
     ran = run("simulate", network_path, images_path, "--config", "tiny", "--json")
     facts = json.loads(ran.out)
@@ -65,13 +86,15 @@ def test_simulate_json(run, network_path, images_path):
 def test_uint8_result_and_waves(run, here, network, images, images_path):
     prefix = network.prefix("layer1.conv")
     prefix.save("n")
-    ran = run("simulate", "n", images_path, "--config", "tiny", "-o", "r.npy", "--waves", "w.vcd")
+    ran = run(
+        "simulate", "n", images_path, "--config", "tiny", "-o", "r/r.npy", "--waves", "w/x/w.vcd"
+    )
     assert (ran.status, ran.err) == (0, "")
-    result = np.load("r.npy")
+    result = np.load("r/r.npy")
     np.testing.assert_array_equal(result, infer(prefix, images[:3]))
     assert result.dtype == np.uint8
-    assert "$enddefinitions" in (here / "w.vcd").read_text()
-    assert sorted(path.name for path in here.iterdir()) == ["n", "r.npy", "w.vcd"]
+    assert "$enddefinitions" in (here / "w" / "x" / "w.vcd").read_text()
+    assert sorted(path.name for path in here.rglob("*.*")) == ["r.npy", "w.vcd"]
 
 
 @pytest.mark.parametrize(
@@ -237,15 +260,15 @@ def test_refused_network(refused, here, images_path, command):
 
 @pytest.mark.parametrize("command", ["infer", "simulate"])
 def test_refused_result(refused, here, network_path, images_path, command):
-    line = refused(command, network_path, images_path, "-o", "no/r.npy")
-    assert line == "no/r.npy: cannot be written: No such file or directory"
+    line = refused(command, network_path, images_path, "-o", "/dev/null/r.npy")
+    assert line == "/dev/null/r.npy: cannot be written: Not a directory"
 
 
 @pytest.mark.parametrize(
     ("waves", "message"),
     [
         ("w.txt", "waves must be a file ending in .fst or .vcd, not 'w.txt'"),
-        ("no/w.vcd", "no/w.vcd: cannot be written: No such file or directory"),
+        ("/dev/null/w.vcd", "/dev/null/w.vcd: cannot be written: Not a directory"),
     ],
 )
 def test_refused_waves(refused, here, network_path, images_path, waves, message):

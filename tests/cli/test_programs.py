@@ -103,16 +103,23 @@ def test_output_that_is_no_file(here):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("no/p", "no/p: cannot be written: No such file or directory"),
+        ("folder/q/p/n", "folder/q/p/n: cannot be written: Not a directory"),
+        ("x" * 300, f"{'x' * 300}: cannot be written: File name too long"),
         ("folder", "folder: must be a file, not a directory"),
         ("q", "q.json: must be a file, not a directory"),
     ],
 )
 def test_refused_output(refused, here, network_path, path, message):
     (here / "folder").mkdir()
+    (here / "folder" / "q").touch()
     (here / "q.json").mkdir()
     assert refused("compile", network_path, "-o", path) == message
-    assert sorted(p.name for p in here.iterdir()) == ["folder", "q.json"]
+    assert sorted(p.name for p in here.rglob("*")) == ["folder", "q", "q.json"]
+
+
+def test_output_in_folders_that_are_made(run, here, network_path):
+    assert run("compile", network_path, "-o", "new/folder/p").status == 0
+    assert sorted(p.name for p in (here / "new" / "folder").iterdir()) == ["p", "p.json"]
 
 
 @pytest.mark.parametrize("command", [["estimate"], ["compile", "-o", "p"]])

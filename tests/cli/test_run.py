@@ -60,7 +60,9 @@ def test_json_and_labels(run, here, port, network_path, network, images, images_
     np.save("labels.npy", classes + np.array([0, 1, 0]))
     arguments = ["run", network_path, images_path, "--port", port(), "--labels", "labels.npy"]
     facts = json.loads(run(*arguments, "--json").out)
-    assert facts["right"] == 2 and facts["classes"] == [str(c) for c in classes]
+    assert (facts["right"], facts["accuracy"]) == (2, 2 / 3) and facts["classes"] == [
+        str(c) for c in classes
+    ]
     assert (facts["board"], facts["configuration"], facts["images"]) == ("model", "tiny", 3)
     assert facts["equal"] is None and facts["difference"] is None
     assert facts["images_per_second"] > 0 and facts["bytes_resent"] == 0 and facts["sessions"] == 1
@@ -185,40 +187,6 @@ def test_board_without_a_program(run, port, network_path, images_path):
     assert ran.status == 1
     assert ran.err == (
         f"hiddenite: {name}: what the board has in its memory is no program for it\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        (None, "l.npy: cannot be read: No such file or directory"),
-        (b"no array", "l.npy: must be a .npy file of numbers: "),
-        (np.zeros(10**6, object), "l.npy: must be a .npy file of numbers: Array can't be memory"),
-        (
-            # Says that there are 2**50.
-            b"\x93NUMPY\x01\x00\x76\x00"
-            + b"{'descr': '<i8', 'fortran_order': False, 'shape': (1125899906842624,)}".ljust(118),
-            "l.npy: must be a .npy file of numbers: mmap length is greater than file size",
-        ),
-        (np.zeros(4, int), "l.npy: labels must be 3 integers, not int64 of shape (4,)"),
-        (np.zeros(3), "l.npy: labels must be 3 integers, not float64 of shape (3,)"),
-    ],
-)
-def test_refused_labels(refused, here, network_path, images_path, labels, message):
-    if isinstance(labels, bytes):
-        (here / "l.npy").write_bytes(labels)
-    elif labels is not None:
-        np.save("l.npy", labels)
-    line = refused("run", network_path, images_path, "--port", "/dev/none", "--labels", "l.npy")
-    assert line.startswith(message)
-
-
-def test_labels_of_maps(refused, here, network, images_path):
-    network.prefix("layer1.conv").save("n")
-    np.save("l.npy", np.zeros(3, int))
-    line = refused("run", "n", images_path, "--port", "/dev/none", "--labels", "l.npy")
-    assert line == (
-        "l.npy: labels are of no use: results of network 'digits' have 8 x 8 pixels, not one"
     )
 
 

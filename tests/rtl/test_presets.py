@@ -63,6 +63,11 @@ def test_a_file_with_wrong_keys_is_refused(load, values, message):
     assert str(caught.value) == message.format(path=load.path)
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(load):
+    content = b"\xef\xbb\xbf" + tomli_w.dumps(SIZES).encode()
+    assert load(content) == Configuration(**SIZES)
+
+
 @pytest.mark.parametrize("content", [b"ich = ", b"\xff\xfe"])
 def test_a_file_that_is_not_toml_is_refused(load, content):
     with pytest.raises(InputError) as caught:

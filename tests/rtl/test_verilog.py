@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from hiddenite.golden.errors import InputError
 from hiddenite.rtl.presets import PRESETS
-from hiddenite.rtl.verilog import SIMULATION, TOP, generate
+from hiddenite.rtl.verilog import SYNTHESIS, TOP, generate
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +15,7 @@ def text():
 
 def preprocessed(text, defined):
     """The text with the macro for simulators or without it."""
-    choice = rf"^`ifdef {SIMULATION}\n(.*?)^`else\n(.*?)^`endif\n"
+    choice = rf"^`ifdef {SYNTHESIS}\n(.*?)^`else\n(.*?)^`endif\n"
     text = re.sub(choice, r"\1" if defined else r"\2", text, flags=re.M | re.S)
     assert "`" not in text
     return text
@@ -22,7 +23,7 @@ def preprocessed(text, defined):
 
 def modules(text):
     """Text of each module by its name; names that are not simple begin with a backslash."""
-    text = preprocessed(text, defined=False)
+    text = preprocessed(text, defined=True)
     found = re.findall(r"^module (\S+) ?\((.*?)^endmodule", text, re.M | re.S)
     names = [name for name, _ in found]
     assert len(set(names)) == len(names)
@@ -31,8 +32,8 @@ def modules(text):
 
 def test_each_module_is_emitted_once(text):
     names = set(modules(text))
-    assert {TOP, "dot_product", "post_lane"} <= names
-    assert len([name for name in names if name.startswith("memory_")]) >= 2
+    assert {TOP, "hiddenite_dot_product", "hiddenite_post_lane"} <= names
+    assert len([name for name in names if name.startswith("hiddenite_memory_")]) >= 2
 
 
 def test_every_instance_has_its_module(text):
@@ -40,8 +41,8 @@ def test_every_instance_has_its_module(text):
     instances = re.findall(r"^  (\S+) +\S+ +\(\n +\.", text, re.M)
     assert set(instances) <= set(found)
     assert set(found) - set(instances) == {TOP}
-    assert instances.count("dot_product") == c.banks * c.och
-    assert instances.count("post_lane") == c.post_lanes
+    assert instances.count("hiddenite_dot_product") == c.banks * c.och
+    assert instances.count("hiddenite_post_lane") == c.post_lanes
 
 
 @pytest.mark.parametrize("array", ["tree", "flip", "chain", "combinational"])
@@ -50,9 +51,9 @@ def test_only_chains_are_made_of_carry_cells(array):
     found = modules(text)
     made = {name for name, body in found.items() if "CCU2C #(" in body}
     # One for each addition, the accumulator's among them.
-    chains = {f"carry_chain_{n}" for n in range(PRESETS["tiny"].ich)}
+    chains = {f"hiddenite_carry_chain_{n}" for n in range(PRESETS["tiny"].ich)}
     assert made == (chains if array == "chain" else set())
-    assert "CCU2C" not in preprocessed(text, defined=True)
+    assert "CCU2C" not in preprocessed(text, defined=False)
 
 
 @pytest.mark.parametrize("name", ["tiny", "up5k"])
@@ -89,7 +90,7 @@ def test_text_is_the_same_every_time(text):
 
 def test_memories_have_no_initial_contents(text):
     assert "initial" not in "".join(
-        body for name, body in modules(text).items() if name.startswith("memory_")
+        body for name, body in modules(text).items() if name.startswith("hiddenite_memory_")
     )
     assert "$readmem" not in text
 
@@ -97,3 +98,31 @@ def test_memories_have_no_initial_contents(text):
 def test_nothing_of_this_machine_is_in_the_text(text):
     assert "src =" not in text
     assert not re.search(r"[\w/]+\.py\b", text)
+
+
+def test_no_process_runs_at_anything_but_the_clock(text):
+    assert set(re.findall(r"\balways\b.*", text)) == {
+        "always @(posedge clk)",
+        "always @(posedge clk) begin",
+    }
+    assert not re.search(r"\b(always_comb|negedge|#\d)", text)
+
+
+def test_values_in_declarations_are_none(text):
+    assert not re.search(r"^\s*(\(\*.*\*\) )?reg [^;]*=", text, re.M)
+
+
+def test_name():
+    text = generate(PRESETS["tiny"], "own")
+    plain = generate(PRESETS["tiny"])
+    assert re.sub(r"\bown(?=[._( ])", "hiddenite", text) == plain
+
+
+@pytest.mark.parametrize("name", ["", "1st", "a-b", "a b", "_a", "a.b", "é", "a\n"])
+def test_name_that_verilog_does_not_take(name):
+    with pytest.raises(InputError) as caught:
+        generate(PRESETS["tiny"], name)
+    assert str(caught.value) == (
+        "name must be letters, digits and underscores, beginning with a letter,"
+        f" not {' '.join(repr(name).split())}"
+    )

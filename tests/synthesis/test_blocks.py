@@ -34,8 +34,9 @@ def test_processing_elements(verilog):
 def test_parts_of_the_array_share_its_processing_elements():
     text = (
         "module hiddenite(clk);\n  \\hiddenite.array$7  array (\n  );\nendmodule\n"
-        "module \\hiddenite.array$7 (clk);\n  lane lane_0 (\n  );\n  lane lane_1 (\n  );\n"
-        "endmodule\nmodule lane(clk);\nendmodule\n"
+        "module \\hiddenite.array$7 (clk);\n"
+        "  hiddenite_lane lane_0 (\n  );\n  hiddenite_lane lane_1 (\n  );\n"
+        "endmodule\nmodule hiddenite_lane(clk);\nendmodule\n"
     )
     assert [(b.name, b.processing_elements) for b in list_blocks(text, TINY)] == [
         ("engine", 64), ("array", 64), ("lane", 32)

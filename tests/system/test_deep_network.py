@@ -21,7 +21,7 @@ def test_deep_network(preset, engines):
 
     c = PRESETS[preset]
     engines.simulation(c)  # for `verify` to find it built
-    found = verify(network, images, c, verilog=engines.verilog(c))
+    found = verify(network, images, c, verilog=engines.simulated_verilog(c))
     assert found.equal, found.difference
     assert found.results.std() > 10  # neither dead nor saturated
     (cycles,) = found.cycles

@@ -29,7 +29,9 @@ def check(name, preset, trained, engines, simulator="verilator", images=None):
     network, every, expected = trained(name)
     c = PRESETS[preset]
     engines.simulation(c, simulator)  # for `verify` to find it built
-    found = verify(network, every[:images], c, simulator=simulator, verilog=engines.verilog(c))
+    found = verify(
+        network, every[:images], c, simulator=simulator, verilog=engines.simulated_verilog(c)
+    )
     assert found.equal, found.difference
     np.testing.assert_array_equal(found.results, expected[:images])
     assert found.results.dtype == expected.dtype

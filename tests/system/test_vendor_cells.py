@@ -10,7 +10,7 @@ import pytest
 from system.cases import faults
 from system.test_array_builds import BASE, cases_of
 
-from hiddenite.rtl.verilog import SIMULATION
+from hiddenite.rtl.verilog import SYNTHESIS
 from hiddenite.sim.simulation import Simulation, Stalls
 from hiddenite.synthesis.netlist import cell_models
 from hiddenite.synthesis.parts import PARTS
@@ -19,7 +19,7 @@ CHAIN = replace(BASE, array="chain", rows=1)
 
 # A process of its own: Yosys prints a lot and ends the process when a proof fails. Registers have
 # the same names on both sides: equal from the start, and what goes into them is proven equal. Names
-# with a $ within chains are Amaranth's own and say nothing.
+# with a $ within chains are Amaranth's own, those between underscores Yosys's: they say nothing.
 PROOF = """
 import sys
 from pyosys import libyosys
@@ -29,21 +29,21 @@ for command in sys.stdin.read().splitlines():
     libyosys.run_pass(command, design)
 """
 COMMANDS = """
-read_verilog -D{macro} {text}
-prep -flatten -top dot_product
+read_verilog -nosynthesis {text}
+prep -flatten -top hiddenite_dot_product
 select -assert-none t:*CCU2C
-rename -hide w:*.$*
+rename -hide w:*.$* w:*._*_
 design -stash words
 read_verilog -overwrite +/ecp5/cells_sim.v
 read_verilog {text}
 setattr -mod -unset whitebox -unset lib_whitebox *
-prep -top dot_product
+prep -top hiddenite_dot_product
 select -assert-any t:*CCU2C
 flatten
-rename -hide w:*.$*
+rename -hide w:*.$* w:*._*_
 design -stash cells
-design -copy-from words -as words dot_product
-design -copy-from cells -as cells dot_product
+design -copy-from words -as words hiddenite_dot_product
+design -copy-from cells -as cells hiddenite_dot_product
 equiv_make words cells both
 hierarchy -top both
 equiv_simple
@@ -62,7 +62,7 @@ def prove(engines, tmp_path):
         path.write_text(change(engines.verilog(c)))
         done = subprocess.run(
             [sys.executable, "-c", PROOF],
-            input=COMMANDS.format(macro=SIMULATION, text=path).strip(),
+            input=COMMANDS.format(text=path).strip(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -95,7 +95,7 @@ def test_each_cell_counts(prove, engines):
 def test_random_networks_on_cells(simulator, engines):
     engines.simulation(CHAIN, simulator)  # Skips the test where there is no such simulator.
     models = cell_models({"CCU2C": 1}, PARTS["ecp5-25f"])
-    text = f"`undef {SIMULATION}\n{engines.verilog(CHAIN)}{models}"
+    text = f"`define {SYNTHESIS}\n{engines.verilog(CHAIN)}{models}"
     simulation = Simulation(
         text, word_bits=CHAIN.program_bits, lanes=CHAIN.post_lanes, simulator=simulator
     )

@@ -2,22 +2,15 @@
 
 import importlib.util
 import json
-import re
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from hiddenite.rtl.engine import memories
 from hiddenite.rtl.presets import PRESETS
-from hiddenite.rtl.verilog import SIMULATION
-from hiddenite.sim import toolchain
-from hiddenite.synthesis.netlist import cell_models
-from hiddenite.synthesis.parts import PARTS
 
 MOST_BYTES = 4_000_000
 MOST_SECONDS = 30
@@ -47,57 +40,6 @@ def design(engines, tmp_path):
         return path
 
     return design
-
-
-def lint(*files):
-    """Lint; return the status and what is said."""
-    command = [toolchain.verilator().path, "--lint-only", "-Wall", "--top-module", "hiddenite"]
-    done = subprocess.run(
-        [*command, *files],
-        env=toolchain.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout
-
-
-@pytest.fixture
-def waivers():
-    with resources.as_file(resources.files("hiddenite.rtl") / "lint.vlt") as path:
-        yield path
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_lint(preset, design, waivers):
-    status, said = lint(waivers, design(preset), f"-D{SIMULATION}")
-    assert status == 0 and "%" not in said, said
-
-
-def test_lint_of_vendor_cells(engines, waivers, tmp_path):
-    """Whatever is to be said of the vendor's own models."""
-    design, models, silence = (tmp_path / name for name in ("design.v", "models.v", "models.vlt"))
-    design.write_text(engines.verilog(replace(PRESETS["tiny"], array="chain")))
-    models.write_text(cell_models({"CCU2C": 1}, PARTS["ecp5-25f"]))
-    silence.write_text('`verilator_config\nlint_off -file "*models.v"\n')
-    status, said = lint(silence, waivers, design, models)
-    assert status == 0 and "%" not in said, said
-
-
-def test_every_waiver_has_a_reason_and_is_needed(design, waivers):
-    text = waivers.read_text()
-    rules = re.findall(r"^lint_off -rule (\w+)$", text, re.M)
-    statements = [line for line in text.splitlines() if line and not line.startswith(("//", "`"))]
-    assert rules and statements == [f"lint_off -rule {rule}" for rule in rules]
-    assert len(set(rules)) == len(rules)
-    needed = set()
-    for preset in PRESETS:
-        _, said = lint("-Wno-fatal", design(preset), f"-D{SIMULATION}")
-        needed |= set(re.findall(r"^%Warning-(\w+):", said, re.M))
-        if needed >= set(rules):
-            break
-    assert not set(rules) - needed
 
 
 @pytest.mark.parametrize("preset", PRESETS)

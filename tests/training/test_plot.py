@@ -41,3 +41,10 @@ def test_draws_a_picture_that_changes_with_the_results(tmp_path):
 def test_draws_without_baselines(tmp_path):
     draw(RESULTS[2:], tmp_path / "sweep.png", title="a sweep")
     assert (tmp_path / "sweep.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("without", [RESULTS, RESULTS[1:]])
+def test_draws_what_has_no_program(tmp_path, without):
+    results = [{**r, "program_bytes": None} if r in without else r for r in RESULTS]
+    draw(results, tmp_path / "sweep.png", title="a sweep")
+    assert matplotlib.image.imread(tmp_path / "sweep.png").shape[0] > 400

@@ -31,8 +31,35 @@ def test_difference_survives_json():
 def test_baselines_of_all_densities_are_one():
     recipe = Recipe(**VALUES)
     dense = recipe.with_values(density=0.1, scope="layer", distill=0.5).of_kind("dense")
-    assert dense == recipe.with_values(density=0.5, one_of=4).of_kind("dense")
+    assert dense == recipe.with_values(one_of=4).of_kind("dense")
     assert dense.kind == "dense" and dense.distill == 0
+
+
+def test_one_of_takes_the_place_of_a_density():
+    recipe = Recipe(**VALUES)
+    assert (recipe.density, recipe.one_of) == (0.3, None)
+    for other in (
+        Recipe(**VALUES, one_of=4),
+        recipe.with_values(one_of=4),
+        recipe.with_values(density=0.1).with_values(one_of=8).with_values(one_of=4),
+    ):
+        assert (other.density, other.one_of) == (None, 4)
+        assert other.difference(json.loads(json.dumps(asdict(other)))) is None
+    assert recipe.with_values(one_of=4).with_values(width=0.5).one_of == 4
+
+
+def test_refuses_a_density_with_one_of():
+    recipe = Recipe(**VALUES)
+    message = (
+        "^density and one_of cannot both be given: one of every 4 weights is a density of its own,"
+        " not 0.3$"
+    )
+    with pytest.raises(InputError, match=message):
+        Recipe(**VALUES, density=0.3, one_of=4)
+    with pytest.raises(InputError, match=message):
+        recipe.with_values(density=0.3, one_of=4)
+    with pytest.raises(InputError, match=message):
+        recipe.with_values(one_of=4).with_values(density=0.3)
 
 
 @pytest.mark.parametrize(

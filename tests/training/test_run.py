@@ -5,7 +5,9 @@ torch = pytest.importorskip("torch")
 
 from training_helpers import small_dataset, small_recipe
 
+from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer
+from hiddenite.training.lock import alone
 from hiddenite.training.processes import Processes
 from hiddenite.training.run import evaluate, run, train, untrained
 
@@ -75,6 +77,41 @@ def test_ends_as_if_never_interrupted(data, tmp_path):
         train(recipe, data, ALONE, checkpoint=tmp_path / "hidden.pt"), recipe, data, device="cpu"
     )
     assert rest.network == whole.network
+
+
+def test_refuses_a_checkpoint_that_another_training_writes(data, tmp_path):
+    recipe, path = small_recipe(epochs=2), tmp_path / "hidden.pt"
+    told = []
+    with alone(path, ""), pytest.raises(InputError) as raised:
+        train(recipe, data, ALONE, checkpoint=path, progress=lambda *t: told.append(t))
+    assert str(raised.value) == (
+        f"{path}: another training is writing it: let it end, or give this one another checkpoint"
+    )
+    assert not told and not list(tmp_path.iterdir())
+    train(recipe, data, ALONE, checkpoint=path)
+    # What is trained is only read, by any number of trainings.
+    with alone(path, ""):
+        train(recipe, data, ALONE, checkpoint=path)
+    assert [file.name for file in tmp_path.iterdir()] == ["hidden.pt"]
+
+
+def test_refuses_a_checkpoint_without_a_folder_before_training(data, tmp_path):
+    told = []
+    with pytest.raises(InputError, match=r"hidden.pt: cannot be written: No such file"):
+        train(
+            small_recipe(),
+            data,
+            ALONE,
+            checkpoint=tmp_path / "no" / "hidden.pt",
+            progress=lambda *t: told.append(t),
+        )
+    assert not told
+
+
+def test_diverging_names_the_layer(data, tmp_path):
+    recipe = small_recipe(learning_rate=1e30)
+    with pytest.raises(InputError, match=r"^layer '.*weights': scores of weight set \d+ must be"):
+        run(recipe, data, ALONE, folder=tmp_path)
 
 
 def test_untrained_network_has_the_shape_of_the_trained_one(data, tmp_path):

@@ -1,9 +1,9 @@
 """The activation of every layer: rectified and rounded to the 8 bits that the hardware stores."""
 
 import torch
-from torch import nn
 
 from hiddenite.golden.errors import InputError
+from hiddenite.training.layers.settings import StatedModule
 
 LEVELS = 255
 """The largest stored activation."""
@@ -28,7 +28,7 @@ class _Quantize(torch.autograd.Function):
         return gradient * inside, None
 
 
-class QuantizedReLU(nn.Module):
+class QuantizedReLU(StatedModule):
     """A rectifier whose output is an unsigned 8-bit number of steps: ``step * (0 ... 255)``.
 
     Rounds half up, as the hardware does. In the backward pass it is a rectifier that is cut at
@@ -37,16 +37,24 @@ class QuantizedReLU(nn.Module):
     Parameters
     ----------
     step : float
-        Size of a unit; above 0.
+        Size of a unit; above 0. It belongs to the state dictionary.
 
     Raises
     ------
     InputError
-        `step` is not above 0.
+        `step` breaks this rule.
     """
 
     def __init__(self, step=STEP):
         super().__init__()
+        self.set_settings(step)
+
+    def get_extra_state(self):
+        """Part of the state dictionary: what the numbers behind this layer are counted in."""
+        return {"step": self.step}
+
+    def set_settings(self, step):
+        """Take over a size of a unit."""
         if not step > 0:
             raise InputError(f"step must be above 0, not {step!r}")
         self.step = float(step)

@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 from hiddenite.golden.errors import InputError
+from hiddenite.training.layers.settings import StatedModule
 from hiddenite.training.layers.weights import HiddenWeights
 
 
@@ -12,8 +13,10 @@ def _pair(value):
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
-class CodedConv2d(nn.Module):
+class CodedConv2d(StatedModule):
     """A convolution whose weights are integer codes times a gain.
+
+    Its state dictionary tells its stride and padding, and is refused by a layer of others.
 
     Parameters
     ----------
@@ -24,6 +27,8 @@ class CodedConv2d(nn.Module):
     bias : bool
         Whether each output channel has a learnt bias. A batch normalisation makes it needless.
     """
+
+    tensors = "weights."
 
     def __init__(self, weights, *, stride=1, padding=0, bias=False):
         super().__init__()
@@ -41,6 +46,17 @@ class CodedConv2d(nn.Module):
         # Else the output would be channels-last even where the input is not, and the usual
         # `x.view(len(x), -1)` would fail.
         return functional.conv2d(x, weight.contiguous(), self.bias, self.stride, self.padding)
+
+    def get_extra_state(self):
+        """Part of the state dictionary: what else decides the result."""
+        return {"stride": self.stride, "padding": self.padding}
+
+    def set_settings(self, **settings):
+        """Refuse the settings of another layer."""
+        for name, value in settings.items():
+            own = getattr(self, name)
+            if value != own:
+                raise InputError(f"{name} must be {own}, not {value} as in the state")
 
     def extra_repr(self):
         return (

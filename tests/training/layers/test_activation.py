@@ -34,6 +34,27 @@ def test_computes_in_32_bits_whatever_comes_in():
     assert QuantizedReLU()(x).dtype == torch.float32
 
 
+def test_state_has_its_step():
+    x = torch.rand(100)
+    coarse, fine = QuantizedReLU(0.25), QuantizedReLU(0.125)
+    expected = coarse(x)
+    fine.load_state_dict(coarse.state_dict())
+    assert torch.equal(fine(x), expected) and fine.step == 0.25
+
+
+def test_refuses_a_state_without_its_step():
+    model = torch.nn.Sequential(QuantizedReLU(0.25))
+    with pytest.raises(RuntimeError, match="Missing key"):
+        model.load_state_dict({})
+    for state, message in (
+        ({"step": -1.0}, "layer '0': step must be above 0, not -1.0"),
+        ({}, "layer '0': state must have step, not nothing"),
+        (3, "layer '0': state must have step, not int"),
+    ):
+        with pytest.raises(InputError, match=f"^{message}$"):
+            model.load_state_dict({"0._extra_state": state})
+
+
 def test_names_its_step():
     assert repr(QuantizedReLU(0.25)) == "QuantizedReLU(step=0.25)"
 

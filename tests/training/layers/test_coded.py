@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from hiddenite.training.layers.coded import (
     HiddenConv2d,
     HiddenLinear,
 )
+from hiddenite.training.layers.factory import LayerFactory
 from hiddenite.training.layers.weights import BinaryWeights, DenseWeights
 
 
@@ -91,7 +94,38 @@ def test_trains_scores_and_bias_only(bias):
     conv(torch.rand(2, 4, 5, 5)).square().sum().backward()
     # Straight through: also the scores of weights that are not kept.
     assert (conv.weights.scores.grad != 0).all()
-    assert set(conv.state_dict()) == expected | {"weights._extra_state"}
+    assert set(conv.state_dict()) == expected | {"_extra_state", "weights._extra_state"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("stride", 2), ("padding", 1), ("padding", (0, 1))])
+@pytest.mark.parametrize("kind", ["hidden", "binary", "dense"])
+def test_refuses_the_state_of_another_geometry(kind, name, value):
+    def model(**options):
+        return torch.nn.Sequential(LayerFactory(kind).conv(4, 6, 3, **options))
+
+    pair = value if isinstance(value, tuple) else (value, value)
+    message = f"layer '0': {name} must be {{}}, not {{}} as in the state"
+    same = (1, 1) if name == "stride" else (0, 0)
+    refuses = model()
+    before = next(refuses.parameters()).clone()
+    with pytest.raises(InputError, match=f"^{re.escape(message.format(same, pair))}$"):
+        refuses.load_state_dict(model(**{name: value}).state_dict())
+    assert torch.equal(next(refuses.parameters()), before)
+    with pytest.raises(InputError, match=f"^{re.escape(message.format(pair, same))}$"):
+        model(**{name: value}).load_state_dict(model().state_dict(), strict=False)
+    model(**{name: value}).load_state_dict(model(**{name: value}).state_dict())
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_refuses_a_state_that_does_not_tell_its_geometry(strict):
+    conv = HiddenConv2d(4, 6, 3, index=0, bias=True)
+    state = conv.state_dict()
+    del state["_extra_state"]
+    with pytest.raises(InputError, match=r"^the layer: state must have stride, padding, not 'w"):
+        conv.load_state_dict(state, strict=strict)
+    # A bias alone means the same everywhere.
+    found = conv.load_state_dict({"bias": torch.ones(6)}, strict=False)
+    assert "weights.scores" in found.missing_keys and (conv.bias == 1).all()
 
 
 def test_names_what_it_is():

@@ -3,7 +3,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hiddenite.training.layers.masks import OneOf, TopK
+from hiddenite.training.layers.masks import OneOf, TopK, largest
 
 
 def scores_of(shape, seed=1):
@@ -44,6 +44,39 @@ def test_top_k_of_equal_scores_keeps_as_many():
     assert TopK.apply(torch.zeros(4, 1, 1, 6), 11).sum() == 11
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("values", [1, 2, 5])
+def test_top_k_of_few_values_keeps_the_first_of_the_equal_ones(values, dtype):
+    random = torch.Generator().manual_seed(values)
+    for _ in range(40):
+        shape = tuple(torch.randint(1, 7, (4,), generator=random).tolist())
+        scores = torch.randint(0, values, shape, generator=random).to(dtype)
+        size, channels = scores.numel(), len(scores)
+        keep = int(torch.randint(channels, size + 1, (), generator=random))
+        mask = TopK.apply(scores, keep)
+        assert mask.dtype == dtype and mask.count_nonzero() == keep
+        rows, kept = scores.flatten(1).double().numpy(), mask.flatten(1) == 1
+        expected = np.zeros(rows.shape, bool)
+        expected[np.arange(channels), rows.argmax(1)] = True
+        order = np.argsort(-rows, axis=None, kind="stable")
+        others = [place for place in order if not expected.flat[place]]
+        expected.flat[others[: keep - channels]] = True
+        assert np.array_equal(kept.numpy(), expected)
+
+
+def test_largest_takes_infinite_scores_too():
+    scores = torch.tensor([torch.inf, 0.0, torch.inf, 1.0, torch.inf])
+    assert largest(scores, 2).tolist() == [True, False, True, False, False]
+    assert largest(scores, 4).tolist() == [True, False, True, True, True]
+    assert not largest(scores, 0).any()
+
+
+def test_top_k_of_infinite_scores_leaves_no_channel_empty():
+    scores = torch.zeros(4, 1, 1, 6)
+    scores[0] = torch.inf
+    assert TopK.apply(scores, 4).flatten(1).sum(1).tolist() == [1, 1, 1, 1]
+
+
 def reference_one_of(scores, group):
     mask = np.zeros(scores.shape, bool)
     out_channels, kernel_height = scores.shape[:2]
@@ -64,8 +97,9 @@ def test_one_of(shape, group):
     assert mask.sum() == shape[0] * shape[1] * groups_of_a_row
 
 
-def test_one_of_equal_scores_keeps_one():
-    assert OneOf.apply(torch.zeros(2, 2, 3, 4), 4).sum() == 2 * 2 * 3
+def test_one_of_equal_scores_keeps_the_first():
+    mask = OneOf.apply(torch.zeros(2, 2, 3, 4), 4)
+    assert (mask[..., 0] == 1).all() and mask.sum() == 2 * 2 * 3
 
 
 @pytest.mark.parametrize(("function", "number"), [(TopK, 9), (OneOf, 4)])

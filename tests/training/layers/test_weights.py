@@ -1,4 +1,7 @@
+import copy
+import io
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -78,14 +81,125 @@ def test_hidden_gain_keeps_the_variance():
     assert y.var().item() == pytest.approx(2 * x.square().mean().item(), rel=0.1)
 
 
-def test_hidden_state_has_no_signs_but_the_count():
-    weights = HiddenWeights(SHAPE, index=0, density=0.3)
-    weights.keep = 100
-    state = weights.state_dict()
+def test_hidden_keeps_what_it_says():
+    for options in ({"density": 0.3}, {"one_of": 4}, {"one_of": 2}, {"one_of": 100}):
+        weights = HiddenWeights(SHAPE, index=0, **options)
+        assert weights.keep == weights.mask().sum()
+        assert weights.gain == pytest.approx(math.sqrt(2 / (45 * weights.keep / 270)))
+    for number in (5, 271, 30.0, True):
+        weights = HiddenWeights(SHAPE, index=0)
+        with pytest.raises(
+            InputError, match=f"^keep must be an integer from 6 to 270, not {number}"
+        ):
+            weights.keep = number
+    weights = HiddenWeights(SHAPE, index=0, one_of=4)
+    with pytest.raises(InputError, match=r"^keep must be an integer from 72 to 72, not 100$"):
+        weights.keep = 100
+
+
+@pytest.mark.parametrize("options", [{"density": 0.3}, {"one_of": 4}])
+def test_hidden_refuses_a_score_that_is_no_number(options):
+    weights = HiddenWeights(SHAPE, index=7, **options)
+    with torch.no_grad():
+        weights.scores[5, 2, 2, 4] = torch.nan
+    message = (
+        "^scores of weight set 7 must be numbers, not nan: the training has diverged, as it does"
+        " when its learning rate is too large$"
+    )
+    with pytest.raises(InputError, match=message):
+        weights()
+
+
+STATES = [{"seed": 5}, {"index": 9}, {"density": 0.6}, {"one_of": 4}, {"one_of": 3}]
+
+
+@pytest.mark.parametrize("there", STATES)
+@pytest.mark.parametrize("here", STATES)
+@pytest.mark.parametrize("assign", [False, True])
+def test_hidden_state_is_all_that_decides_the_codes(here, there, assign):
+    source = HiddenWeights(SHAPE, **{"index": 0, **there})
+    if not source.one_of:
+        source.keep = 100
+    state = source.state_dict()
     assert set(state) == {"scores", "_extra_state"}
-    other = HiddenWeights(SHAPE, index=0, density=0.3)
-    other.load_state_dict(state)
-    assert torch.equal(other(), weights())
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    weights = HiddenWeights(SHAPE, **{"index": 0, **here})
+    weights.load_state_dict(torch.load(file, weights_only=True), assign=assign)
+    for other in (weights, copy.deepcopy(weights), pickle.loads(pickle.dumps(weights))):
+        assert torch.equal(other(), source()) and other.gain == source.gain
+        assert torch.equal(other.double()(), source().double())
+        for name in ("seed", "index", "density", "one_of", "keep"):
+            assert getattr(other, name) == getattr(source, name)
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_hidden_state_keeps_device_and_type_of_the_scores(assign):
+    state = HiddenWeights(SHAPE, index=1).state_dict()
+    weights = HiddenWeights(SHAPE, index=0).half()
+    weights.load_state_dict(state, assign=assign)
+    expected = torch.float32 if assign else torch.float16
+    assert weights.scores.dtype == weights.sign.dtype == weights().dtype == expected
+    # Signs that were never computed.
+    weights = HiddenWeights(SHAPE, index=0).to("meta")
+    if assign:
+        weights.load_state_dict(state, assign=True)
+    else:
+        weights.to_empty(device="cpu").load_state_dict(state)
+    expected = torch.from_numpy(signs(1, 1, SHAPE)).float()
+    assert torch.equal(weights.sign, expected)
+
+
+def test_hidden_state_that_is_not_whole():
+    source, weights = HiddenWeights(SHAPE, index=1), HiddenWeights(SHAPE, index=0, density=0.5)
+    before = weights()
+    state = source.state_dict()
+    scores = {"scores": state["scores"]}
+    message = "^the layer: state must have seed, index, density, one_of, keep, not 'scores' alone"
+    for strict in (True, False):
+        with pytest.raises(InputError, match=message):
+            weights.load_state_dict(scores, strict=strict)
+    for settings, found in (({"keep": 100}, "keep"), (None, "NoneType"), ({}, "nothing")):
+        message = f"^the layer: state must have seed, index, density, one_of, keep, not {found}$"
+        with pytest.raises(InputError, match=message):
+            weights.load_state_dict(
+                {**HiddenWeights(SHAPE, index=0).state_dict(), "_extra_state": settings}
+            )
+    found = weights.load_state_dict({"_extra_state": state["_extra_state"]}, strict=False)
+    assert found.missing_keys == ["scores"] and weights.index == 0 and weights.keep == 135
+    assert torch.equal(weights.sign, HiddenWeights(SHAPE, index=0).sign)
+    assert before.count_nonzero() == 135
+
+
+def test_hidden_state_of_another_shape():
+    weights = HiddenWeights(SHAPE, index=0)
+    before = weights()
+    with pytest.raises(RuntimeError, match="size mismatch for scores"):
+        weights.load_state_dict(HiddenWeights((8, 3, 3, 9), index=1, seed=3).state_dict())
+    assert torch.equal(weights(), before) and weights.index == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"index": -1}, "index must be an integer from 0 to 65535, not -1"),
+        ({"seed": "1"}, "seed must be an integer from 0 to 4294967295, not '1'"),
+        ({"density": 2.0}, "density must be above 0 and at most 1, not 2.0"),
+        ({"one_of": 1}, "one_of must be an integer from 2 to 32768, not 1"),
+        ({"keep": 5}, "keep must be an integer from 6 to 270, not 5"),
+        ({"one_of": 4}, "keep must be an integer from 72 to 72, not 81"),
+    ],
+)
+def test_hidden_state_with_settings_that_cannot_be(values, message):
+    weights = HiddenWeights(SHAPE, index=0, seed=3)
+    state = weights.state_dict()
+    state["_extra_state"] = {**state["_extra_state"], "index": 7, **values}
+    state["scores"] = torch.rand(SHAPE)
+    before = weights.get_extra_state(), weights()
+    with pytest.raises(InputError, match=f"^the layer: {message}$"):
+        weights.load_state_dict(state)
+    assert weights.get_extra_state() == before[0] and torch.equal(weights(), before[1])
 
 
 def test_binary_codes_are_signs():
