@@ -6,7 +6,6 @@ Amaranth writes the constraints and the scripts; Yosys, nextpnr and the packer a
 
 import importlib.util
 import json
-import os
 import re
 import shutil
 import sys
@@ -284,7 +283,7 @@ class _Flow:
             directory=self.directory,
             log=log,
             # In WebAssembly, a program sees little more than its own folder.
-            environment={**os.environ, "TMPDIR": str(self.directory.absolute())},
+            variables={"TMPDIR": str(self.directory.absolute())},
         )
 
     def _run(self, jobs: Sequence[Job], **options: object) -> None:

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,9 @@ __all__ = [
 ]
 
 
+_REASON_LENGTH = 200
+
+
 def load_array(path: Path) -> np.ndarray:
     """Open a .npy file.
 
@@ -47,8 +51,10 @@ def load_array(path: Path) -> np.ndarray:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     except Exception as error:
-        # NumPy has the header read by Python's own parser, whose exceptions are of many types.
-        raise InputError(f"{path}: must be a .npy file of numbers: {error}") from None
+        # NumPy has the header read by Python's own parser, whose exceptions are of many types, and
+        # show all of it.
+        reason = textwrap.shorten(str(error), _REASON_LENGTH, placeholder=" ...")
+        raise InputError(f"{path}: must be a .npy file of numbers: {reason}") from None
 
 
 def load_images(path: Path, network: Network) -> np.ndarray:
@@ -99,12 +105,15 @@ class Output:
         Where to write it, for a program that wants a path; it ends as `path` does.
     wanted : bool
         Set to False to leave no file after all.
+    partial : bool
+        Set to True to leave what there is of the file where something goes wrong.
     """
 
     def __init__(self, path: Path, temporary: Path) -> None:
         self.path = path
         self.temporary = temporary
         self.wanted = True
+        self.partial = False
 
     def write(self, content: bytes) -> None:
         """Write the whole content."""
@@ -155,7 +164,12 @@ def output(path: Path) -> Iterator[Output]:
         except OSError as error:
             raise InputError(f"{path}: cannot be written: {error.strerror}") from None
         made = Output(path, temporary)
-        yield made
+        try:
+            yield made
+        except BaseException:
+            if made.partial and temporary.exists() and temporary.stat().st_size:
+                temporary.replace(place)
+            raise
         try:
             if made.wanted and temporary != place:
                 temporary.replace(place)

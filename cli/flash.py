@@ -21,6 +21,8 @@ from hiddenite.rtl.configuration import Configuration
 
 __all__ = ["flash"]
 
+_LARGEST_REPORT = 2**20
+
 
 @dataclass(frozen=True)
 class _Built:
@@ -34,18 +36,27 @@ class _Built:
     def load(cls, directory: Path) -> "_Built":
         path = directory / REPORT_FILE
         try:
-            report = json.loads(path.read_text())
-            return cls(
-                Configuration(**report["configuration"]),
-                directory / report["bitstream"],
-                report["flash_base"],
-            )
+            with path.open("rb") as file:
+                content = file.read(_LARGEST_REPORT + 1)
         except FileNotFoundError:
             raise InputError(
                 f"{path}: no such file: build the board first, or give its --build"
             ) from None
-        except (ValueError, KeyError, TypeError):
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        try:
+            if len(content) > _LARGEST_REPORT:
+                raise ValueError
+            report = json.loads(content)
+            configuration = Configuration(**report["configuration"])
+            bitstream, base = report["bitstream"], report["flash_base"]
+            if base is not None and (type(base) is not int or not 0 <= base < 1 << 32):
+                raise ValueError
+            return cls(configuration, directory / bitstream, base)
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise InputError(f"{path}: not a report of hiddenite build") from None
+        except InputError as error:
+            raise InputError(f"{path}: not a report of hiddenite build: {error}") from None
 
 
 @click.command("flash")

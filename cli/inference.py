@@ -120,7 +120,8 @@ def _optional_output(path: Path | None) -> contextlib.AbstractContextManager:
     "waves_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write waveforms to this file, in FST or VCD as its name ends.",
+    help="Write waveforms to this file, in FST or VCD as its name ends; of a run that fails, up to"
+    " there.",
 )
 @labels_option
 @result_option
@@ -153,6 +154,8 @@ def simulate(
         _optional_output(result_path) as result_file,
         Steps() as steps,
     ):
+        if waves_file is not None:
+            waves_file.partial = True
         verification = verify(
             network,
             images,

@@ -33,6 +33,7 @@ __all__ = ["cli", "main"]
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 _TERMINATED = 143
+_LONGEST_MESSAGE = 1000
 
 
 class _Ended(BaseException):
@@ -135,8 +136,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(status: int, message: str, log: Sequence[str] = ()) -> int:
     # What Amaranth says of a design that was given up half-way is no news.
     warnings.simplefilter("ignore", UnusedElaboratable)
+    message = clean(message)
+    # Names in files may be of any length.
+    if len(message) > _LONGEST_MESSAGE:
+        message = f"{message[:_LONGEST_MESSAGE]}..."
     with contextlib.suppress(OSError):
-        print(f"hiddenite: {clean(message)}", *log, sep="\n", file=sys.stderr)
+        print(f"hiddenite: {message}", *log, sep="\n", file=sys.stderr)
     return status
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import Network
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.presets import PRESETS, load_configuration
@@ -49,12 +48,7 @@ class _ConfigurationType(click.ParamType):
     def convert(self, value, param, ctx):
         if isinstance(value, Selected):
             return value
-        try:
-            return Selected(value, load_configuration(value))
-        except OSError as error:
-            raise InputError(f"configuration {value}: {error.strerror}") from None
-        except RecursionError:
-            raise InputError(f"configuration {value}: nested too deeply") from None
+        return Selected(value, load_configuration(value))
 
 
 class _NetworkType(click.ParamType):

@@ -5,6 +5,7 @@ import zlib
 import numpy as np
 from amaranth.lib import data
 
+from hiddenite.golden.checks import one_line
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, Conv, Network
 from hiddenite.golden.weights import KEY_CHANNEL, channel_key
@@ -28,7 +29,10 @@ from .mask_stream import MaskStream
 from .program import Program
 from .schedule import Stage, schedule
 
-__all__ = ["compile_network"]
+__all__ = ["MAX_WEIGHTS", "compile_network"]
+
+MAX_WEIGHTS = 2**28
+"""Weights that a program may have, kept or not: every layer's mask is in it."""
 
 
 def compile_network(network: Network, c: Configuration) -> Program:
@@ -38,8 +42,9 @@ def compile_network(network: Network, c: Configuration) -> Program:
     ------
     InputError
         The engine is too small for it; the message names the memory, what it needs and has, and
-        the parameter to raise.
+        the parameter to raise. Or the network has more than `MAX_WEIGHTS` weights.
     """
+    _check_weights(network)
     stages, plan = schedule(network, c)
     writer = _Writer(c)
     masks = MaskStream(c)
@@ -131,6 +136,16 @@ def _entropy(mask: np.ndarray) -> float:
     if p in (0, 1):
         return 0.0
     return float(mask.size * -(p * np.log2(p) + (1 - p) * np.log2(1 - p)))
+
+
+def _check_weights(network: Network) -> None:
+    """Refuse more weights than a program is for: in a file, many layers can share a mask."""
+    weights = sum(layer.mask.size for layer in network.layers if isinstance(layer, Conv))
+    if weights > MAX_WEIGHTS:
+        raise InputError(
+            f"network {one_line(network.name)}: weights of all layers must be at most"
+            f" {MAX_WEIGHTS:,} to be compiled, not {weights:,}"
+        )
 
 
 def _check(stage: Stage, c: Configuration) -> None:

@@ -97,7 +97,7 @@ class _Window:
     @property
     def where(self):
         """How messages name the layer."""
-        return f"layer {self.name!r}"
+        return f"layer {one_line(self.name)}"
 
     @property
     def inputs(self):
@@ -205,7 +205,9 @@ class Conv(_Window):
             given, absent = "residual", "residual_scale"
             if self.residual is None:
                 given, absent = absent, given
-            raise InputError(f"{where}: {given} {getattr(self, given)!r} is given without {absent}")
+            raise InputError(
+                f"{where}: {given} {one_line(getattr(self, given))} is given without {absent}"
+            )
         if self.residual is not None:
             check_string(where, "residual", self.residual)
             residual_scale = check_integer(
@@ -243,8 +245,8 @@ class Conv(_Window):
         height, width, channels = super().output_shape(input_shape)
         if self.mask.shape[3] != channels:
             raise InputError(
-                f"{self.where}: mask must have the {channels} channels of input {self.input!r},"
-                f" not {self.mask.shape[3]}"
+                f"{self.where}: mask must have the {channels} channels of input"
+                f" {one_line(self.input)}, not {self.mask.shape[3]}"
             )
         return height, width, self.out_channels
 
@@ -319,9 +321,11 @@ class Tensors:
     def shape_of(self, where, role, name):
         """Return the shape of a tensor that a layer reads as its `role`."""
         if check_string(where, role, name) not in self.shapes:
-            raise InputError(f"{where}: {role} {name!r} must be defined before it is used")
+            raise InputError(f"{where}: {role} {one_line(name)} must be defined before it is used")
         if self.types[name] != "uint8":
-            raise InputError(f"{where}: {role} {name!r} must be uint8, not {self.types[name]}")
+            raise InputError(
+                f"{where}: {role} {one_line(name)} must be uint8, not {self.types[name]}"
+            )
         return self.shapes[name]
 
     def define(self, layer):
@@ -331,10 +335,12 @@ class Tensors:
             residual_shape = self.shape_of(layer.where, "residual", name)
             if residual_shape != shape:
                 raise InputError(
-                    f"{layer.where}: residual {name!r} must have the output's shape {shape},"
-                    f" not {residual_shape}"
+                    f"{layer.where}: residual {one_line(name)} must have the output's shape"
+                    f" {shape}, not {residual_shape}"
                 )
         if layer.name in self.shapes:
-            raise InputError(f"{layer.where}: name {layer.name!r} must not be defined twice")
+            raise InputError(
+                f"{layer.where}: name {one_line(layer.name)} must not be defined twice"
+            )
         self.shapes[layer.name] = shape
         self.types[layer.name] = layer.output

@@ -8,7 +8,7 @@ no invalid networks, whether they come from a file or from Python: making one ch
 from dataclasses import dataclass, field
 
 from hiddenite.golden import network_file
-from hiddenite.golden.checks import check_integer, check_string, one_line
+from hiddenite.golden.checks import check_integer, check_string, listing, one_line
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.layers import AvgPool, Conv, Input, Layer, MaxPool, Tensors, set_fields
 
@@ -108,7 +108,7 @@ class Network:
         names = [layer.name for layer in self.layers]
         if layer_name not in names:
             raise InputError(
-                f"network {self.name!r}: layer must be one of {', '.join(names)},"
+                f"network {one_line(self.name)}: layer must be one of {listing(names)},"
                 f" not {one_line(layer_name)}"
             )
         count = names.index(layer_name) + 1

@@ -5,6 +5,7 @@ get wrong: its JSON, and its tensors.
 """
 
 import json
+import math
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,7 +13,13 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from hiddenite.golden.checks import check_integer, check_pair, check_string, one_line
+from hiddenite.golden.checks import (
+    check_integer,
+    check_pair,
+    check_string,
+    listing,
+    one_line,
+)
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.layers import LAYER_CLASSES, MAX_SIZE, Conv, Input, Tensors
 
@@ -21,6 +28,9 @@ VERSION = 1
 
 METADATA_KEY = "hiddenite"
 """The key of the safetensors metadata that holds the JSON."""
+
+# Far more than any rule allows, and few enough for messages.
+_MOST_DIGITS = 40
 
 _STORED_TYPES = {"U8": "uint8", "I16": "int16", "I32": "int32"}
 
@@ -44,7 +54,7 @@ def read(path):
         The file cannot be read or breaks a rule of the format; the message does not name it.
     """
     with _open(path) as file:
-        return _read_network(file)
+        return _read_network((file.metadata() or {}).get(METADATA_KEY), _StoredTensors(file))
 
 
 def write(network, path):
@@ -110,18 +120,19 @@ def _open(path):
         raise InputError(f"must be a safetensors file: {one_line(str(error))}") from None
 
 
-def _read_network(file):
-    text = (file.metadata() or {}).get(METADATA_KEY)
+def _read_network(text, stored):
     if text is None:
         raise InputError(f"metadata must have the key {METADATA_KEY!r}")
     try:
-        description = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        description = json.loads(
+            text, object_pairs_hook=_object, parse_int=_integer, parse_constant=_no_number
+        )
+    except (InputError, ValueError, RecursionError) as error:
         raise InputError(f"metadata {METADATA_KEY!r} must be valid JSON: {error}") from None
     where = "network"
     version = _field(where, description, "version")
     if check_integer(where, "version", version, 0) != VERSION:
-        raise InputError(f"{where}: version must be {VERSION}, not {version}")
+        raise InputError(f"{where}: version must be {VERSION}, not {one_line(version)}")
     _check_keys(where, description, ("version", "name", "seed", "input", "layers"), ("classes",))
     image = description["input"]
     _check_keys("input", image, [item.name for item in fields(Input)])
@@ -132,7 +143,7 @@ def _read_network(file):
     tensors = Tensors(image)
     layers = []
     for position, entry in enumerate(entries):
-        layers.append(_read_layer(file, f"layers[{position}]", entry, tensors))
+        layers.append(_read_layer(stored, f"layers[{position}]", entry, tensors))
         tensors.define(layers[-1])
     return {
         "name": description["name"],
@@ -157,17 +168,17 @@ def _check_keys(where, entry, required, optional=()):
         _field(where, entry, key)
     for key, value in entry.items():
         if key not in required and key not in optional:
-            raise InputError(f"{where}: key {key!r} is unknown")
+            raise InputError(f"{where}: key {one_line(key)} is unknown")
         if value is None:
             raise InputError(f"{where}: {key} must not be null")
 
 
-def _read_layer(file, where, entry, tensors):
+def _read_layer(stored, where, entry, tensors):
     name = check_string(where, "name", _field(where, entry, "name"))
-    where = f"layer {name!r}"
+    where = f"layer {one_line(name)}"
     op = check_string(where, "op", _field(where, entry, "op"))
     if op not in LAYER_CLASSES:
-        raise InputError(f"{where}: op must be one of {', '.join(LAYER_CLASSES)}, not {op!r}")
+        raise InputError(f"{where}: op must be one of {listing(LAYER_CLASSES)}, not {one_line(op)}")
     cls = LAYER_CLASSES[op]
     optional = ("stride", "padding", "residual", "residual_scale", "output")
     names = [item.name for item in fields(cls)]
@@ -178,33 +189,75 @@ def _read_layer(file, where, entry, tensors):
         out_channels = check_integer(where, "out_channels", entry["out_channels"], 1, MAX_SIZE)
         kernel = check_pair(where, "kernel", entry["kernel"], 1)
         shape = (out_channels, *kernel, channels)
-        values["mask"] = _read_mask(file, where, entry["mask"], shape)
+        values["mask"] = stored.mask(where, entry["mask"], shape)
         for key, stored_type in (("scale", "I16"), ("bias", "I32")):
-            values[key] = _read_tensor(file, where, key, entry[key], stored_type, out_channels)
+            values[key] = stored.row(where, key, entry[key], stored_type, out_channels)
     return cls(**values)
 
 
-def _read_tensor(file, where, key, name, stored_type, length):
-    if check_string(where, key, name) not in file.keys():  # noqa: SIM118, a file is not a mapping
-        raise InputError(f"{where}: {key} tensor {name!r} is missing")
-    stored = file.get_slice(name)
-    if (stored.get_dtype(), stored.get_shape()) != (stored_type, [length]):
-        found = _STORED_TYPES.get(stored.get_dtype(), stored.get_dtype())
-        raise InputError(
-            f"{where}: {key} tensor {name!r} must be {_STORED_TYPES[stored_type]} of shape"
-            f" [{length}], not {found} of shape {stored.get_shape()}"
-        )
-    return file.get_tensor(name)
+def _object(pairs):
+    """Return a JSON object as a dict; of two values of one key, none can be the right one."""
+    entry = {}
+    for key, value in pairs:
+        if key in entry:
+            raise InputError(f"key {one_line(key)} occurs twice")
+        entry[key] = value
+    return entry
 
 
-def _read_mask(file, where, name, shape):
-    out_channels, kernel_height, kernel_width, channels = shape
-    count = out_channels * kernel_height * kernel_width * channels
-    packed = _read_tensor(file, where, "mask", name, "U8", -(-count // 8))
-    if count % 8 and packed[-1] >> count % 8:
-        raise InputError(
-            f"{where}: mask tensor {name!r} must end with {-count % 8} zero bits,"
-            f" not with the byte 0x{packed[-1]:02x}"
-        )
-    bits = np.unpackbits(packed, count=count, bitorder="little")
-    return bits.reshape(shape).astype(bool)
+def _integer(digits):
+    if len(digits) > _MOST_DIGITS:
+        raise InputError(f"a number has {len(digits)} digits")
+    return int(digits)
+
+
+def _no_number(name):
+    raise InputError(f"{name} is no number")
+
+
+class _StoredTensors:
+    """The tensors of a file; those that layers share are read once and shared in memory."""
+
+    def __init__(self, file):
+        self._file = file
+        self._names = set(file.keys())
+        self._rows = {}
+        self._masks = {}
+
+    def row(self, where, key, name, stored_type, length):
+        """Return the tensor that a layer names, which must be a row of this type and length."""
+        self._check(where, key, name, stored_type, length)
+        if name not in self._rows:
+            self._rows[name] = _constant(self._file.get_tensor(name).copy())
+        return self._rows[name]
+
+    def mask(self, where, name, shape):
+        """Return a mask as a read-only bool array of this shape, (O, KH, KW, C)."""
+        count = math.prod(shape)
+        self._check(where, "mask", name, "U8", -(-count // 8))
+        if (name, count) not in self._masks:
+            packed = self._file.get_tensor(name)
+            if count % 8 and packed[-1] >> count % 8:
+                raise InputError(
+                    f"{where}: mask tensor {one_line(name)} must end with {-count % 8} zero bits,"
+                    f" not with the byte 0x{packed[-1]:02x}"
+                )
+            bits = _constant(np.unpackbits(packed, count=count, bitorder="little"))
+            self._masks[name, count] = bits.view(bool)
+        return self._masks[name, count].reshape(shape)
+
+    def _check(self, where, key, name, stored_type, length):
+        if check_string(where, key, name) not in self._names:
+            raise InputError(f"{where}: {key} tensor {one_line(name)} is missing")
+        stored = self._file.get_slice(name)
+        if (stored.get_dtype(), stored.get_shape()) != (stored_type, [length]):
+            found = _STORED_TYPES.get(stored.get_dtype(), stored.get_dtype())
+            raise InputError(
+                f"{where}: {key} tensor {one_line(name)} must be {_STORED_TYPES[stored_type]} of"
+                f" shape [{length}], not {found} of shape {one_line(stored.get_shape())}"
+            )
+
+
+def _constant(array):
+    array.setflags(write=False)
+    return array

@@ -16,6 +16,8 @@ KEY_CHANNEL = 0x85EBCA6B
 WORD_BITS = 32
 """Signs taken from one state of the generator."""
 
+_BLOCK_WORDS = 2**20
+
 
 def _modulo(x):
     """Return an array of uint64 modulo 2**32, as uint32."""
@@ -101,14 +103,44 @@ def signs(seed, index, shape):
         +1 or -1.
     """
     out_channels, kernel_height, kernel_width, channels = shape
-    row_weights = kernel_width * channels
-    row_words = -(-row_weights // WORD_BITS)
-    words = np.empty((kernel_height * row_words, out_channels), dtype="<u4")
+    result = np.empty((out_channels, kernel_height, kernel_width * channels), np.int8)
+    row_words = -(-kernel_width * channels // WORD_BITS)
     state = initial_state(seed, index, np.arange(out_channels))
-    for word in words:
-        word[:] = state
-        state = xorshift32(state)
-    octets = np.ascontiguousarray(words.T).view(np.uint8)
-    bits = np.unpackbits(octets, axis=1, bitorder="little")
-    rows = bits.reshape(out_channels, kernel_height, row_words * WORD_BITS)[:, :, :row_weights]
-    return (1 - 2 * rows.astype(np.int8)).reshape(shape)
+    # A row of a single weight takes 32 bits, too: all rows at once could take many times the mask.
+    lines = max(1, _BLOCK_WORDS // (out_channels * row_words))
+    for start in range(0, kernel_height, lines):
+        part = result[:, start : start + lines]
+        words = _words(state, part.shape[1] * row_words)
+        state = xorshift32(words[-1])
+        octets = np.ascontiguousarray(words.T).view(np.uint8)
+        bits = np.unpackbits(octets, axis=1, bitorder="little")
+        rows = bits.reshape(out_channels, -1, row_words * WORD_BITS)[:, :, : result.shape[2]]
+        np.subtract(1, 2 * rows.astype(np.int8), out=part)
+    return result.reshape(shape)
+
+
+def _words(first, count):
+    """Return `count` states of each generator from its first on: "<u4", (count, generators)."""
+    words = np.empty((count, len(first)), "<u4")
+    words[0] = first
+    # A step is linear over the bits. What it makes of each bit, and what twice as many steps do,
+    # doubles the states that are known.
+    images = xorshift32(np.uint32(1) << np.arange(WORD_BITS, dtype=np.uint32))
+    known = 1
+    while known < count:
+        more = min(known, count - known)
+        words[known : known + more] = _mapped(images, words[:more])
+        images = _mapped(images, images)
+        known += more
+    return words
+
+
+def _mapped(images, x):
+    """Return uint32 states `x` under the linear map that takes bit i to images[i]."""
+    result = np.zeros(x.shape, np.uint32)
+    for byte in range(0, WORD_BITS, 8):
+        table = np.zeros(1, np.uint32)
+        for image in images[byte : byte + 8]:
+            table = np.concatenate([table, table ^ image])
+        result ^= table[x >> np.uint32(byte) & np.uint32(0xFF)]
+    return result

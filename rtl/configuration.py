@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 
 from amaranth.utils import ceil_log2
 
+from hiddenite.golden.checks import one_line
 from hiddenite.golden.errors import InputError
 
 from .flip_dot_product import MOST_INPUTS
@@ -125,7 +126,9 @@ class Configuration:
             value = getattr(self, field.name)
             if type(value) is not field.type:
                 kind = {int: "an integer", str: "a string"}[field.type]
-                raise InputError(f"configuration: {field.name} must be {kind}, not {value!r}")
+                raise InputError(
+                    f"configuration: {field.name} must be {kind}, not {one_line(value)}"
+                )
         shared = min(self.ich, self.och)
         self._power_of_two("ich", 1, 32)
         self._power_of_two("och", 1, 64)
@@ -153,22 +156,23 @@ class Configuration:
             )
         if self.output_path not in ("short", "long"):
             raise InputError(
-                f"configuration: output_path must be 'short' or 'long', not {self.output_path!r}"
+                "configuration: output_path must be 'short' or 'long', "
+                f"not {one_line(self.output_path)}"
             )
         if self.array not in ("tree", "flip", "chain", "combinational"):
             raise InputError(
                 "configuration: array must be 'tree', 'flip', 'chain' or 'combinational', "
-                f"not {self.array!r}"
+                f"not {one_line(self.array)}"
             )
         if self.shifter not in ("multiplexers", "multipliers"):
             raise InputError(
                 "configuration: shifter must be 'multiplexers' or 'multipliers', "
-                f"not {self.shifter!r}"
+                f"not {one_line(self.shifter)}"
             )
         if self.mask_decoder not in ("parallel", "serial"):
             raise InputError(
                 "configuration: mask_decoder must be 'parallel' or 'serial', "
-                f"not {self.mask_decoder!r}"
+                f"not {one_line(self.mask_decoder)}"
             )
         if self.constructor_period > 1 and self.mask_decoder != "parallel":
             raise InputError(
@@ -179,14 +183,16 @@ class Configuration:
     def _range(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)
         if not low <= value <= high:
-            raise InputError(f"configuration: {name} must be {low} to {high}, not {value}")
+            raise InputError(
+                f"configuration: {name} must be {low} to {high}, not {one_line(value)}"
+            )
 
     def _power_of_two(self, name: str, low: int, high: int, note: str = "") -> None:
         value = getattr(self, name)
         if value < 1 or value & (value - 1) or not low <= value <= high:
             raise InputError(
                 f"configuration: {name} must be a power of two from {low} to {high}{note}, "
-                f"not {value}"
+                f"not {one_line(value)}"
             )
 
     @property

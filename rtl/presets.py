@@ -4,11 +4,16 @@ import tomllib
 from dataclasses import fields
 from pathlib import Path
 
+from hiddenite.golden.checks import one_line
 from hiddenite.golden.errors import InputError
 
 from .configuration import Configuration
 
-__all__ = ["PRESETS", "load_configuration"]
+__all__ = ["LARGEST_FILE", "PRESETS", "load_configuration"]
+
+LARGEST_FILE = 8192
+"""Bytes of a configuration's file at most; all its keys take less than a tenth of them. What
+follows from deep keys grows with the square of their length."""
 
 # What networks for FPGAs are at most.
 _NETWORKS = {
@@ -130,15 +135,30 @@ def load_configuration(name: str) -> Configuration:
         raise InputError(
             f"configuration: must be a preset ({', '.join(PRESETS)}) or a TOML file, not {name!r}"
         )
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"configuration {name}: not TOML: {error}") from None
+    values = _read_toml(path)
     known = {field.name for field in fields(Configuration)}
     for key in values:
         if key not in known:
-            raise InputError(f"configuration {name}: unknown key {key!r}")
+            raise InputError(f"configuration {name}: unknown key {one_line(key)}")
     for key in ("ich", "och", "activation_words", "tile_words"):
         if key not in values:
             raise InputError(f"configuration {name}: key {key!r} is missing")
     return Configuration(**values)
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    where = f"configuration {path}"
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise InputError(f"{where}: must be at most {LARGEST_FILE:,} bytes, not {size:,}")
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{where}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{where}: not TOML: {error}") from None
+    except RecursionError:
+        raise InputError(f"{where}: nested too deeply") from None
+    except ValueError:
+        # Python reads decimal integers up to a length that it says in terms of its own settings.
+        raise InputError(f"{where}: must not hold a number of thousands of digits") from None

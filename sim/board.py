@@ -10,9 +10,9 @@ from pathlib import Path
 from hiddenite.link.board_link import BoardLink, LinkParameters
 from hiddenite.link.uart import baud_divisor
 from hiddenite.rtl.verilog import convert, generate
-from hiddenite.sim import board_testbench
-from hiddenite.sim.compilers import TOP, compile_simulator
-from hiddenite.sim.launchers import failure, launcher
+from hiddenite.sim.between import BOARD_TESTBENCH, SOCKET_VARIABLE
+from hiddenite.sim.compilers import compile_simulator
+from hiddenite.sim.launchers import failure, launch
 
 __all__ = ["SimulatedBoard"]
 
@@ -76,19 +76,15 @@ class SimulatedBoard(contextlib.AbstractContextManager):
         self._stack.close()
 
     def _simulate(self, directory: Path, work: Path) -> None:
-        with contextlib.suppress(SystemExit, RuntimeError):
-            launcher(self._simulator).test(
-                test_module=board_testbench.__name__,
-                hdl_toplevel=TOP,
-                hdl_toplevel_lang="verilog",
-                build_dir=directory,
-                test_dir=work,
-                extra_env={
-                    board_testbench.SOCKET_VARIABLE: str(work / "socket"),
-                    "COCOTB_ANSI_OUTPUT": "0",
-                },
-                results_xml=str(work / "results.xml"),
-                log_file=self._log,
+        # What has gone wrong shows as silence; the log then says why.
+        with contextlib.suppress(RuntimeError):
+            launch(
+                self._simulator,
+                directory,
+                work,
+                self._log,
+                testbench=BOARD_TESTBENCH,
+                variables={SOCKET_VARIABLE: str(work / "socket")},
             )
 
     def write(self, data: bytes) -> int:

@@ -6,7 +6,7 @@ from multiprocessing.connection import Client
 import cocotb
 from cocotb.triggers import Timer
 
-SOCKET_VARIABLE = "HIDDENITE_BOARD_SOCKET"
+from hiddenite.sim.between import SOCKET_VARIABLE
 
 
 @cocotb.test()

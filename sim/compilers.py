@@ -3,12 +3,11 @@
 import shutil
 import subprocess
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
-import cocotb
 import cocotb_tools.config
 
-from hiddenite.golden.errors import InputError
 from hiddenite.sim import toolchain
 from hiddenite.sim.cache import entry, new_entry
 
@@ -85,7 +84,7 @@ def compile_simulator(
         tools = [toolchain.icarus()]
         options = ["waves"] if waves else []
     # The folder of cocotb's libraries is linked into the program.
-    tools = [*(tool.version for tool in tools), cocotb.__version__, str(_LIBRARIES)]
+    tools = [*(tool.version for tool in tools), metadata.version("cocotb"), str(_LIBRARIES)]
     final = entry(simulator, sources, parameters, options, _MAKE_VARIABLES, tools)
     if final.is_dir():
         return final
@@ -153,14 +152,10 @@ endmodule
 
 
 def _execute(command: Sequence[str], directory: Path) -> None:
-    try:
-        environment = toolchain.environment()
-    except InputError:
-        environment = None  # Icarus needs nothing of Verilator's.
     result = subprocess.run(
         command,
         cwd=directory,
-        env=environment,
+        env=toolchain.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,31 +1,114 @@
-"""Starts compiled simulators, as cocotb's runners do, but quietly and with somebody watching."""
+"""Starts compiled simulators with cocotb inside, quietly and with somebody watching."""
 
 import contextlib
-import logging
+import importlib.util
+import os
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 
-from cocotb_tools import runner
+import find_libpython
+from cocotb_tools import config
 
-__all__ = ["failure", "launcher"]
+from hiddenite.sim.compilers import TOP
+from hiddenite.sim.environment import environment
+
+__all__ = ["failure", "launch"]
 
 _LOG_TAIL = 30
 _POLL_SECONDS = 0.1
+_STOP_SECONDS = 10
 _RANDOM_START = ("+verilator+rand+reset+2", "+verilator+seed+1")
 """What has no initial value, contents of memories among it, begins as anything, not as 0."""
 
 
-def launcher(simulator: str, watch: Callable[[], None] = lambda: None) -> runner.Runner:
-    """Return cocotb's runner of a simulator, "verilator" or "icarus".
+def launch(
+    simulator: str,
+    build: Path,
+    work: Path,
+    log: Path,
+    *,
+    testbench: str,
+    variables: dict[str, str],
+    waves: Path | None = None,
+    watch: Callable[[], None] = lambda: None,
+    stop: Callable[[], None] | None = None,
+) -> None:
+    """Run a simulator to its end. An exception, an interrupt among them, leaves none behind.
 
     Parameters
     ----------
     simulator : str
-    watch : callable
+        "verilator" or "icarus".
+    build : Path
+        Folder of the compiled simulator.
+    work : Path
+        Folder that it runs in.
+    log : Path
+        File for all that it prints.
+    testbench : str
+        The module with cocotb's test.
+    variables : dict of str to str
+        Of the environment, for the test.
+    waves : Path, optional
+        File for the waveforms, ending in .fst or .vcd.
+    watch : callable, optional
         Called several times a second while the simulator runs.
+    stop : callable, optional
+        Makes the test end soon. It is called before the simulator would be killed, so that the
+        waveforms are whole up to there.
+
+    Raises
+    ------
+    RuntimeError
+        If the simulator fails; the message ends with the last lines of the log.
     """
-    return (_Verilator if simulator == "verilator" else _Icarus)(watch)
+    command = _verilator(build, waves) if simulator == "verilator" else _icarus(build, waves)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=work,
+            env=_environment(work, testbench, variables),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # The terminal's interrupt goes to this process alone, which then ends the simulator.
+            start_new_session=True,
+        )
+    try:
+        while process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_POLL_SECONDS)
+            watch()
+    finally:
+        try:
+            if stop is not None and process.poll() is None:
+                stop()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_STOP_SECONDS)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            if waves is not None and process.returncode < 0:
+                _remove_unclosed(waves)
+    if process.returncode:
+        raise failure(f"the simulator ended with status {process.returncode}", log)
+
+
+def _remove_unclosed(waves: Path) -> None:
+    """Remove waveforms that nothing can read, as a simulator leaves them that is killed.
+
+    VCD is text, which is readable as far as it goes. FST is not before it has been closed; until
+    then there is a second file.
+    """
+    names = Path(f"{waves}.hier")
+    unclosed = waves.suffix == ".fst" and names.exists()
+    if unclosed or (waves.exists() and not waves.stat().st_size):
+        for path in (waves, names):
+            path.unlink(missing_ok=True)
 
 
 def failure(message: str, log: Path) -> RuntimeError:
@@ -34,48 +117,39 @@ def failure(message: str, log: Path) -> RuntimeError:
     return RuntimeError("\n".join([message, *lines[-_LOG_TAIL:]]))
 
 
-class _Watched:
-    """Part of a cocotb runner: runs quietly and calls a function several times a second."""
-
-    def __init__(self, watch: Callable[[], None]) -> None:
-        super().__init__()
-        self._watch = watch
-        self.log.setLevel(logging.CRITICAL)
-
-    def _execute_cmds(self, cmds, cwd, stdout=None):
-        for command in cmds:
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=subprocess.STDOUT,
-            )
-            try:
-                while process.poll() is None:
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(_POLL_SECONDS)
-                    self._watch()
-            finally:
-                # An interrupt, or an error in the caller's function, leaves nothing running.
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-            if process.returncode:
-                raise failure(
-                    f"the simulator ended with status {process.returncode}", Path(self.log_file)
-                )
+def _verilator(build: Path, waves: Path | None) -> Sequence[str]:
+    traced = [] if waves is None else ["--trace", "--trace-file", str(waves)]
+    return [str(build / TOP), *traced, *_RANDOM_START]
 
 
-class _Verilator(_Watched, runner.Verilator):
-    def _test_command(self):
-        return [[*command, *_RANDOM_START] for command in super()._test_command()]
+def _icarus(build: Path, waves: Path | None) -> Sequence[str]:
+    traced = ["-none"]
+    if waves is not None:
+        traced = [f"+dumpfile_path={waves}", f"-{waves.suffix[1:]}"]
+    return ["vvp", "-m", config.lib_entry("vpi", "icarus"), str(build / "sim.vvp"), *traced]
 
 
-class _Icarus(_Watched, runner.Icarus):
-    def _test_command(self):
-        # cocotb knows FST only; the option at the end says in what format to write.
-        vcd = any(argument.endswith(".vcd") for argument in self.plusargs)
-        commands = super()._test_command()
-        return [[a if a != "-fst" or not vcd else "-vcd" for a in c] for c in commands]
+def _environment(work: Path, testbench: str, variables: dict[str, str]) -> dict[str, str]:
+    """What cocotb's own runners set, without what they take from the user's environment."""
+    users = [find_libpython.find_libpython(), _entry_point()]
+    if users[0] is None:
+        raise RuntimeError("Python's shared library is missing, which a simulator needs")
+    own = {
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "PYGPI_PYTHON_BIN": sys.executable,
+        "GPI_USERS": ";".join(users),
+        "COCOTB_TOPLEVEL": TOP,
+        "COCOTB_TEST_MODULES": testbench,
+        "COCOTB_RESULTS_FILE": str(work / "results.xml"),
+        "COCOTB_ANSI_OUTPUT": "0",
+        "TOPLEVEL_LANG": "verilog",
+    }
+    clean = environment(**own, **variables)
+    clean["PATH"] += os.pathsep + str(config.libs_dir)
+    return clean
+
+
+def _entry_point() -> str:
+    """`cocotb_tools.config.pygpi_entry_point`, without its import of cocotb: see `between`."""
+    folders = importlib.util.find_spec("cocotb").submodule_search_locations
+    return f"{Path(PathFinder.find_spec('cocotb.simulator', folders).origin).resolve()},initialize"

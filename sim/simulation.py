@@ -7,10 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hiddenite.sim import testbench
+from hiddenite.golden.errors import InputError
+from hiddenite.sim.between import (
+    JOB_VARIABLE,
+    RUNS_TESTBENCH,
+    SECONDS_FILE,
+    STOP_VARIABLE,
+)
 from hiddenite.sim.build import build
-from hiddenite.sim.compilers import TOP
-from hiddenite.sim.launchers import failure, launcher
+from hiddenite.sim.launchers import failure, launch
 from hiddenite.sim.records import InputFile, Outcome, OutcomeReader, Run, Stalls, program_bytes
 
 __all__ = ["Outcome", "Run", "Simulation", "Stalls", "Statistics"]
@@ -55,7 +60,7 @@ class Simulation:
         "verilator" or "icarus".
     waves : Path or None
         File for the waveforms of each simulation, in FST or VCD as its name ends; an earlier one
-        is overwritten.
+        is overwritten. Where a simulation fails, they go up to there.
     public : bool
         Whether cocotb sees all signals of the design, at several times the cost.
 
@@ -115,6 +120,8 @@ class Simulation:
 
         Raises
         ------
+        InputError
+            If the file of the waveforms cannot be written.
         ValueError
             If a run does not fit the design's word or lanes.
         RuntimeError
@@ -172,13 +179,9 @@ class Simulation:
 
         log = job.with_name("log.txt")
         began = time.perf_counter()
-        try:
-            self._launch(job, log, watch)
-            watch()
-        except SystemExit:
-            # cocotb's way to say that a test failed; told apart below by what is missing.
-            watch()
-        if reported != runs or not (seconds := job.with_name(testbench.SECONDS_FILE)).exists():
+        self._launch(job, log, watch)
+        watch()
+        if reported != runs or not (seconds := job.with_name(SECONDS_FILE)).exists():
             raise failure(f"the simulator stopped after {reported} of {runs} runs", log)
         self.statistics = Statistics(
             cycles=sum(outcome.cycles for outcome in reader.outcomes),
@@ -187,22 +190,25 @@ class Simulation:
         )
 
     def _launch(self, job: Path, log: Path, watch: Callable[[], None]) -> None:
-        arguments, plusargs = [], []
+        variables = {JOB_VARIABLE: str(job)}
+        stop = None
         if self._waves is not None:
-            if self._build.simulator == "verilator":
-                arguments = ["--trace-file", str(self._waves)]
-            else:
-                plusargs = [f"+dumpfile_path={self._waves}"]
-        launcher(self._build.simulator, watch).test(
-            test_module=testbench.__name__,
-            hdl_toplevel=TOP,
-            hdl_toplevel_lang="verilog",
-            build_dir=self._build.directory,
-            test_dir=job.parent,
-            test_args=arguments,
-            plusargs=plusargs,
-            extra_env={testbench.JOB_VARIABLE: str(job), "COCOTB_ANSI_OUTPUT": "0"},
-            waves=self._waves is not None,
-            results_xml=str(job.with_name("results.xml")),
-            log_file=log,
+            # Verilator's program would run without a word, and write nothing.
+            try:
+                self._waves.write_bytes(b"")
+            except OSError as error:
+                raise InputError(f"{self._waves}: cannot be written: {error.strerror}") from None
+            mark = job.with_name("stop")
+            variables[STOP_VARIABLE] = str(mark)
+            stop = mark.touch
+        launch(
+            self._build.simulator,
+            self._build.directory,
+            job.parent,
+            log,
+            testbench=RUNS_TESTBENCH,
+            variables=variables,
+            waves=self._waves,
+            watch=watch,
+            stop=stop,
         )

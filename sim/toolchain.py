@@ -1,5 +1,6 @@
 """Finds the simulators and the programs they need."""
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -10,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from hiddenite.golden.errors import InputError
+from hiddenite.sim.environment import environment as environment_of_programs
 
 _FST = "Verilator's FST waveforms need it; on Debian and Ubuntu `apt install "
 # What each program is for and how to get it; the wording ends a one-line message.
@@ -113,22 +115,26 @@ def require_headers(*names: str) -> None:
     for name in names:
         source = f"#include <{name}>\n"
         command = [_on_path("g++"), "-E", "-x", "c++", "-"]
-        result = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            command,
+            input=source,
+            env=environment_of_programs(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if result.returncode:
             raise _missing(name)
 
 
 def environment() -> dict[str, str]:
-    """Return this process's environment, completed so that Verilator runs.
-
-    Raises
-    ------
-    InputError
-        If Verilator's package is missing.
-    """
-    root = _verilator_root()
-    path = os.pathsep.join([str(root / "bin"), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "VERILATOR_ROOT": str(root), "PATH": path}
+    """Return the environment in which designs are compiled, with Verilator if it is installed."""
+    clean = environment_of_programs()
+    with contextlib.suppress(InputError):  # Icarus needs nothing of Verilator's.
+        root = _verilator_root()
+        clean["VERILATOR_ROOT"] = str(root)
+        clean["PATH"] = os.pathsep.join([str(root / "bin"), clean["PATH"]])
+    return clean
 
 
 def _verilator_root() -> Path:
@@ -151,6 +157,13 @@ def _missing(name: str) -> InputError:
 
 @cache
 def _version(path: Path, option: str) -> str:
-    result = subprocess.run([path, option], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [path, option],
+        env=environment_of_programs(),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     lines = (result.stdout or result.stderr).strip().splitlines()
     return lines[0] if lines else "unknown"

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import subprocess
 import tempfile
@@ -157,7 +156,7 @@ class _Work:
             command=(*self.tool.command, *self.arguments, *options),
             directory=directory,
             log=directory / f"{name}.log",
-            environment={**os.environ, "TMPDIR": str(directory)},
+            variables={"TMPDIR": str(directory)},
         )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hiddenite.sim.environment import environment
+
 __all__ = ["Job", "read_log", "run", "tail"]
 
 _POLL_SECONDS = 0.1
@@ -26,14 +28,14 @@ class Job:
         Where it runs.
     log : Path
         File for all that it prints.
-    environment : dict of str to str, optional
-        All of its environment; the default is that of this process.
+    variables : dict of str to str
+        Of its environment, beside what all programs get.
     """
 
     command: tuple[str, ...]
     directory: Path
     log: Path
-    environment: dict[str, str] | None = field(default=None, repr=False)
+    variables: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _start(job: Job) -> subprocess.Popen:
         return subprocess.Popen(
             job.command,
             cwd=job.directory,
-            env=job.environment,
+            env=environment(**job.variables),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -153,6 +153,39 @@ def test_refused(refused, here, built, calls, arguments, message):
     assert calls() == []
 
 
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ("[" * 10**5, ""),
+        (b"\xff\xfe", ""),
+        ('"text"', ""),
+        (" " * (2**20 + 1), ""),
+        ({"flash_base": "0x5"}, ""),
+        ({"flash_base": True}, ""),
+        ({"flash_base": -1}, ""),
+        ({"flash_base": 2**32}, ""),
+        ({"bitstream": 5}, ""),
+        ({"configuration": asdict(TINY) | {"more": 1}}, ""),
+        ({"configuration": asdict(TINY) | {"ich": 3}}, ": configuration: ich must be a power of"),
+    ],
+    ids=range(11),
+)
+def test_reports_of_something_else(refused, built, calls, changed, reason):
+    path = built / "report.json"
+    if isinstance(changed, dict):
+        changed = json.dumps(json.loads(path.read_text()) | changed)
+    path.write_bytes(changed if isinstance(changed, bytes) else changed.encode())
+    line = refused("flash", "hx8k")
+    assert line.startswith(f"build/hx8k/report.json: not a report of hiddenite build{reason}")
+    assert calls() == []
+
+
+def test_report_that_cannot_be_read(refused, built):
+    (built / "report.json").unlink()
+    (built / "report.json").mkdir()
+    assert refused("flash", "hx8k") == "build/hx8k/report.json: cannot be read: Is a directory"
+
+
 def test_board_without_a_flash(refused, built, calls, network_path):
     report = json.loads((built / "report.json").read_text()) | {"flash_base": None}
     (built / "report.json").write_text(json.dumps(report))

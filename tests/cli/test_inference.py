@@ -2,12 +2,14 @@ import json
 
 import numpy as np
 import pytest
+from foreign_variables import FOREIGN
 from rtl_helpers import with_lower_limit
 
 from hiddenite.cli.inference import class_name
 from hiddenite.golden.inference import infer, infer_layers
 from hiddenite.rtl.presets import PRESETS
 from hiddenite.rtl.verilog import generate
+from hiddenite.sim.records import OutcomeReader
 
 
 def test_infer(run, here, network, network_path, images, images_path):
@@ -95,6 +97,44 @@ def test_uint8_result_and_waves(run, here, network, images, images_path):
     assert sorted(path.name for path in here.rglob("*.*")) == ["r.npy", "w.vcd"]
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "err"),
+    [
+        (KeyboardInterrupt(), 130, "hiddenite: interrupted\n"),
+        (RuntimeError("it failed"), 1, "hiddenite: it failed\n"),
+    ],
+)
+def test_waves_of_a_run_that_fails(
+    run, here, network_path, images_path, monkeypatch, error, status, err
+):
+    read = OutcomeReader.read
+
+    def fail(reader):
+        if read(reader):
+            raise error
+        return 0
+
+    monkeypatch.setattr(OutcomeReader, "read", fail)
+    arguments = ["--config", "tiny", "-o", "r.npy", "--waves", "w.vcd"]
+    assert run("simulate", network_path, images_path, *arguments) == (status, "", err)
+    assert [path.name for path in here.iterdir()] == ["w.vcd"]
+    content = (here / "w.vcd").read_text()
+    assert "$enddefinitions" in content and content.endswith("\n")
+    # A cycle is 2 ns; an image takes thousands.
+    assert int(content.rpartition("\n#")[2].partition("\n")[0]) > 2000
+
+
+def test_variables_of_the_user_change_nothing(run, here, network_path, images_path, monkeypatch):
+    arguments = ["simulate", network_path, images_path, "--config", "tiny"]
+    ran = run(*arguments)
+    for name, value in FOREIGN.items():
+        monkeypatch.setenv(name, value)
+    again = run(*arguments)
+    # But for the last line, which has seconds.
+    assert (again.status, again.err) == (ran.status, ran.err) == (0, "")
+    assert again.out.splitlines()[:-1] == ran.out.splitlines()[:-1]
+
+
 @pytest.fixture(scope="module")
 def broken():
     """Verilog with a lower limit of outputs."""
@@ -163,6 +203,11 @@ def archive(path):
             b"\x93NUMPY\x01\x00\x76\x00"
             + b"{'descr': '|u1', 'fortran_order': False, 'shape': (1125899906842624, 8, 8, 1)}"
             + b"\n".rjust(39),
+            "must be a .npy file of numbers: ",
+        ),
+        (
+            # A number of thousands of digits, and white space.
+            b"\x93NUMPY\x01\x00\x70\x17{'shape': (" + b"9" * 5000 + b"\n,".ljust(989),
             "must be a .npy file of numbers: ",
         ),
         (archive, "must be a .npy file of numbers: "),

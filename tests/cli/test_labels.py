@@ -18,6 +18,12 @@ def archive(path):
         (None, "cannot be read: No such file or directory"),
         (b"no array", "must be a .npy file of numbers: "),
         (archive, "must be a .npy file of numbers: "),
+        (
+            # Says that there are 2**50.
+            b"\x93NUMPY\x01\x00\x76\x00"
+            + b"{'descr': '<i8', 'fortran_order': False, 'shape': (1125899906842624,)}".ljust(118),
+            "must be a .npy file of numbers: mmap length is greater than file size",
+        ),
         (np.zeros(4, int), "labels must be 3 integers, not int64 of shape (4,)"),
         (np.zeros((3, 1), np.uint8), "labels must be 3 integers, not uint8 of shape (3, 1)"),
         (np.zeros(3), "labels must be 3 integers, not float64 of shape (3,)"),

@@ -110,6 +110,7 @@ def test_unreadable_configuration_file(refused, network_path, monkeypatch, tmp_p
         (KeyboardInterrupt(), 130, "hiddenite: interrupted\n"),
         (RuntimeError("it failed\nlog 1\nlog 2"), 1, "hiddenite: it failed\nlog 1\nlog 2\n"),
         (MemoryError(), 1, "hiddenite: out of memory\n"),
+        (RuntimeError("x" * 1001), 1, f"hiddenite: {'x' * 1000}...\n"),
         (OSError(28, "No space left on device", "f"), 1, "hiddenite: f: No space left on device\n"),
         (OSError("odd\x1b[1m"), 1, "hiddenite: odd\\x1b[1m\n"),
     ],

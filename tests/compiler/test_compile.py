@@ -225,3 +225,16 @@ def test_a_network_that_is_too_large_is_refused(changes, shape, layer, message):
 )
 def test_what_fits_exactly_is_not_refused(changes, shape, layer):
     compiled(shape, layer, c=dataclasses.replace(C, **changes))
+
+
+def test_more_weights_than_a_program_is_for(monkeypatch):
+    first, second = convs()
+    weights = first.mask.size + second.mask.size
+    monkeypatch.setattr("hiddenite.compiler.compile.MAX_WEIGHTS", weights)
+    compiled((5, 6, 3), first, second, c=C)
+    monkeypatch.setattr("hiddenite.compiler.compile.MAX_WEIGHTS", weights - 1)
+    with pytest.raises(InputError) as caught:
+        compiled((5, 6, 3), first, second, c=C)
+    assert str(caught.value).endswith(
+        f"weights of all layers must be at most {weights - 1} to be compiled, not {weights}"
+    )

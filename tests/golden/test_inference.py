@@ -1,8 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from memory import at_most
 from random_networks import random_images, random_network
 
-from hiddenite.golden import inference
+from hiddenite.golden import convolution, inference, pooling
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import check_images, infer, infer_layers
 from hiddenite.golden.network import AvgPool, Conv, Input, MaxPool, Network
@@ -174,8 +177,9 @@ def test_batches_and_blocks_do_not_change_results(monkeypatch):
     images = [random_images(rng, network, 7) for network in networks]
     results = [infer_layers(*case) for case in zip(networks, images, strict=True)]
     monkeypatch.setattr(inference, "MAX_BATCH", 3)
-    for block_bytes in (1, 10_000):  # one output line at a time, then a few
-        monkeypatch.setattr(inference, "BLOCK_BYTES", block_bytes)
+    for block_bytes in (1, 10_000):  # one output pixel at a time, then a few
+        monkeypatch.setattr(convolution, "BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr(pooling, "BLOCK_BYTES", block_bytes)
         for network, x, expected in zip(networks, images, results, strict=True):
             result = infer_layers(network, x)
             assert all(np.array_equal(result[name], expected[name]) for name in expected)
@@ -227,3 +231,40 @@ def test_wrong_images(images, found):
         with pytest.raises(InputError) as error:
             function(network, images)
         assert str(error.value) == message
+
+
+def test_layers_that_share_weights_share_them_in_memory():
+    mask = np.random.default_rng(7).random((1024, 1, 1, 1024)) < 0.5
+    mask.setflags(write=False)
+    options = {"kernel": 1, "out_channels": 1024, "mask": mask, "scale": np.ones(1024, np.int16)}
+    options |= {"bias": np.ones(1024, np.int32), "shift": 8}
+    names = ["image", *(f"c{number}" for number in range(60))]
+    layers = [Conv(name=name, input=before, index=3, **options) for before, name in pairwise(names)]
+    image = Input(name="image", height=1, width=1, channels=1024)
+    network = Network(name="folded", seed=1, input=image, layers=layers)
+    images = np.full((2, 1, 1, 1024), 100, np.uint8)
+    # Weights of all layers would take 240 MiB, 4 MiB each.
+    with at_most(40 * 2**20):
+        result = infer(network, images)
+    assert result.shape == (2, 1, 1, 1024)
+
+
+def test_activations_beyond_all_memory_are_refused():
+    # 65,535 x 65,535 from a single pixel.
+    pool = MaxPool(name="p", input="image", kernel=65_535, stride=1, padding=65_534)
+    network = make_network(pool)
+    with pytest.raises(InputError) as caught:
+        infer(network, np.zeros((1, 1, 1, 1), np.uint8))
+    assert str(caught.value) == (
+        "layer 'p': activations of an image, with those for later layers, must be at most"
+        " 268,435,456 to be computed, not 4,294,836,226"
+    )
+
+
+def test_a_pool_of_the_largest_kernel_on_a_single_pixel():
+    pool = AvgPool(
+        name="p", input="image", kernel=65_535, stride=131_068, padding=65_534, scale=1, shift=1
+    )
+    images = np.full((3, 1, 1, 1), 9, np.uint8)
+    with at_most(2**20):
+        assert (infer(make_network(pool), images) == 5).all()

@@ -104,3 +104,8 @@ def test_prefix_result_is_layer_output():
         for layer in whole.layers:
             result = infer(whole.prefix(layer.name), images)
             assert result.shape[1:] == whole.shapes[layer.name]
+
+
+def test_numbers_of_numpy_are_shown_as_numbers():
+    with pytest.raises(InputError, match=r"height must be 1 to 65535, not 0$"):
+        Input(name="x", height=np.int64(0), width=1, channels=1)

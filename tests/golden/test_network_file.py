@@ -1,7 +1,10 @@
 import json
+import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from memory import at_most
 from random_networks import random_network
 from safetensors.numpy import load_file, save_file
 
@@ -260,6 +263,19 @@ def test_output_too_large(tmp_path):
         ({"hiddenite": "{"}, "metadata 'hiddenite' must be valid JSON: Expecting property name "),
         ({"hiddenite": ""}, "metadata 'hiddenite' must be valid JSON: Expecting value: line 1"),
         ({"hiddenite": "[" * 100_000}, "metadata 'hiddenite' must be valid JSON: "),
+        (
+            {"hiddenite": '{"seed": NaN}'},
+            "metadata 'hiddenite' must be valid JSON: NaN is no number",
+        ),
+        ({"hiddenite": "-Infinity"}, "metadata 'hiddenite' must be valid JSON: -Infinity is no"),
+        (
+            {"hiddenite": f'{{"seed": {"9" * 5000}}}'},
+            "metadata 'hiddenite' must be valid JSON: a number has 5000 digits",
+        ),
+        (
+            {"hiddenite": '{"seed": 1, "seed": 2}'},
+            "metadata 'hiddenite' must be valid JSON: key 'seed' occurs twice",
+        ),
         ({"hiddenite": "[]"}, "network: must be a JSON object, not []"),
     ],
 )
@@ -335,3 +351,85 @@ def test_equal_masks_are_stored_once(tmp_path):
     names = [name for name in load_file(path) if "mask" in name]
     assert sorted(names) == ["c1.mask", "c2.mask", "c5.mask"]
     assert Network.load(path) == loaded
+
+
+def test_layers_share_tensors_in_memory(tmp_path):
+    network, tensors = document()
+    network["input"] |= {"height": 1, "width": 1, "channels": 1024}
+    tensors = {
+        "mask": np.full(1024 * 1024 // 8, 0x55, np.uint8),
+        "scale": np.ones(1024, np.int16),
+        "bias": np.ones(1024, np.int32),
+    }
+    conv = {"op": "conv", "out_channels": 1024, "kernel": 1, "shift": 8, "index": 0}
+    conv |= {name: name for name in tensors}
+    names = ["image", *(f"c{number}" for number in range(400))]
+    network["layers"] = [{"name": name, "input": before} | conv for before, name in pairwise(names)]
+    del network["classes"]
+    write(tmp_path / "n", network, tensors)
+    # Masks of bools alone would take 400 MiB.
+    with at_most(8 * 2**20):
+        layers = Network.load(tmp_path / "n").layers
+    assert np.shares_memory(layers[0].mask, layers[399].mask)
+    assert layers[0].scale is layers[399].scale and layers[0].bias is layers[399].bias
+    # What they share cannot be changed.
+    with pytest.raises(ValueError, match="read-only"):
+        layers[0].mask[0] = False
+    with pytest.raises(ValueError, match="read-only"):
+        layers[0].bias[0] = 0
+
+
+def test_one_mask_of_several_shapes(tmp_path):
+    network, tensors = document()
+    # 54 weights, and as many bytes for 56.
+    other = network["layers"][0] | {"name": "c2", "kernel": 1, "padding": 0, "out_channels": 28}
+    other |= {"scale": "s", "bias": "b"}
+    network["layers"] = [network["layers"][0], other]
+    tensors["c1.mask"] = np.arange(7, dtype=np.uint8)
+    tensors |= {"s": np.ones(28, np.int16), "b": np.ones(28, np.int32)}
+    write(tmp_path / "n", network, tensors)
+    for layer, count in zip(Network.load(tmp_path / "n").layers, (54, 56), strict=True):
+        expected = np.unpackbits(tensors["c1.mask"], count=count, bitorder="little")
+        np.testing.assert_array_equal(layer.mask.reshape(-1), expected)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (["layers", 0, "name"], "x" * 10**6),
+        (["layers", 0, "op"], "x" * 10**6),
+        (["layers", 0, "input"], "x" * 10**6),
+        (["layers", 0, "mask"], "x" * 10**6),
+        (["layers", 0, "x" * 10**6], 1),
+        (["layers", 0, "kernel"], [1] * 10**5),
+        (["layers", 0, "kernel"], [10**39, 10**39]),
+        (["layers", 0, "out_channels"], 10**39),
+        (["layers", 0], [[[[[[[[1] * 10**4] * 3] * 3] * 3]]]]),
+        (["layers"], {str(number): number for number in range(10**5)}),
+        (["classes"], ["a", [1] * 10**5]),
+        (["name"], [1] * 10**5),
+        (["seed"], "7" * 10**6),
+    ],
+    ids=range(13),
+)
+def test_messages_are_short_whatever_the_file_holds(tmp_path, keys, value):
+    network, tensors = document()
+    change(network, keys, value)
+    # What refers to the name goes wrong first.
+    if keys[-1] == "name" and len(keys) == 3:
+        network["layers"][0]["shift"] = 0
+    write(tmp_path / "n", network, tensors)
+    assert len(load_error(tmp_path / "n")) < 400
+
+
+def test_many_layers_take_time_in_proportion(tmp_path):
+    network, tensors = document()
+    pool = {"op": "max_pool", "kernel": 1}
+    names = ["image", *(f"p{number}" for number in range(20_000))]
+    pools = [{"name": name, "input": before} | pool for before, name in pairwise(names)]
+    network["layers"] = [*pools, network["layers"][0] | {"input": names[-1]}]
+    more = {f"t{number}": np.zeros(1, np.uint8) for number in range(20_000)}
+    write(tmp_path / "n", network, tensors | more)
+    began = time.process_time()
+    assert len(Network.load(tmp_path / "n").layers) == 20_001
+    assert time.process_time() - began < 20

@@ -1,5 +1,6 @@
 import pytest
 import tomli_w
+from memory import at_most
 
 from hiddenite.golden.errors import InputError
 from hiddenite.rtl.configuration import Configuration
@@ -72,6 +73,64 @@ def test_a_file_that_is_not_toml_is_refused(load, content):
     with pytest.raises(InputError) as caught:
         load(content)
     assert str(caught.value).startswith(f"configuration {load.path}: not TOML: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a" + ".a" * 20_000 + " = 1", "must be at most 8,192 bytes, not 40,005"),
+        ("ich = " + "9" * 5000, "must not hold a number of thousands of digits"),
+        ("ich = " + "[" * 4000 + "]" * 4000, "nested too deeply"),
+        ("ich = " + "{a = " * 1000 + "1" + "}" * 1000, "nested too deeply"),
+        ("a" + ".a" * 4000 + " = 1", "unknown key 'a'"),
+    ],
+    ids=range(5),
+)
+def test_a_file_that_asks_for_much_is_refused(load, content, message):
+    with at_most(128 * 2**20), pytest.raises(InputError) as caught:
+        load(content.encode())
+    assert str(caught.value) == f"configuration {load.path}: {message}"
+
+
+def test_a_large_file_is_not_read(load):
+    load.path.touch()
+    with load.path.open("wb") as file:
+        file.truncate(10**12)
+    with at_most(2**20), pytest.raises(InputError) as caught:
+        load_configuration(str(load.path))
+    assert str(caught.value).endswith("must be at most 8,192 bytes, not 1,000,000,000,000")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            "0x" + "f" * 7000,
+            "ich must be a power of two from 1 to 32, not an integer of 28000 bits",
+        ),
+        ("9" * 4000, "ich must be a power of two from 1 to 32, not an integer of 13288 bits"),
+        ("[" + "1, " * 2000 + "]", "ich must be an integer, not [1, 1, 1, 1, 1, 1, 1, 1, ...]"),
+        ('"' + "x" * 7000 + '"', f"ich must be an integer, not '{'x' * 47}...{'x' * 48}'"),
+    ],
+    ids=range(4),
+)
+def test_messages_are_short_whatever_the_value(load, value, message):
+    sizes = tomli_w.dumps({key: size for key, size in SIZES.items() if key != "ich"})
+    with pytest.raises(InputError) as caught:
+        load(f"ich = {value}\n{sizes}".encode())
+    assert str(caught.value) == f"configuration: {message}"
+
+
+def test_a_file_that_cannot_be_read_is_refused(load, monkeypatch):
+    load.path.touch()
+
+    def fail(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_text", fail)
+    with pytest.raises(InputError) as caught:
+        load_configuration(str(load.path))
+    assert str(caught.value) == f"configuration {load.path}: Permission denied"
 
 
 def test_a_rule_holds_in_files_too(load):

@@ -1,6 +1,13 @@
+import subprocess
+import threading
+import time
+
 import numpy as np
 import pytest
+from foreign_variables import FOREIGN
 
+from hiddenite.golden.errors import InputError
+from hiddenite.sim.cache import cache_directory
 from hiddenite.sim.simulation import Run, Simulation, Stalls
 
 WORDS, BEATS = 40, 60
@@ -176,6 +183,133 @@ def test_waves_of_verilator(tmp_path, verilog):
     simulation = Simulation(verilog(64, 4), word_bits=64, lanes=4, waves=waves)
     simulation.run([Run(*data(4))])
     assert "status__state" in waves.read_text()
+
+
+def fst_blocks(content):
+    """Types of the blocks of an FST file, which has each one's length behind its type."""
+    at, kinds = 0, []
+    while at < len(content):
+        kinds.append(content[at])
+        at += 1 + int.from_bytes(content[at + 1 : at + 9], "big")
+    assert at == len(content)
+    return kinds
+
+
+def check_waves(waves, cycles):
+    """Whether a file is whole, names signals, and goes on for so many cycles of 2 ns at least."""
+    content = waves.read_bytes()
+    if waves.suffix == ".fst":
+        kinds = fst_blocks(content)
+        # Its header, its geometry, its names.
+        assert kinds[0] == 0 and 3 in kinds and set(kinds) & {4, 6, 7}
+        assert int.from_bytes(content[17:25], "big") >= 2 * cycles
+        return
+    head, body = content.decode().split("$enddefinitions $end")
+    assert "status__state" in head
+    assert body.endswith("\n")
+    assert max(int(line[1:]) for line in body.splitlines() if line.startswith("#")) >= 2 * cycles
+
+
+class StopError(Exception):
+    """What ends a simulation from outside."""
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """A run that is ended from outside, after some time."""
+    polls = iter(range(10**6))
+
+    def read(reader):
+        # Once the testbench has had time to begin.
+        if reader._path.exists() and next(polls) > 2:
+            raise StopError
+        return 0
+
+    monkeypatch.setattr("hiddenite.sim.simulation.OutcomeReader.read", read)
+    program, image = data(4)
+    return Run(program, np.resize(image, (4_000_000, 4)), limit=2**32 - 1)
+
+
+@pytest.mark.parametrize(
+    ("simulator", "suffix"), [("icarus", "vcd"), ("icarus", "fst"), ("verilator", "vcd")]
+)
+def test_waves_of_a_run_that_is_ended(tmp_path, request, verilog, endless, simulator, suffix):
+    if simulator == "icarus":
+        request.getfixturevalue("icarus_only")
+    waves = tmp_path / f"w.{suffix}"
+    simulation = Simulation(verilog(64, 4), word_bits=64, lanes=4, simulator=simulator, waves=waves)
+    with pytest.raises(StopError):
+        simulation.run([endless])
+    check_waves(waves, 500)
+    assert list(tmp_path.iterdir()) == [waves]
+
+
+@pytest.mark.parametrize("suffix", ["fst", "vcd"])
+def test_waves_of_a_design_with_unknown_bits(tmp_path, verilog, icarus_only, suffix):
+    text = verilog(64, 4).replace("+ program_sum;\n        end", "+ 32'bx;\n        end")
+    waves = tmp_path / f"w.{suffix}"
+    simulation = Simulation(text, word_bits=64, lanes=4, simulator="icarus", waves=waves)
+    with pytest.raises(RuntimeError, match="unknown bits"):
+        simulation.run([Run(*data(4))] * 3)
+    check_waves(waves, WORDS)
+
+
+@pytest.mark.parametrize("task", ["$finish", "$fatal"])
+def test_waves_of_a_simulator_that_ends_itself(tmp_path, verilog, icarus_only, task):
+    text = verilog(64, 4).replace("        odd <= ~odd;", f"        if (word == 77) {task};")
+    waves = tmp_path / "w.fst"
+    simulation = Simulation(text, word_bits=64, lanes=4, simulator="icarus", waves=waves)
+    with pytest.raises(RuntimeError, match=r"the simulator (stopped after|ended with)"):
+        simulation.run([Run(np.full(9, 77, np.uint64), data(4)[1])])
+    check_waves(waves, 1)
+
+
+@pytest.mark.parametrize("suffix", ["fst", "vcd"])
+def test_waves_of_a_simulator_that_is_killed(tmp_path, verilog, icarus_only, monkeypatch, suffix):
+    waves = tmp_path / f"w.{suffix}"
+    simulation = Simulation(verilog(64, 4), word_bits=64, lanes=4, simulator="icarus", waves=waves)
+    start = subprocess.Popen
+
+    def kill(process):
+        # Once it writes.
+        while not any(path.stat().st_size > 300 for path in tmp_path.glob("w.*")):
+            time.sleep(0.01)
+        process.kill()
+
+    def popen(*arguments, **options):
+        process = start(*arguments, **options)
+        threading.Thread(target=kill, args=[process], daemon=True).start()
+        return process
+
+    monkeypatch.setattr("hiddenite.sim.launchers.subprocess.Popen", popen)
+    run = Run(data(4)[0], np.resize(data(4)[1], (4_000_000, 4)), limit=2**32 - 1)
+    with pytest.raises(RuntimeError, match="the simulator ended with status -9"):
+        simulation.run([run])
+    # What was not closed is readable as text alone.
+    assert list(tmp_path.iterdir()) == ([waves] if suffix == "vcd" else [])
+
+
+def test_waves_that_cannot_be_written(tmp_path, verilog, icarus_only):
+    waves = tmp_path / "none" / "w.vcd"
+    simulation = Simulation(verilog(64, 4), word_bits=64, lanes=4, simulator="icarus", waves=waves)
+    with pytest.raises(InputError) as caught:
+        simulation.run([Run(*data(4))])
+    assert str(caught.value) == f"{waves}: cannot be written: No such file or directory"
+
+
+def test_variables_of_the_user_change_nothing(simulator, simulate, verilog, monkeypatch, tmp_path):
+    run = Run(*data(4), stalls=Stalls(0.5, 0.5, 0.5))
+    (expected,) = simulate(simulator, 64, 4).run([run])
+    # Built anew, but for Verilator's own library, which takes long.
+    libraries = list(cache_directory().glob("library-*"))
+    monkeypatch.setenv("HIDDENITE_CACHE", str(tmp_path))
+    for library in libraries:
+        (tmp_path / library.name).symlink_to(library)
+    for name, value in FOREIGN.items():
+        monkeypatch.setenv(name, value)
+    (outcome,) = Simulation(verilog(64, 4), word_bits=64, lanes=4, simulator=simulator).run([run])
+    for name, value in vars(expected).items():
+        np.testing.assert_array_equal(value, getattr(outcome, name), err_msg=name)
 
 
 def test_public_signals_change_nothing(simulate, verilog):

@@ -1,8 +1,10 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
+from foreign_variables import FOREIGN
 
 from hiddenite.synthesis.processes import Job, run, tail
 
@@ -19,6 +21,15 @@ def test_run(tmp_path):
     assert all(end.seconds > 0 for end in ends.values())
     assert max(len(running) for running, _ in seen) <= 2 and seen[-1] == ([], 3)
     assert tail(jobs[2].log) == ["xx"]
+
+
+def test_programs_get_none_of_the_users_variables(tmp_path, monkeypatch):
+    for name, value in FOREIGN.items():
+        monkeypatch.setenv(name, value)
+    plain = job(tmp_path, "log", "import os; print(*os.environ, os.environ['TMPDIR'])")
+    run([replace(plain, variables={"TMPDIR": "/own"})])
+    (line,) = tail(tmp_path / "log.log")
+    assert line.endswith(" /own") and not FOREIGN.keys() & set(line.split())
 
 
 def test_a_hopeless_job_is_ended_and_the_next_one_begins(tmp_path):

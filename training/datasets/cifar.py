@@ -7,10 +7,10 @@ import numpy as np
 
 from hiddenite.golden.errors import InputError
 from hiddenite.training.datasets import archive, image_folder, pickled
+from hiddenite.training.datasets.bounded import read_bytes
 from hiddenite.training.datasets.cache import datasets_directory
 from hiddenite.training.datasets.dataset import ArraySplit, Dataset, check_labels
 from hiddenite.training.datasets.download import download as download_file
-from hiddenite.training.datasets.messages import reason
 
 URL = "https://www.cs.toronto.edu/~kriz"
 """Where the author offers the archives."""
@@ -172,20 +172,13 @@ def _find(variant, folder, progress):
 
 def _read_binary(variant, folder, part):
     path = folder / f"{part}.bin"
-    content = _bytes(path)
+    content = read_bytes(path)
     record = variant.label_bytes + _PIXELS
     if len(content) % record:
         raise InputError(f"{path}: must be a multiple of {record} bytes, not {len(content)}")
     records = np.frombuffer(content, np.uint8).reshape(-1, record)
     labels = records[:, variant.label_bytes - 1].astype(np.int64)
     return _checked(variant, path, records[:, variant.label_bytes :], labels)
-
-
-def _bytes(path):
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {reason(error)}") from None
 
 
 def _read_pickle(variant, folder, part):

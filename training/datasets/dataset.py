@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from hiddenite.golden.checks import one_line
 from hiddenite.golden.errors import InputError
 
 
@@ -132,4 +133,5 @@ def check_labels(where, labels, classes, images=None):
         raise InputError(f"{where}: must have at least one image, not 0")
     for extreme in (labels.min(), labels.max()):
         if not 0 <= extreme < classes:
-            raise InputError(f"{where}: labels must be 0 to {classes - 1}, not {extreme}")
+            found = one_line(int(extreme))
+            raise InputError(f"{where}: labels must be 0 to {classes - 1}, not {found}")

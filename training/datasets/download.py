@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 from hiddenite.golden.errors import InputError
+from hiddenite.training.datasets.bounded import LARGEST
 from hiddenite.training.datasets.cache import new_entry
 from hiddenite.training.datasets.messages import reason
 
@@ -59,6 +60,8 @@ def _fetch(url, path, name, progress):
             while part := response.read(_CHUNK):
                 file.write(part)
                 done += len(part)
+                if done > LARGEST:
+                    raise InputError(f"{url}: must be at most {LARGEST:,} bytes, but goes on")
                 if progress is not None:
                     progress(f"downloading {name}", done, total)
     except http.client.IncompleteRead as error:

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from hiddenite.golden.errors import InputError
+from hiddenite.training.datasets.bounded import check_size
 from hiddenite.training.datasets.messages import reason
 
 _UNSIGNED_BYTE = 8
+_PIECE = 2**20
 
 
 def find(folder: Path, name: str) -> Path | None:
@@ -41,26 +43,38 @@ def read(path: Path, dimensions: int):
     InputError
         The file cannot be read, is damaged, or is not such an array.
     """
+    header = 4 + 4 * dimensions
+    magic = bytes([0, 0, _UNSIGNED_BYTE, dimensions])
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            content = file.read()
+            start = file.read(header)
+            if start[:4] != magic:
+                raise InputError(
+                    f"{path}: must begin with the magic number {magic.hex()}, not"
+                    f" {start[:4].hex()!r}"
+                )
+            if len(start) < header:
+                raise InputError(f"{path}: must be at least {header} bytes, not {len(start)}")
+            sizes = [int(size) for size in np.frombuffer(start, ">u4", dimensions, 4)]
+            count = math.prod(sizes)
+            check_size(path, header + count)
+            content = _read(file, count)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path}: must be an undamaged gzip file: {reason(error)}") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {reason(error)}") from None
-    header = 4 + 4 * dimensions
-    magic = bytes([0, 0, _UNSIGNED_BYTE, dimensions])
-    if content[:4] != magic:
+    if len(content) != count:
+        found = "more" if len(content) > count else header + len(content)
         raise InputError(
-            f"{path}: must begin with the magic number {magic.hex()}, not {content[:4].hex()!r}"
+            f"{path}: must be {header + count} bytes for {' x '.join(map(str, sizes))}, not {found}"
         )
-    if len(content) < header:
-        raise InputError(f"{path}: must be at least {header} bytes, not {len(content)}")
-    sizes = [int(size) for size in np.frombuffer(content, ">u4", dimensions, 4)]
-    expected = header + math.prod(sizes)
-    if len(content) != expected:
-        raise InputError(
-            f"{path}: must be {expected} bytes for {' x '.join(map(str, sizes))}, not"
-            f" {len(content)}"
-        )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(sizes).copy()
+    return np.frombuffer(content, np.uint8).reshape(sizes)
+
+
+def _read(file, count):
+    """Return so many bytes of a file, fewer if it ends before, or one more if it goes on."""
+    content = bytearray()
+    # In pieces: memory is that of what is there, not of what the header says.
+    while part := file.read(min(_PIECE, count + 1 - len(content))):
+        content += part
+    return content

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,9 @@ from hiddenite.training.datasets.messages import reason
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp")
 """What the name of an image ends with."""
+
+MOST_PIXELS = 2**26
+"""Pixels of an image file at most; a small file can ask for any number."""
 
 _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP")
 _GREY_MODES = ("1", "L")
@@ -32,6 +36,8 @@ def pillow():
         raise InputError(
             "folders of images must have Pillow, which `pip install hiddenite[train]` installs"
         ) from None
+    # Pillow warns of images that are refused here, and of none that are not.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     return Image
 
 
@@ -92,6 +98,11 @@ def _opened(path):
     image_module = pillow()
     try:
         with image_module.open(path, formats=_FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise InputError(
+                    f"image {path}: must have at most {MOST_PIXELS:,} pixels, not"
+                    f" {image.height:,}x{image.width:,}"
+                )
             yield image
     except InputError:
         raise

@@ -1,13 +1,17 @@
+import gzip
 import io
 import os
 import tarfile
 
 import pytest
+from memory import at_most
 
+from hiddenite.golden.checks import one_line
 from hiddenite.golden.errors import InputError
 
 pytest.importorskip("torch")
 
+from hiddenite.training.datasets import archive
 from hiddenite.training.datasets.archive import is_archive, stem, unpacked
 
 
@@ -94,6 +98,114 @@ def test_unsafe_members(name, kind, rule, tmp_path, own_cache, refused):
     with refused(f"{path}: {rule} {name!r}"):
         unpacked(path)
     assert list(own_cache.iterdir()) == []
+
+
+@pytest.fixture
+def small_limit(monkeypatch):
+    """Let any archive unpack to a megabyte only."""
+    monkeypatch.setattr(archive, "LEAST_LIMIT", 2**20)
+
+
+def excess(path, size=None):
+    limit = max(2**20, 50 * (size or path.stat().st_size))
+    return (
+        f"{path}: must unpack to at most {limit:,} bytes (50 times its size, or 1,048,576), but"
+        " holds more; unpack it yourself, and give the folder"
+    )
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w:bz2"])
+@pytest.mark.parametrize("files", [1, 100])
+def test_files_that_are_much_larger_unpacked(
+    mode, files, tmp_path, pack, own_cache, small_limit, refused
+):
+    folder = tmp_path / "content"
+    folder.mkdir()
+    for number in range(files):
+        (folder / str(number)).write_bytes(bytes(2**25 // files))
+    path = pack(folder, tmp_path / "data.tar.gz", mode)
+    with at_most(2**24), refused(excess(path)):
+        unpacked(path)
+    assert list(own_cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("numbers", ["0,0", "0,1,1073741824,1"])
+def test_sparse_files(numbers, tmp_path, own_cache, small_limit, refused):
+    path = tmp_path / "data.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("sparse")
+        member.size = 2
+        member.pax_headers = {"GNU.sparse.map": numbers, "GNU.sparse.size": str(2**31)}
+        tar.addfile(member, io.BytesIO(b"xx"))
+    assert path.stat().st_size < 11_000
+    with at_most(2**24), refused(excess(path)):
+        unpacked(path)
+    assert list(own_cache.iterdir()) == []
+
+
+def tar_of(path, names, mode="w:gz", kind=tarfile.REGTYPE):
+    with tarfile.open(path, mode) as tar:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            tar.addfile(member)
+    return path
+
+
+def test_many_empty_files(tmp_path, own_cache, small_limit, refused):
+    path = tar_of(tmp_path / "data.tgz", map(str, range(2000)))
+    with refused(excess(path)):
+        unpacked(path)
+    assert list(own_cache.iterdir()) == []
+    # As many as 4,096 bytes each leave room for.
+    assert len(list(unpacked(tar_of(tmp_path / "few.tgz", map(str, range(250)))).iterdir())) == 250
+
+
+def test_folders_without_files(tmp_path, small_limit):
+    path = tar_of(tmp_path / "data.tgz", map(str, range(2000)), kind=tarfile.DIRTYPE)
+    assert not list(unpacked(path).iterdir())
+
+
+def test_many_folders_for_one_file_each(tmp_path, small_limit, refused):
+    names = [f"{number}/b/c/d/e/f/g/h" for number in range(50)]
+    path = tar_of(tmp_path / "data.tgz", names)
+    with refused(excess(path)):
+        unpacked(path)
+
+
+def test_deep_names(tmp_path, own_cache, refused):
+    name = "a/" * 1000 + "b"
+    path = tar_of(tmp_path / "data.tgz", [name])
+    with refused(f"{path}: names must have at most 64 parts, unlike {one_line(name)}"):
+        unpacked(path)
+    assert list(own_cache.iterdir()) == []
+
+
+def test_headers_of_any_size(tmp_path, own_cache, refused):
+    path = tmp_path / "data.tgz"
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT, compresslevel=1) as tar:
+        member = tarfile.TarInfo("a")
+        member.pax_headers = {"comment": "x" * 2**25}
+        tar.addfile(member)
+    with (
+        at_most(2**22),
+        refused(f"{path}: must have headers of at most 65,536 bytes, not larger ones"),
+    ):
+        unpacked(path)
+    assert list(own_cache.iterdir()) == []
+
+
+def test_what_follows_the_archive(tmp_path, small_limit, refused):
+    path = tmp_path / "data.tgz"
+    tar_of(path, ["a"])
+    path.write_bytes(path.read_bytes() + gzip.compress(bytes(2**26)))
+    with at_most(2**23), refused(excess(path)):
+        unpacked(path)
+
+
+def test_what_unpacks_to_much_for_its_size_is_read(tmp_path, content, pack, small_limit):
+    (content / "zeros").write_bytes(bytes(900_000))
+    assert (unpacked(pack(content, tmp_path / "data.tgz")) / "zeros").stat().st_size == 900_000
 
 
 def test_cache_that_cannot_be_written(tmp_path, content, pack, monkeypatch, refused):

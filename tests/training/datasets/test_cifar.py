@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from memory import at_most
 
 from hiddenite.golden.errors import InputError
 
@@ -164,6 +165,72 @@ def test_wrong_size_of_an_array(tmp_path, refused):
         f"{path}: must be a pickle of arrays and plain values alone: 6 bytes do not make an array"
         " (2, 4)"
     ):
+        load("cifar-100", tmp_path)
+
+
+def nested(one, count):
+    """Opcodes of a tuple that holds, `count` deep, what `one` makes of the tuple inside."""
+    return b"".join([b"\x80\x02}", b")", one * count, b"K\x01s."])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        # Each tuple holds the one before twice: as many parts as 2 to the power of 100.
+        (
+            b"\x80\x02})" + b"".join(b"q%ch%c\x86" % (n, n) for n in range(100)) + b"K\x01s.",
+            "it holds a tuple twice",
+        ),
+        (b"\x80\x02}K\x00\x85" + b"2\x86" * 100 + b"K\x01s.", "it holds a tuple twice"),
+        (nested(b"\x85", 10**6), "it holds more than 1000 tuples"),
+        (
+            b"\x80\x02}r\xff\xff\xff\x0f.",
+            "it remembers its value 2 as number 268435455",
+        ),
+        (
+            b"\x80\x04}\x8e" + (2**40).to_bytes(8, "little") + b"x.",
+            "expected 1099511627776 bytes in a bytes8, but only 2 remain",
+        ),
+    ],
+    ids=range(5),
+)
+def test_pickles_that_ask_for_much(content, reason, tmp_path, refused):
+    path = write(tmp_path, "cifar-100", "python") / "train"
+    path.write_bytes(content)
+    with (
+        at_most(2**23),
+        refused(f"{path}: must be a pickle of arrays and plain values alone: {reason}"),
+    ):
+        load("cifar-100", tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(2**31,) * 1000, (2**62, (0,)), ((0,), 2**62), b"\0\1", (1.5,)])
+def test_shapes_that_are_none(shape, tmp_path):
+    path = write(tmp_path, "cifar-100", "python") / "train"
+    content = pickle.dumps({"data": np.zeros(3, np.uint8)}, 2)
+    own = pickle.dumps(shape, 2)[2:-1]
+    assert content.count(b"K\x03\x85q") == 1
+    path.write_bytes(content.replace(b"K\x03\x85", own))
+    with at_most(2**20), pytest.raises(InputError) as caught:
+        load("cifar-100", tmp_path)
+    assert "must be a pickle of arrays and plain values alone: " in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_label_of_any_size(tmp_path, refused):
+    path = write(tmp_path, "cifar-100", "python") / "train"
+    content = {"data": np.zeros((1, 3072), np.uint8), "fine_labels": [10**5000]}
+    path.write_bytes(pickle.dumps(content, 2))
+    with refused(f"{path}: labels must be 0 to 99, not an integer of 16610 bits"):
+        load("cifar-100", tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("binary", "train.bin"), ("python", "train")])
+def test_files_of_any_size(kind, name, tmp_path, refused):
+    path = write(tmp_path, "cifar-100", kind) / name
+    with path.open("wb") as file:
+        file.truncate(10**12)
+    with refused(f"{path}: must hold at most 1,073,741,824 bytes, not 1,000,000,000,000"):
         load("cifar-100", tmp_path)
 
 

@@ -3,6 +3,7 @@ import hashlib
 
 import numpy as np
 import pytest
+from memory import at_most
 
 from hiddenite.golden.errors import InputError
 
@@ -70,7 +71,8 @@ def test_damaged_files(idx_folder, refused):
         load("fashion-mnist", folder)
     for wrong in (images[:-1], images + b"\0"):
         write(folder, IMAGES, wrong)
-        with refused(f"{path}: must be 448 bytes for 12 x 6 x 6, not {len(wrong)}"):
+        found = len(wrong) if len(wrong) < 448 else "more"
+        with refused(f"{path}: must be 448 bytes for 12 x 6 x 6, not {found}"):
             load("fashion-mnist", folder)
     write(folder, IMAGES, images)
 
@@ -79,6 +81,31 @@ def test_damaged_files(idx_folder, refused):
         load("fashion-mnist", folder)
     write(folder, LABELS, labels[:-1] + b"\x0a")
     with refused(f"{path}: labels must be 0 to 9, not 10"):
+        load("fashion-mnist", folder)
+
+
+def test_files_that_hold_more_than_they_say(idx_folder, refused):
+    folder, contents = idx_folder
+    path = write(folder, IMAGES, contents[IMAGES] + bytes(2**27))
+    with at_most(2**22), refused(f"{path}: must be 448 bytes for 12 x 6 x 6, not more"):
+        load("fashion-mnist", folder)
+    path.unlink()
+    path = folder / f"{IMAGES}.gz"
+    path.write_bytes(gzip.compress(contents[IMAGES] + bytes(2**27), 1))
+    with at_most(2**22), refused(f"{path}: must be 448 bytes for 12 x 6 x 6, not more"):
+        load("fashion-mnist", folder)
+
+
+def test_files_that_say_more_than_they_hold(idx_folder, refused):
+    folder, contents = idx_folder
+    start = contents[IMAGES][:4]
+    path = write(folder, IMAGES, start + b"\0\0\xff\xff" + b"\0\0\x3f\xff" + b"\0\0\0\1")
+    with at_most(2**22), refused(f"{path}: must be 1073659921 bytes for 65535 x 16383 x 1, not 16"):
+        load("fashion-mnist", folder)
+    write(folder, IMAGES, start + b"\xff" * 12)
+    with refused(
+        f"{path}: must hold at most 1,073,741,824 bytes, not 79,228,162,458,924,105,385,300,197,391"
+    ):
         load("fashion-mnist", folder)
 
 
@@ -165,6 +192,14 @@ def test_bad_downloads(offered, own_cache, refused):
     with refused(f"cannot download {url}: HTTP Error 404: Not Found"):
         load("fashion-mnist", download=True)
     assert list((own_cache / "fashion-mnist").iterdir()) == []
+
+
+def test_download_without_an_end(offered, own_cache, monkeypatch, refused):
+    url = f"{fashion_mnist.URL}/{IMAGES}.gz"
+    monkeypatch.setattr("hiddenite.training.datasets.download.LARGEST", 100)
+    with refused(f"{url}: must be at most 100 bytes, but goes on"):
+        load("fashion-mnist", download=True)
+    assert not list(own_cache.rglob("*.gz"))
 
 
 def test_no_server(offered, monkeypatch):

@@ -1,8 +1,10 @@
 import os
 import sys
+import zlib
 
 import numpy as np
 import pytest
+from memory import at_most
 
 from hiddenite.golden.errors import InputError
 
@@ -247,6 +249,25 @@ def test_folder_that_cannot_be_read(picture_folder, refused):
             load(folder)
     finally:
         (folder / "train").chmod(0o755)
+
+
+# Pillow itself warns of the second and refuses the third.
+@pytest.mark.parametrize("size", [(8193, 8192), (10_000, 10_000), (60_000, 60_000)])
+def test_images_of_any_size(size, picture_folder):
+    folder, *_ = picture_folder()
+    path = folder / "train" / "cat" / "1.png"
+    content = path.read_bytes()
+    header = content[12:16] + size[1].to_bytes(4, "big") + size[0].to_bytes(4, "big")
+    header += content[24:29]
+    path.write_bytes(content[:12] + header + zlib.crc32(header).to_bytes(4, "big") + content[33:])
+    with at_most(2**24), pytest.raises(InputError) as caught:
+        load(folder)
+    line = str(caught.value)
+    assert line.startswith(f"image {path}: ") and "\n" not in line
+    if size != (60_000, 60_000):
+        assert line == (
+            f"image {path}: must have at most 67,108,864 pixels, not {size[0]:,}x{size[1]:,}"
+        )
 
 
 def test_without_pillow(picture_folder, monkeypatch, refused):
