@@ -43,7 +43,12 @@ module MULT18X18D (
     held_product <= product[35:0];
   end
 
-  initial if (SOURCEA || SOURCEB || RST0 || REG_PIPELINE_CLK != "NONE"
+  // Nobody connects the reset of registers that are not used.
+  wire registered = REG_INPUTA_CLK != "NONE" || REG_INPUTB_CLK != "NONE"
+      || REG_OUTPUT_CLK != "NONE";
+
+  // Not at time 0, when what the ports are connected to may not have come through.
+  initial #1 if (SOURCEA || SOURCEB || RST0 && registered || REG_PIPELINE_CLK != "NONE"
               || REG_INPUTA_CLK != "NONE" && REG_INPUTA_CLK != "CLK0"
               || REG_INPUTB_CLK != "NONE" && REG_INPUTB_CLK != "CLK0"
               || REG_OUTPUT_CLK != "NONE" && REG_OUTPUT_CLK != "CLK0"
