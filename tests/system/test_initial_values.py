@@ -1,7 +1,8 @@
 """Nothing depends on what registers and memories begin as, from a reset of one cycle on.
 
 The harness's first reset is there from time 0. `engines` takes all initial values away: they are
-unknown in Icarus, random in Verilator. Here Icarus has random ones, too.
+unknown in Icarus, random in Verilator. So all tests of this folder run, on every kind of build;
+here every preset does, and Icarus has random values, too.
 """
 
 from dataclasses import replace
@@ -37,9 +38,9 @@ def check(c, simulation):
     assert not faults([case] * 3, simulation.run(runs))
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_none_in_verilator(name, engines):
-    check(CONFIGURATIONS[name], engines.simulation(CONFIGURATIONS[name]))
+@pytest.mark.parametrize("preset", PRESETS)
+def test_none_in_verilator(preset, engines):
+    check(PRESETS[preset], engines.simulation(PRESETS[preset]))
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -47,10 +48,9 @@ def test_none_in_icarus(name, engines):
     check(CONFIGURATIONS[name], engines.simulation(CONFIGURATIONS[name], "icarus"))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("name", SMALL)
-def test_random_ones_in_icarus(name, seed, engines):
+def test_random_ones_in_icarus(name, engines):
     engines.require("icarus")
     c = CONFIGURATIONS[name]
-    text = with_random_initial_values(engines.verilog(c), seed)
+    text = with_random_initial_values(engines.verilog(c), 1)
     check(c, Simulation(text, word_bits=c.program_bits, lanes=c.post_lanes, simulator="icarus"))

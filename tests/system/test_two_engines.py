@@ -56,10 +56,9 @@ def test_all_modules_begin_with_the_name(texts):
 @pytest.mark.parametrize("simulator", ["verilator", "icarus"])
 def test_each_runs_beside_the_other(simulator, texts, engines):
     engines.require(simulator)
-    for (used, unused), c in (
-        (("first", "left_second"), FIRST),
-        (("left_second", "first"), SECOND),
-    ):
+    # The other way round in the quicker one to build.
+    pairs = [(("first", "left_second"), FIRST), (("left_second", "first"), SECOND)]
+    for (used, unused), c in pairs[: 1 if simulator == "verilator" else 2]:
         design = DESIGN.format(used=used, unused=unused, ports=PORTS)
         simulation = Simulation(
             "\n".join([*texts.values(), design]),
