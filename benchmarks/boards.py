@@ -1,11 +1,12 @@
 """Tabulate boards: ``python -m hiddenite.benchmarks.boards NETWORK... --reports REPORT.json...``.
 
 Reports are those of ``hiddenite build BOARD --seeds 5 --force``. The first table has what each
-board's top takes of the part, and the clock over the seeds. The second has images a second at the
-board's clock, from cycles of simulated Verilog whose results equal the golden model's: of the
-engine alone, to which program and image come without a pause; of a board alone, from its
-flash; of a board with a host, where images come over the UART, and the program from the flash or
-over the UART, too. The host of the simulation answers at once. Prints Markdown.
+board's top takes of the part, the clock over the seeds, and cycles and images a second of the
+engine alone, to which program and image come without a pause. The second has, for the first
+network, images a second of the whole board: alone, with program and image from its flash; with a
+host, where images come over the UART, and the program from the flash or over the UART, too. The
+host of the simulation answers at once. All of it is simulated Verilog, whose results equal the
+golden model's. Prints Markdown.
 """
 
 import argparse
@@ -33,8 +34,12 @@ MEMORIES = {
 }
 
 
-def engine_cycles(network: Network, c: Configuration) -> int:
-    """Cycles for an image on the emitted Verilog."""
+def engine_cycles(network: Network, c: Configuration) -> int | None:
+    """Cycles for an image on the emitted Verilog; None if the network does not fit."""
+    try:
+        compile_network(network, c)
+    except InputError:
+        return None
     image = network.input
     shape = (2, image.height, image.width, image.channels)
     images = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
@@ -45,7 +50,7 @@ def engine_cycles(network: Network, c: Configuration) -> int:
     return int(found.cycles[-1])
 
 
-def board_row(report: dict) -> list[str]:
+def board_row(report: dict, networks: list[Network]) -> list[str]:
     """One board's line of the first table."""
     c = Configuration(**report["configuration"])
     resources = report["resources"]
@@ -61,7 +66,7 @@ def board_row(report: dict) -> list[str]:
     if len(rates) == 1:
         seeds = "1 seed"
     clock = report["clock_mhz"]
-    return [
+    line = [
         f"`{report['board']}`",
         f"{c.ich}x{c.och}x{c.rows}x{c.cols} = {c.processing_elements:,}",
         f"{cells['used']:,} of {cells['available']:,}",
@@ -71,28 +76,27 @@ def board_row(report: dict) -> list[str]:
         f"{clock:g} MHz",
         f"{2e-3 * c.processing_elements * clock:.1f}",
     ]
+    for network in networks:
+        taken = engine_cycles(network, c)
+        line.append("does not fit" if taken is None else f"{taken:,}: {clock * 1e6 / taken:,.0f}/s")
+    return line
 
 
 def rate_row(report: dict, network: Network) -> list[str]:
-    """The line of the second table for one board and network."""
+    """One board's line of the second table."""
     c = Configuration(**report["configuration"])
-    line = [f"`{report['board']}`", network.name]
-    try:
-        program = compile_network(network, c)
-    except InputError:
-        return [*line, "does not fit", *[""] * 4]
     clock = round(report["clock_mhz"] * 1e6)
     parameters = LinkParameters(
         configuration=c, clock_hz=clock, baud=report["baud"], name=report["board"]
     )
     cycles = [
-        engine_cycles(network, c),
         cycles_alone(network, parameters),
         cycles_with_host(network, parameters, from_flash=True),
         cycles_with_host(network, parameters, from_flash=False),
     ]
-    shown = ["" if n is None else f"{clock / n:,.0f}/s ({n:,})" for n in cycles]
-    return [*line, f"{len(program.bytes):,}", *shown]
+    size = len(compile_network(network, c).bytes)
+    shown = ["" if n is None else f"{n:,}: {clock / n:,.0f}/s" for n in cycles]
+    return [f"`{report['board']}`", f"{size:,}", *shown]
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -110,17 +114,13 @@ def main() -> None:
     reports = [json.loads(Path(path).read_text()) for path in arguments.reports]
     head = ["board", "PEs (ich x och x rows x cols)", "logic cells", "memories", "DSPs"]
     head += ["Fmax median (range), MHz", "clock", "peak GOPS"]
-    print(table(head, [board_row(report) for report in reports]), end="\n\n")
-    pairs = [(report, network) for report in reports for network in networks]
-    rows = [rate_row(*pair) for pair in track(pairs, console=Console(stderr=True))]
-    head = [
-        "board",
-        "network",
-        "program bytes",
-        "engine alone (cycles an image)",
-        "alone, from flash",
-    ]
+    head += [f"{network.name}, engine alone: cycles, images" for network in networks]
+    console = Console(stderr=True)
+    rows = [board_row(report, networks) for report in track(reports, console=console)]
+    print(table(head, rows), end="\n\n", flush=True)
+    head = ["board", "bytes of the program", "alone, from flash: cycles, images"]
     head += ["program from flash, images over UART", "all over UART"]
+    rows = [rate_row(report, networks[0]) for report in track(reports, console=console)]
     print(table(head, rows))
     print("\n" + "; ".join(sorted({tool for report in reports for tool in report["tools"]})))
 
