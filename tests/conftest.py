@@ -64,30 +64,24 @@ SHARED = Path(os.environ.get("HIDDENITE_SHARED", Path(__file__).parents[2] / "sh
 """Where trained networks lie, which are not part of the project."""
 
 
+def shared_folder(kind, name, skipped):
+    """Find one of the folders outside the project; skips the test if it isn't there."""
+    folder = SHARED / kind / name
+    if not folder.is_dir():
+        pytest.skip(f"{skipped}: no folder {folder}")
+    return folder
+
+
 @pytest.fixture
 def trained_folder():
     """Find the folder of a trained network; skips the test if it isn't there."""
-
-    def find(name):
-        folder = SHARED / "networks" / name
-        if not folder.is_dir():
-            pytest.skip(f"network {name} is not compared: no folder {folder}")
-        return folder
-
-    return find
+    return lambda name: shared_folder("networks", name, f"network {name} is not compared")
 
 
 @pytest.fixture
 def case_folder():
     """Find the folder of a case from the field; skips the test if it isn't there."""
-
-    def find(name):
-        folder = SHARED / "cases" / name
-        if not folder.is_dir():
-            pytest.skip(f"case {name} is not tried: no folder {folder}")
-        return folder
-
-    return find
+    return lambda name: shared_folder("cases", name, f"case {name} is not tried")
 
 
 @pytest.fixture
