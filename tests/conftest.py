@@ -52,7 +52,7 @@ def pytest_addoption(parser):
         "--all-images",
         action="store_true",
         help="simulate all images of the trained networks with Icarus, which takes minutes, and "
-        "not only the first two (Verilator always simulates all)",
+        "not only the first two (Verilator always simulates all), and build the largest engines",
     )
 
 

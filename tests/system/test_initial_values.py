@@ -39,7 +39,9 @@ def check(c, simulation):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_none_in_verilator(preset, engines):
+def test_none_in_verilator(preset, engines, request):
+    if preset == "ecp5-85f" and not request.config.option.all_images:
+        pytest.skip("ecp5-85f is simulated with --all-images only: its build takes a minute")
     check(PRESETS[preset], engines.simulation(PRESETS[preset]))
 
 
