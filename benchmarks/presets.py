@@ -24,8 +24,7 @@ from hiddenite.compiler.estimate import estimate
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer
 from hiddenite.golden.network import Network
-from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS, Configuration
 from hiddenite.rtl.verilog import generate
 from hiddenite.sim.simulation import Run, Simulation
 from hiddenite.sim.toolchain import verilator

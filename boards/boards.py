@@ -21,8 +21,7 @@ from hiddenite.boards.programmers import (
 )
 from hiddenite.golden.errors import InputError
 from hiddenite.link.protocol import DEFAULT_BAUD
-from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS, Configuration
 from hiddenite.synthesis.parts import PARTS, Part
 
 __all__ = ["BOARDS", "Board", "find_board", "part_of"]

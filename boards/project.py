@@ -18,8 +18,7 @@ from hiddenite.boards.top import Top
 from hiddenite.golden.errors import InputError
 from hiddenite.link.board_link import LinkParameters
 from hiddenite.link.protocol import DEFAULT_BAUD, LONGEST_NAME
-from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS, Configuration
 from hiddenite.synthesis.parts import PARTS
 
 __all__ = ["REPORT_FILE", "Project", "load_platform"]

@@ -12,8 +12,7 @@ import tomli_w
 from hiddenite.cli.display import Steps, clean, files_size, print_json, table
 from hiddenite.cli.files import Output, make_directory, output
 from hiddenite.cli.options import Selected, config_option, json_option
-from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS, Configuration
 from hiddenite.rtl.verilog import TOP, check_name, generate
 from hiddenite.synthesis.parts import PARTS, memory_blocks
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from hiddenite.golden.network import Network
-from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.presets import PRESETS, load_configuration
+from hiddenite.rtl.configuration import PRESETS, Configuration, load_configuration
 from hiddenite.sim.compilers import SIMULATORS
 
 __all__ = [

@@ -16,7 +16,7 @@ from hiddenite.compiler.estimate import Estimate, estimate
 from hiddenite.compiler.program import Program
 from hiddenite.golden.network import Network
 from hiddenite.rtl.configuration import PROGRAM_FORMAT
-from hiddenite.rtl.program import Operation
+from hiddenite.rtl.program.packets import Operation
 
 __all__ = ["compile_command", "estimate_command"]
 

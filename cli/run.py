@@ -29,7 +29,7 @@ from hiddenite.golden.inference import infer
 from hiddenite.golden.network import Network
 from hiddenite.host.board import Board, Traffic
 from hiddenite.link.protocol import DEFAULT_BAUD
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.sim.verify import Difference
 
 __all__ = ["run"]

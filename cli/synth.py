@@ -9,7 +9,7 @@ from hiddenite.cli.display import Steps, clean, print_json, table
 from hiddenite.cli.files import output
 from hiddenite.cli.options import Selected, configuration_option, jobs_option, json_option
 from hiddenite.golden.errors import InputError
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.synthesis.blocks import ENGINE
 from hiddenite.synthesis.parts import PARTS
 from hiddenite.synthesis.report import json_text, measure

@@ -12,8 +12,7 @@ from hiddenite.cli.options import Selected, configuration_option
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import Network
-from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS, Configuration
 
 __all__ = [
     "ARCHITECTURE_NAMES",

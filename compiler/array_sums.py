@@ -6,8 +6,8 @@ import numpy as np
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.weights import signs
+from hiddenite.rtl.array.pe_array import excess
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.pe_array import excess
 
 from .schedule import Stage
 
@@ -22,7 +22,7 @@ class ArraySums:
     ----------
     excess : numpy.ndarray
         How much each is above the sum of the signed activations (see
-        `hiddenite.rtl.pe_array.excess`).
+        `hiddenite.rtl.array.pe_array.excess`).
     largest : numpy.ndarray
         The most that each can be.
     """

@@ -10,7 +10,7 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, Conv, Network
 from hiddenite.golden.weights import KEY_CHANNEL, channel_key
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.program import (
+from hiddenite.rtl.program.packets import (
     FAR_SHIFT,
     MAGIC,
     ChannelRecord,

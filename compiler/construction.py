@@ -1,4 +1,4 @@
-"""How long the constructor takes for each tile: the timing of `hiddenite.rtl.constructor`.
+"""How long the constructor takes for each tile: the timing of `hiddenite.rtl.masks.constructor`.
 
 A lane's own work follows from its mask; it is counted once, as if words were always there. How long
 lanes wait for words and for one another is then followed word by word.
@@ -12,8 +12,8 @@ import numpy as np
 from hiddenite.golden.rice import Pieces, RiceCode
 from hiddenite.golden.weights import WORD_BITS
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.mask_expander import WINDOW_BITS
-from hiddenite.rtl.program import ChannelRecord, words_of
+from hiddenite.rtl.masks.mask_expander import WINDOW_BITS
+from hiddenite.rtl.program.packets import ChannelRecord, words_of
 
 __all__ = ["construction_cycles"]
 
@@ -50,7 +50,7 @@ class _Steps:
 
     @classmethod
     def serial(cls, pieces: Pieces, used: int, k: int, word_bits: int) -> "_Steps":
-        """One or two bits a step, as `hiddenite.rtl.serial_expander` takes them."""
+        """One or two bits a step, as `hiddenite.rtl.masks.serial_expander` takes them."""
         after = used + np.cumsum(pieces.length)
         ones, remainder = _quotient(pieces, k)
         columns = []

@@ -8,10 +8,10 @@ to stall.
 from dataclasses import dataclass
 
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.hold import hold_latency
-from hiddenite.rtl.layer_memory import SLOTS, load_cycles
-from hiddenite.rtl.post_processor import pool_period, post_latency
-from hiddenite.rtl.program import (
+from hiddenite.rtl.output.post_processor import pool_period, post_latency
+from hiddenite.rtl.output.sum_buffer import sum_buffer_latency
+from hiddenite.rtl.program.layer_memory import SLOTS, load_cycles
+from hiddenite.rtl.program.packets import (
     ChannelRecord,
     ConstructionDescriptor,
     LayerTable,
@@ -129,7 +129,7 @@ class _ArraySide:
         first = max(begin + own - 1, self.last + self.post)
         last = int(first + (self.pixel_tiles - 1) * period)
         self.time, self.last = last + 1, last
-        return last + 3 + self.levels + self.beats + hold_latency(self.c)
+        return last + 3 + self.levels + self.beats + sum_buffer_latency(self.c)
 
     def _one_port_period(self, channels: int) -> float:
         """Cycles from pixel tile to pixel tile when each write takes the place of a read.

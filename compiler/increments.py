@@ -4,7 +4,7 @@ Each number leads from the last word of the loops inside to the first word of th
 """
 
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.program import Operation
+from hiddenite.rtl.program.packets import Operation
 
 from .layout import Layout
 from .schedule import Stage

@@ -10,7 +10,7 @@ __all__ = ["Layout", "MemoryPlan"]
 
 @dataclass(frozen=True)
 class Layout:
-    """A tensor in memory (see `hiddenite.rtl.program.LayerDescriptor`).
+    """A tensor in memory (see `hiddenite.rtl.program.packets.LayerDescriptor`).
 
     Parameters
     ----------

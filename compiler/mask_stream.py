@@ -4,7 +4,7 @@ import numpy as np
 
 from hiddenite.golden.rice import RiceCode
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.mask_expander import WINDOW_BITS
+from hiddenite.rtl.masks.mask_expander import WINDOW_BITS
 
 from .construction import construction_cycles
 
@@ -16,8 +16,8 @@ class MaskStream:
 
     Lane n takes the masks of the output channels n, n + lanes, n + 2 * lanes, ... of each layer,
     one bit after the other without a gap from the first layer to the last. A tile ends with words
-    that begin the next one: see `hiddenite.rtl.mask_expander` and
-    `hiddenite.rtl.serial_expander` for how many.
+    that begin the next one: see `hiddenite.rtl.masks.mask_expander` and
+    `hiddenite.rtl.masks.serial_expander` for how many.
 
     Parameters
     ----------

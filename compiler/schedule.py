@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hiddenite.golden.network import AvgPool, Conv, Layer, MaxPool, Network
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.program import Operation
+from hiddenite.rtl.program.packets import Operation
 
 from .layout import Layout, MemoryPlan
 

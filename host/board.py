@@ -12,8 +12,7 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import check_images
 from hiddenite.golden.network import Network
 from hiddenite.link.protocol import DEFAULT_BAUD, Info, Sources
-from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS, Configuration
 
 from .connection import BoardError, Connection
 from .session import Session, SessionError

@@ -21,7 +21,7 @@ from hiddenite.link.protocol import (
     Sources,
     Status,
 )
-from hiddenite.rtl.program import ErrorCode
+from hiddenite.rtl.program.packets import ErrorCode
 
 from .connection import LONGEST_FRAME, Connection
 from .piece_stream import PieceStream

@@ -17,20 +17,20 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from .activation_memory import ActivationMemory
+from .activations.activation_memory import ActivationMemory
+from .activations.window import Window
+from .array.pe_array import PEArray
 from .configuration import Configuration
-from .constructor import Constructor
-from .delay import delayed
-from .layer_memory import SLOTS, LayerMemory
-from .pe_array import PEArray
-from .post_processor import PostProcessor, pool_period
-from .program import ChannelRecord, ErrorCode, LayerTable, Operation, words_of
-from .program_reader import ProgramReader
-from .result_queue import DEPTH
-from .silence import SilenceCounter
-from .store import Store
-from .tile_buffer import TileBuffer
-from .window import Window
+from .masks.constructor import Constructor
+from .masks.tile_buffer import TileBuffer
+from .output.post_processor import PostProcessor, pool_period
+from .output.result_queue import DEPTH
+from .output.store import Store
+from .primitives.delay import delayed
+from .program.layer_memory import SLOTS, LayerMemory
+from .program.packets import ChannelRecord, ErrorCode, LayerTable, Operation, words_of
+from .program.program_reader import ProgramReader
+from .program.watchdog import Watchdog
 
 __all__ = ["Engine", "MemoryShape", "State", "memories"]
 
@@ -151,7 +151,7 @@ class Engine(wiring.Component):
             with m.Elif(expired):
                 m.d.sync += [error.eq(ErrorCode.TIMEOUT), stop.eq(1)]
         if c.timeout_cycles:
-            m.submodules.silence = silence = SilenceCounter(c.timeout_cycles)
+            m.submodules.silence = silence = Watchdog(c.timeout_cycles)
             streams = (self.program, reader.running), (self.image, store.begun)
             waits = Cat(begun & s.ready & ~s.valid for s, begun in streams)
             brings = Cat(s.ready & s.valid for s, _ in streams)

@@ -10,7 +10,7 @@ from hiddenite.golden.errors import InputError
 from .configuration import Configuration
 from .emission import emit
 from .engine import Engine
-from .shared_module import collect_modules
+from .primitives.shared_module import collect_modules
 
 __all__ = ["SYNTHESIS", "TOP", "check_name", "convert", "generate"]
 

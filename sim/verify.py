@@ -15,7 +15,7 @@ from hiddenite.golden.inference import check_images, infer, infer_layers
 from hiddenite.golden.network import Conv, Network
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.engine import State
-from hiddenite.rtl.program import ErrorCode
+from hiddenite.rtl.program.packets import ErrorCode
 from hiddenite.rtl.verilog import generate
 from hiddenite.sim.simulation import Outcome, Run, Simulation, Stalls, Statistics
 

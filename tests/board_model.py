@@ -21,7 +21,7 @@ from hiddenite.link.protocol import (
     Sources,
     encode,
 )
-from hiddenite.rtl.program import ErrorCode
+from hiddenite.rtl.program.packets import ErrorCode
 
 _FIRST_PROGRAM_BYTES = 48
 _MOD = 1 << 16

@@ -1,7 +1,7 @@
 """Emitted Verilog whose registers and memories begin as anything.
 
-The patterns know how `hiddenite.rtl.emission` and `hiddenite.rtl.memory` write things; what they do
-not know, the last check finds.
+The patterns know how `hiddenite.rtl.emission` and `hiddenite.rtl.primitives.memory` write things;
+what they do not know, the last check finds.
 """
 
 import re

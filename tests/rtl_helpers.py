@@ -10,7 +10,7 @@ from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.network import Conv, Input, Network
 from hiddenite.golden.weights import KEY_CHANNEL, channel_key, signs
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.program import (
+from hiddenite.rtl.program.packets import (
     ChannelRecord,
     ConstructionDescriptor,
     LayerDescriptor,

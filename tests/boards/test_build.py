@@ -14,7 +14,7 @@ from hiddenite.boards import build as module
 from hiddenite.boards.boards import BOARDS, part_of
 from hiddenite.boards.build import build, check_memories, family_of, packer
 from hiddenite.golden.errors import InputError
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.synthesis.parts import PARTS
 from hiddenite.synthesis.toolchain import Tool
 

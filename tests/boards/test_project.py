@@ -7,7 +7,7 @@ from hiddenite.boards import project as module
 from hiddenite.boards.boards import BOARDS
 from hiddenite.boards.project import Project, load_platform
 from hiddenite.golden.errors import InputError
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 
 OWN = Path(__file__).with_name("own_board.py")
 

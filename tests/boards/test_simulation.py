@@ -11,7 +11,7 @@ from hiddenite.boards.simulation import board_verilog, simulated
 from hiddenite.compiler.compile import compile_network
 from hiddenite.host.board import Board, BoardError
 from hiddenite.link.memory_contents import memory_contents
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.sim import board as sim_board
 from hiddenite.sim.board import SimulatedBoard
 from hiddenite.sim.board_port import SimulatedPort

@@ -8,8 +8,7 @@ from hiddenite.boards.boards import BOARDS
 from hiddenite.cli import build as module
 from hiddenite.cli.main import main
 from hiddenite.compiler.compile import compile_network
-from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.presets import PRESETS, load_configuration
+from hiddenite.rtl.configuration import PRESETS, Configuration, load_configuration
 
 OWN_BOARD = Path(__file__).parents[1] / "boards" / "own_board.py"
 # The smallest engine there is: a real part, pins and all, in little time.

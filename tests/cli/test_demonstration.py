@@ -8,7 +8,7 @@ from hiddenite.cli.demonstration import load_demo
 from hiddenite.cli.design import configuration_toml
 from hiddenite.cli.options import Selected
 from hiddenite.golden.inference import infer
-from hiddenite.rtl.presets import PRESETS, load_configuration
+from hiddenite.rtl.configuration import PRESETS, load_configuration
 from hiddenite.rtl.verilog import generate
 
 

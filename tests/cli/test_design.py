@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from hiddenite.cli import design
-from hiddenite.rtl.presets import PRESETS, load_configuration
+from hiddenite.rtl.configuration import PRESETS, load_configuration
 from hiddenite.rtl.verilog import generate
 
 TINY = PRESETS["tiny"]

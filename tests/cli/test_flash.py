@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hiddenite.compiler.compile import compile_network
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 
 TINY = PRESETS["tiny"]
 BASE = 0x50000

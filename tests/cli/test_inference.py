@@ -7,7 +7,7 @@ from rtl_helpers import with_lower_limit
 
 from hiddenite.cli.inference import class_name
 from hiddenite.golden.inference import infer, infer_layers
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.verilog import generate
 from hiddenite.sim.records import OutcomeReader
 

@@ -9,8 +9,7 @@ from hiddenite.cli.files import output
 from hiddenite.cli.options import Selected
 from hiddenite.compiler.compile import compile_network
 from hiddenite.compiler.estimate import estimate
-from hiddenite.rtl.configuration import PROGRAM_FORMAT, Configuration
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS, PROGRAM_FORMAT, Configuration
 
 
 def test_estimate(run, network, network_path):

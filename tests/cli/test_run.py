@@ -13,8 +13,8 @@ from board_model import BoardModel
 from hiddenite.golden.inference import infer
 from hiddenite.host.board import Board
 from hiddenite.link.protocol import BoardState
-from hiddenite.rtl.presets import PRESETS, load_configuration
-from hiddenite.rtl.program import ErrorCode
+from hiddenite.rtl.configuration import PRESETS, load_configuration
+from hiddenite.rtl.program.packets import ErrorCode
 
 TINY = PRESETS["tiny"]
 

@@ -5,7 +5,7 @@ import pytest
 
 from hiddenite.cli import synth
 from hiddenite.golden.errors import InputError
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.synthesis import report, toolchain
 from hiddenite.synthesis.nextpnr import Routed, Usage
 

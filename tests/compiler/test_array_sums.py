@@ -7,7 +7,7 @@ from rtl_helpers import CONFIGURATIONS, network_of, random_conv, split, weight_w
 from hiddenite.compiler.array_sums import array_sums
 from hiddenite.compiler.schedule import schedule
 from hiddenite.golden.errors import InputError
-from hiddenite.rtl.pe_array import excess
+from hiddenite.rtl.array.pe_array import excess
 
 SEED = 11
 

@@ -19,7 +19,13 @@ from hiddenite.compiler.compile import compile_network
 from hiddenite.compiler.mask_stream import MaskStream
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, MaxPool
-from hiddenite.rtl.program import MAGIC, ConstructionDescriptor, LayerTable, Opcode, words_of
+from hiddenite.rtl.program.packets import (
+    MAGIC,
+    ConstructionDescriptor,
+    LayerTable,
+    Opcode,
+    words_of,
+)
 
 C = dataclasses.replace(CONFIGURATIONS["square"], array="tree")
 
@@ -149,7 +155,7 @@ def average(kernel, **fields):
             "raise accumulator_bits",
         ),
         (
-            # Taps of the padding add nothing.
+            # WindowAxis of the padding add nothing.
             {"accumulator_bits": 12},
             (1, 17, 1),
             average((5, 17), padding=(2, 8)),

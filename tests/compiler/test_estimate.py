@@ -7,7 +7,7 @@ from hiddenite.cli.demonstration import load_demo
 from hiddenite.compiler.compile import compile_network
 from hiddenite.compiler.estimate import estimate
 from hiddenite.golden.network import Conv
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 
 BOUNDS = {"array", "constructor", "program", "post-processor", "image"}
 

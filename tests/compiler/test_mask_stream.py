@@ -4,7 +4,7 @@ from rtl_helpers import CONFIGURATIONS, integers, random_masks
 
 from hiddenite.compiler.mask_stream import MaskStream
 from hiddenite.golden.rice import RiceCode
-from hiddenite.rtl.mask_expander import WINDOW_BITS
+from hiddenite.rtl.masks.mask_expander import WINDOW_BITS
 
 
 class Lane:

@@ -8,7 +8,7 @@ from rtl_helpers import CONFIGURATIONS, network_of, random_conv
 from hiddenite.compiler.schedule import schedule
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import MaxPool
-from hiddenite.rtl.program import Operation
+from hiddenite.rtl.program.packets import Operation
 
 C = CONFIGURATIONS["square"]
 

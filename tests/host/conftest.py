@@ -9,7 +9,7 @@ from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.inference import infer
 from hiddenite.golden.network import Network
 from hiddenite.link.board_link import LinkParameters
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.sim.board import SimulatedBoard
 
 # A piece that is sent again may come later than the preset waits; the fingerprint is the same.

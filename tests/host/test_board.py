@@ -9,9 +9,8 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer
 from hiddenite.host.board import Board, BoardError
 from hiddenite.link.protocol import HEADER, STATUS, BoardState, FrameType, encode
-from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.presets import PRESETS
-from hiddenite.rtl.program import ErrorCode
+from hiddenite.rtl.configuration import PRESETS, Configuration
+from hiddenite.rtl.program.packets import ErrorCode
 
 TINY = PRESETS["tiny"]
 

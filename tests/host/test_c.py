@@ -17,8 +17,8 @@ from c_host import PROGRAM_READ, Host, Program, Shape, load
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.inference import infer
 from hiddenite.link.protocol import BoardState
-from hiddenite.rtl.presets import PRESETS
-from hiddenite.rtl.program import ErrorCode
+from hiddenite.rtl.configuration import PRESETS
+from hiddenite.rtl.program.packets import ErrorCode
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
 

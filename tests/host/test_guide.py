@@ -15,7 +15,7 @@ from hiddenite.cli.main import cli
 from hiddenite.compiler.compile import compile_network
 from hiddenite.host import board as board_module
 from hiddenite.host import connection, session
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 
 TINY = PRESETS["tiny"]
 GUIDE = (Path(__file__).parents[2] / "docs" / "host.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ from board_lines import Faults
 
 from hiddenite.compiler.compile import compile_network
 from hiddenite.host.board import Board
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 
 # Silence is simulated too, at a few hundred thousand cycles a second.
 LIMIT = 0.5

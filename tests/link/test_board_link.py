@@ -16,8 +16,8 @@ from hiddenite.golden.inference import infer
 from hiddenite.link.board_link import LinkParameters
 from hiddenite.link.memory_contents import HEADER_BYTES, memory_contents
 from hiddenite.link.protocol import BoardState, FrameType, Info, Sources, Status
-from hiddenite.rtl.presets import PRESETS
-from hiddenite.rtl.program import ErrorCode
+from hiddenite.rtl.configuration import PRESETS
+from hiddenite.rtl.program.packets import ErrorCode
 from hiddenite.sim.board import SimulatedBoard
 
 BASE = 0x1000

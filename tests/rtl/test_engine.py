@@ -5,7 +5,7 @@ import pytest
 from rtl_helpers import CONFIGURATIONS, compiled, random_conv, simulate
 
 from hiddenite.rtl.engine import Engine, State
-from hiddenite.rtl.program import ErrorCode
+from hiddenite.rtl.program.packets import ErrorCode
 
 TIMEOUT = 30
 

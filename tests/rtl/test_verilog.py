@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from hiddenite.golden.errors import InputError
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.verilog import SYNTHESIS, TOP, generate
 
 

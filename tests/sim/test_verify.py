@@ -8,7 +8,7 @@ from rtl_helpers import with_lower_limit
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer, infer_layers
 from hiddenite.golden.network import Conv, Input, Network
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.verilog import generate
 from hiddenite.sim.simulation import Stalls
 from hiddenite.sim.verify import Difference, verify

@@ -1,7 +1,7 @@
 import pytest
 
 from hiddenite.golden.errors import InputError
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.synthesis.blocks import find_block, list_blocks
 
 TINY = PRESETS["tiny"]

@@ -1,7 +1,7 @@
 from amaranth.back import verilog
 from amaranth.hdl import Module, Signal
 
-from hiddenite.rtl.delay import COPIES, delayed_copy
+from hiddenite.rtl.primitives.delay import COPIES, delayed_copy
 from hiddenite.synthesis.parts import PARTS
 from hiddenite.synthesis.synthesize import synthesize
 

@@ -10,7 +10,7 @@ from amaranth.hdl import Fragment
 
 from hiddenite.benchmarks.networks import deep_network
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.memory import RandomAccessMemory
+from hiddenite.rtl.primitives.memory import RandomAccessMemory
 from hiddenite.sim.verify import verify
 from hiddenite.synthesis import toolchain
 from hiddenite.synthesis.netlist import cell_models, engine_netlist, simulation_netlist

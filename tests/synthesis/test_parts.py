@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.synthesis.parts import PARTS, MemoryBlock, memory_blocks
 
 

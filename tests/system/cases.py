@@ -10,7 +10,7 @@ from hiddenite.compiler.program import Program
 from hiddenite.golden.inference import infer
 from hiddenite.golden.network import Conv, Input, MaxPool, Network
 from hiddenite.rtl.engine import State
-from hiddenite.rtl.program import ErrorCode
+from hiddenite.rtl.program.packets import ErrorCode
 from hiddenite.sim.simulation import Run, Stalls
 
 

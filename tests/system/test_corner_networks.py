@@ -7,7 +7,7 @@ from system.cases import Case, faults
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer
 from hiddenite.golden.network import Network
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 
 LEAST = {"tiny": 15, "up5k": 16, "hx8k": 12}
 """So many of the 20 networks at least fit each configuration."""

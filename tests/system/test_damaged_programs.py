@@ -7,9 +7,9 @@ import pytest
 from system.cases import small_case
 from system.test_array_builds import BUILDS
 
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.engine import State
-from hiddenite.rtl.presets import PRESETS
-from hiddenite.rtl.program import ErrorCode
+from hiddenite.rtl.program.packets import ErrorCode
 
 TINY = PRESETS["tiny"]
 # More than the engine's own time-out: a run that this ends has hung.

@@ -4,7 +4,7 @@ import pytest
 
 from hiddenite.benchmarks.networks import deep_network
 from hiddenite.compiler.estimate import estimate
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.sim.verify import verify
 
 MOST_CYCLES = 1.10  # times weights * pixels / PEs

@@ -7,7 +7,7 @@ from system.cases import Case, faults
 
 from hiddenite.compiler.estimate import estimate
 from hiddenite.golden.errors import InputError
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 
 NETWORKS = 60
 MOST_ERROR = 0.02

@@ -12,7 +12,7 @@ from initial_values import with_random_initial_values
 from system.cases import faults, small_case
 from system.test_array_builds import BASE
 
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.sim.simulation import Simulation, Stalls
 
 BUILDS = {

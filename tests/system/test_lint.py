@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.verilog import SYNTHESIS, generate
 from hiddenite.sim import toolchain
 from hiddenite.synthesis.netlist import cell_models

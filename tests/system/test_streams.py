@@ -5,7 +5,7 @@ import pytest
 from random_networks import random_images, random_network
 from system.cases import Case, faults, small_case
 
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.sim.simulation import Stalls
 
 TINY = PRESETS["tiny"]

@@ -7,7 +7,7 @@ import pytest
 
 from hiddenite.compiler.compile import compile_network
 from hiddenite.compiler.estimate import estimate
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.sim.verify import verify
 
 NETWORKS = ("digits", "fashion", "cifar")

@@ -5,7 +5,7 @@ import re
 import pytest
 from system.cases import faults, small_case
 
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.verilog import generate
 from hiddenite.sim.simulation import Simulation, Stalls
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.engine import memories
-from hiddenite.rtl.presets import PRESETS
 
 MOST_BYTES = 4_000_000
 MOST_SECONDS = 30

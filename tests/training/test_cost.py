@@ -6,7 +6,7 @@ from training_helpers import small_dataset, small_recipe
 
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.errors import InputError
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.training.cost import cost_of, describe
 from hiddenite.training.run import Outcome, untrained
 

@@ -12,7 +12,7 @@ from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer, infer_layers
 from hiddenite.golden.network import Network
-from hiddenite.rtl.presets import PRESETS
+from hiddenite.rtl.configuration import PRESETS
 from hiddenite.training.exporter import export as module
 from hiddenite.training.exporter.export import agreement, export, to_network
 from hiddenite.training.exporter.fold import FoldedNetwork, fold

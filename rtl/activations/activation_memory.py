@@ -1,0 +1,152 @@
+"""Activations of the network's tensors, in one bank for each pixel of a tile.
+
+::
+
+    address ─► address of each bank ─► slice 0 ─► byte 0 of rows x cols pixels
+                      │
+                   register ─────────► slice 1 ─► byte 1
+                      │
+                     ...
+
+A window of rows x cols neighbouring pixels (neighbouring within a plane, see
+`hiddenite.rtl.program.packets.LayerDescriptor`) touches each bank exactly once, wherever it lies:
+the banks before the window's own bank hold its pixels one row of banks further on.
+
+A chain of adders takes the bytes of a pixel one after the other: there each byte is a slice of its
+own, and what it is to do is handed on from slice to slice. Elsewhere one slice has all bytes.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from ..configuration import Configuration
+from ..primitives.delay import delayed
+from .activation_slice import ActivationSlice
+
+__all__ = ["ActivationMemory"]
+
+
+class ActivationMemory(wiring.Component):
+    """All slices, and what they have in common.
+
+    Latency from ``address`` to ``pixels``: ``memory_latency``, and ``activation_skew`` more for
+    each byte.
+
+    With one port, a write and a read in the same cycle exclude each other: the read gives nothing.
+
+    Members
+    -------
+    address, bank_y, bank_x : word of the window's first pixel and the bank it is in
+    row_step_y, row_step_x : address from a row of banks to the next; they stay while words are read
+    rows, cols : which rows and columns of the window are inside the map
+    part : the word's ``min(ich, och)`` bytes that become its first ones
+    load : ``pixels`` take what is read; otherwise they stay
+    first : the first ``min(ich, och)`` bytes of ``pixels`` begin a new maximum
+    maximum : these bytes take what is read only where that is larger; stable while words are read
+    pixels : rows * cols words, row by row; outside the map a word counts as zero
+    write : writes in this cycle
+    write_bank_y, write_bank_x, write_address, write_data : a word and where it goes
+    write_parts : which units of ``min(ich, och)`` bytes of the word are written
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        word = 8 * c.ich
+        super().__init__(
+            {
+                "address": In(c.address_bits),
+                "bank_y": In(ceil_log2(c.rows)),
+                "bank_x": In(ceil_log2(c.cols)),
+                "row_step_y": In(c.address_bits),
+                "row_step_x": In(c.address_bits),
+                "rows": In(c.rows),
+                "cols": In(c.cols),
+                "part": In(ceil_log2(c.ich // c.unit)),
+                "load": In(1),
+                "first": In(1),
+                "maximum": In(1),
+                "pixels": Out(c.banks * word),
+                "write": In(1),
+                "write_bank_y": In(ceil_log2(c.rows)),
+                "write_bank_x": In(ceil_log2(c.cols)),
+                "write_address": In(c.address_bits),
+                "write_data": In(word),
+                "write_parts": In(c.ich // c.unit),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self.c
+        names = "bank_y", "bank_x", "rows", "cols", "part", "load", "first"
+        address, *beside = self.address, *(getattr(self, name) for name in names)
+        row_step_y, row_step_x = self.row_step_y, self.row_step_x
+        if c.memory_latency > 5:
+            address = delayed(m, address, "way_address")
+            beside = [delayed(m, v, f"way_{n}") for n, v in zip(names, beside, strict=True)]
+        if c.memory_latency > 3:
+            # They stay while a layer runs.
+            row_step_y = delayed(m, row_step_y, "own_row_step_y")
+            row_step_x = delayed(m, row_step_x, "own_row_step_x")
+        bank_y, bank_x, *_ = beside
+
+        # Bank by bank.
+        places = [(row, col) for row in range(c.rows) for col in range(c.cols)]
+        addresses, writes = [], []
+        for row, col in places:
+            addresses.append(Signal(c.address_bits, name=f"address_{row}_{col}"))
+            m.d["sync" if c.memory_latency > 3 else "comb"] += addresses[-1].eq(
+                address
+                + (Mux(bank_y > row, row_step_y, 0) if row < c.rows - 1 else 0)
+                + (Mux(bank_x > col, row_step_x, 0) if col < c.cols - 1 else 0)
+            )
+            here = self.write & (self.write_bank_y == row) & (self.write_bank_x == col)
+            writes.append(Mux(here, self.write_parts, 0))
+        # What belongs to the words, when they are there.
+        for stage in range(min(c.memory_latency - 1, 3)):
+            beside = [
+                delayed(m, v, f"stage_{stage}_{n}") for n, v in zip(names, beside, strict=True)
+            ]
+
+        # A slice takes bytes that come together, of each unit of a word.
+        size = 1 if any(c.activation_skew) else c.unit
+        units = range(0, c.ich, c.unit)
+        maximum, writes = self.maximum, [*writes, self.write_address, self.write_data]
+        for first in range(0, c.unit, size):
+            # The writes of four slices come together: reads come later still.
+            if first and first % 4 == 0:
+                writes = [
+                    delayed(m, v, f"write_{first}_{i}", reset_less=i >= c.banks)
+                    for i, v in enumerate(writes)
+                ]
+            if size == 1:
+                maximum = delayed(m, maximum, f"maximum_{first}", reset_less=True)
+            if first:
+                addresses = [
+                    delayed(m, v, f"address_{first}_{i}", reset_less=True)
+                    for i, v in enumerate(addresses)
+                ]
+                beside = [
+                    delayed(m, v, f"slice_{first}_{n}") for n, v in zip(names, beside, strict=True)
+                ]
+            m.submodules[f"slice_{first}"] = own = ActivationSlice(c, size)
+            pairs = zip(names, beside, strict=True)
+            *writes_own, write_address, write_data = writes
+            data = [write_data[8 * (u + first) :][: 8 * size] for u in units]
+            m.d.comb += [
+                *(port.eq(value) for port, value in zip(own.addresses, addresses, strict=True)),
+                *(getattr(own, f"read_{name}").eq(value) for name, value in pairs),
+                *(port.eq(value) for port, value in zip(own.writes, writes_own, strict=True)),
+                own.maximum.eq(maximum),
+                own.write_address.eq(write_address),
+                own.write_data.eq(Cat(data)),
+            ]
+            for bank in range(c.banks):
+                for number, u in enumerate(units):
+                    target = self.pixels[8 * (bank * c.ich + u + first) :][: 8 * size]
+                    m.d.comb += target.eq(
+                        own.pixels.word_select(bank * len(units) + number, 8 * size)
+                    )
+        return m

@@ -1,0 +1,285 @@
+"""Walk of a layer's window over its input: one step a cycle.
+
+Loop nest::
+
+    for each tile of output channels
+      for each tile of rows x cols output pixels       tile_y, tile_x
+        for ky, for kx, for each group of ich channels
+          one step
+        the words of the residual, just before the last step
+
+Two stages: the loops, which run a step ahead, and the place of the step in hand. From a place to
+the next it is one addition, of what the `hiddenite.rtl.program.packets.LayerTable` has for the
+innermost loop that goes on.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from ..configuration import Configuration
+from ..primitives.delay import delayed
+from ..program.packets import Increment, LayerDescriptor, LayerTable, Operation
+from .window_axis import WindowAxis
+
+__all__ = ["Step", "Window"]
+
+
+class Step(data.StructLayout):
+    """What travels down the pipeline with a step.
+
+    Members
+    -------
+    valid, residual : a step of the array; a read of a residual word
+    first, last : of a pixel tile
+    part : which part of the word the output channels are (``och < ich`` only), of a residual and of
+        a pool; 0 for a conv's step
+    """
+
+    def __init__(self, c: Configuration):
+        super().__init__(
+            {
+                "valid": 1,
+                "residual": 1,
+                "first": 1,
+                "last": 1,
+                "part": ceil_log2(c.ich // c.unit),
+            }
+        )
+
+
+class Window(wiring.Component):
+    """Issues the steps of a layer.
+
+    Everything with the prefix ``o_`` is registered: it speaks of the step of the cycle before.
+
+    Members
+    -------
+    layer : descriptor, stable while the layer runs
+    read, row, increment, residual : row of the layer's table, to be read in this cycle; what was
+        read last, see `hiddenite.rtl.program.layer_memory.LayerMemory`
+    start : begins a layer (for one cycle); ``increment`` is the table's row ``size``
+    tile_ready : a constructed tile is there; needed for convs only
+    tile_taken : the tile's last step is issued
+    slot_free : the post-processor will have room when the pixel tile's sum is there
+    hold : no step may be issued in this cycle
+    last_issued : the last step of a pixel tile is issued
+    o_step : `Step`
+    o_address, o_bank_y, o_bank_x : word of the first pixel lane, and the bank it is in
+    o_rows, o_cols : which pixel lanes are inside the map
+    o_weight : address in the tile buffer
+    o_tile_last, o_half : of the pixel tile whose last step was issued last: it is the last one of a
+        tile of output channels; half of the channel records that it uses
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        self.table = LayerTable(c)
+        super().__init__(
+            {
+                "layer": In(LayerDescriptor(c)),
+                "read": Out(1),
+                "row": Out(ceil_log2(self.table.depth)),
+                "increment": In(Increment(c)),
+                "residual": In(c.address_bits),
+                "start": In(1),
+                "tile_ready": In(1),
+                "tile_taken": Out(1),
+                "slot_free": In(1),
+                "hold": In(1),
+                "last_issued": Out(1),
+                "o_step": Out(Step(c), init={"first": 1}),
+                "o_address": Out(c.address_bits),
+                "o_bank_y": Out(ceil_log2(c.rows)),
+                "o_bank_x": Out(ceil_log2(c.cols)),
+                "o_rows": Out(c.rows),
+                "o_cols": Out(c.cols),
+                "o_weight": Out(ceil_log2(c.tile_words)),
+                "o_tile_last": Out(1),
+                "o_half": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c, layer, rows = self.c, self.layer, self.table.rows
+        conv = layer.operation == Operation.CONV
+        advance = Signal()
+
+        # The loops, a step ahead.
+        y = WindowAxis(m, layer.window_y, c, c.rows, "y")
+        x = WindowAxis(m, layer.window_x, c, c.cols, "x")
+        group, tile = Signal(c.group_bits), Signal(c.channel_tile_bits)
+        tile_y, tile_x = (Signal(ceil_log2(c.largest_map), name=f"tile_{i}") for i in "yx")
+        words = c.och // c.unit
+        word = Signal(range(words + 1))
+        # Known a step before, as much depends on them.
+        group_last, tile_x_last, tile_y_last, tile_last = (
+            Signal(name=f"{name}_last") for name in ("group", "tile_x", "tile_y", "tile")
+        )
+        counters = (
+            (group, group_last, layer.groups_last),
+            (tile_x, tile_x_last, layer.tiles_x_last),
+            (tile_y, tile_y_last, layer.tiles_y_last),
+            (tile, tile_last, layer.tiles_last),
+        )
+        clear_group, clear_x, clear_y, clear_tile = (
+            [number.eq(0), flag.eq(end == 0)] for number, flag, end in counters
+        )
+        count_group, count_x, count_y, count_tile = (
+            [number.eq(number + 1), flag.eq((number + 1)[: len(number)] == end)]
+            for number, flag, end in counters
+        )
+        last = group_last & x.last & y.last
+        read_residual = last & layer.residual & (word != words)
+        pixels_last = tile_x_last & tile_y_last
+
+        busy, begun = Signal(), Signal()
+        with m.If(~busy):
+            m.d.comb += self.row.eq(rows["start"])
+        with m.Elif(~group_last | read_residual):
+            m.d.comb += self.row.eq(rows["next"])
+        with m.Elif(~x.last):
+            m.d.comb += self.row.eq(x.row(rows))
+        with m.Elif(~y.last):
+            m.d.comb += self.row.eq(y.row(rows))
+        with m.Elif(~tile_x_last):
+            m.d.comb += self.row.eq(rows["tile_x"])
+        with m.Elif(~tile_y_last):
+            m.d.comb += self.row.eq(rows["tile_y"])
+        with m.Else():
+            m.d.comb += self.row.eq(rows["map"])
+            if c.ich > c.och:
+                with m.If(tile[: ceil_log2(c.ich // c.och)].all()):
+                    m.d.comb += self.row.eq(rows["map_word"])
+        m.d.comb += self.read.eq(~busy | advance)
+        with m.If(advance):
+            with m.If(read_residual):
+                m.d.sync += word.eq(word + 1)
+            with m.Else():
+                m.d.sync += count_group
+                with m.If(group_last):
+                    m.d.sync += clear_group
+                    x.step(m)
+                    with m.If(x.last):
+                        y.step(m)
+                with m.If(last):
+                    m.d.sync += [word.eq(0), count_x]
+                    with m.If(tile_x_last):
+                        m.d.sync += [clear_x, count_y]
+                    with m.If(pixels_last):
+                        m.d.sync += [clear_y, count_tile]
+
+        # The step in hand.
+        step_residual, step_last = Signal(), Signal()
+        step_tile_last, layer_last = Signal(), Signal()
+        part = Signal.like(self.o_step.part)
+        address, residual = Signal(c.address_bits), Signal(c.address_bits)
+        # Along each axis, where the step is in the map, and where behind its end: that one is
+        # negative before it.
+        position_y, position_x = (Signal(c.position_bits, name=f"position_{i}") for i in "yx")
+        behind_y, behind_x = (Signal(c.position_bits, name=f"behind_{i}") for i in "yx")
+        bank_y, bank_x = Signal.like(self.o_bank_y), Signal.like(self.o_bank_x)
+        with m.If(advance):
+            m.d.sync += [
+                step_residual.eq(read_residual),
+                step_last.eq(last & ~read_residual),
+                step_tile_last.eq(pixels_last),
+                layer_last.eq(tile_last),
+            ]
+
+        # Where it is; with registers behind the table, a cycle later.
+        def later(value, name):
+            if c.read_latency < 6:
+                return value
+            return delayed(m, value, f"{name}_later")
+
+        increment = {
+            name: later(getattr(self.increment, name), f"increment_{name}")
+            for name in ("y", "x", "address")
+        }
+        starts, goes_on = later(self.start, "start"), later(advance, "advance")
+        idle = later(~busy, "idle")
+        after_residual, after_last = later(step_residual, "residual"), later(step_last, "last")
+        residual_increment = later(self.residual, "residual_increment")
+        new_part = later(Mux(conv & ~read_residual, 0, tile)[: len(part)], "part")
+        new_bank_y, new_bank_x = later(y.bank, "bank_y"), later(x.bank, "bank_x")
+        with m.If(goes_on):
+            m.d.sync += [
+                part.eq(new_part),
+                position_y.eq(position_y + increment["y"]),
+                position_x.eq(position_x + increment["x"]),
+                bank_y.eq(new_bank_y),
+                bank_x.eq(new_bank_x),
+            ]
+            # What was read is for the word, for the tile or for the tap after the step in hand.
+            with m.If(~after_residual):
+                m.d.sync += address.eq(address + increment["address"])
+            with m.If(after_residual | after_last):
+                m.d.sync += residual.eq(residual + residual_increment)
+        with m.If(goes_on | starts):
+            m.d.sync += [
+                behind_y.eq(behind_y + increment["y"]),
+                behind_x.eq(behind_x + increment["x"]),
+            ]
+        with m.Elif(idle):
+            m.d.sync += [behind_y.eq(0), behind_x.eq(0)]
+        with m.If(starts):
+            m.d.sync += [s.eq(0) for s in (address, residual, position_y, position_x)]
+
+        half = Signal()
+        waiting, go = Signal(), Signal()
+        ends = self.last_issued & step_tile_last
+        m.d.comb += [
+            go.eq(busy & ~waiting & ~self.hold & (self.slot_free | ~(step_last | step_residual))),
+            advance.eq(go | begun),
+            self.last_issued.eq(go & step_last),
+            self.tile_taken.eq(ends & conv),
+        ]
+        weight = Signal(ceil_log2(c.tile_words))
+        with m.If(go & conv & ~step_residual):
+            m.d.sync += weight.eq(Mux(step_last, 1, weight + 1))
+        with m.If(self.tile_ready | ~conv):
+            m.d.sync += waiting.eq(0)
+        with m.If(ends):
+            m.d.sync += [waiting.eq(1), half.eq(half ^ conv)]
+            with m.If(layer_last):
+                m.d.sync += busy.eq(0)
+        m.d.sync += begun.eq(self.start)
+        with m.If(self.start):
+            # As if after a last step, from 0 on.
+            m.d.sync += [busy.eq(1), waiting.eq(1), step_last.eq(1), step_residual.eq(0)]
+            # A tile begins with word 1; a pool stays at word 0.
+            m.d.sync += weight.eq(conv)
+            m.d.sync += [word.eq(0), clear_group, clear_x, clear_y, clear_tile]
+            x.begin(m)
+            y.begin(m)
+
+        weight_address = Cat(weight[:-1], weight[-1] | (half & ~layer.large_tiles))
+        of_residual = later(step_residual, "of_residual")
+        m.d.sync += [
+            self.o_step.valid.eq(later(go & ~step_residual, "valid")),
+            self.o_step.residual.eq(later(go & step_residual, "residual_step")),
+            self.o_step.last.eq(later(step_last, "step_last")),
+            self.o_step.part.eq(part),
+            self.o_weight.eq(later(weight_address, "weight")),
+            self.o_address.eq(address),
+            self.o_bank_y.eq(bank_y),
+            self.o_bank_x.eq(bank_x),
+            self.o_rows.eq(y.inside(position_y, behind_y)),
+            self.o_cols.eq(x.inside(position_x, behind_x)),
+        ]
+        with m.If(self.o_step.valid):
+            m.d.sync += self.o_step.first.eq(self.o_step.last)
+        with m.If(self.last_issued):
+            m.d.sync += [self.o_tile_last.eq(step_tile_last), self.o_half.eq(half)]
+        with m.If(of_residual):
+            m.d.sync += [
+                self.o_address.eq(residual),
+                self.o_bank_y.eq(0),
+                self.o_bank_x.eq(0),
+                self.o_rows.eq(Const(-1, c.rows)),
+                self.o_cols.eq(Const(-1, c.cols)),
+            ]
+        return m

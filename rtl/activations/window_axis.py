@@ -1,0 +1,74 @@
+"""The loop over a window's taps along one axis."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.utils import ceil_log2
+
+from ..configuration import Configuration
+
+__all__ = ["WindowAxis", "next_pixel"]
+
+
+def next_pixel(phases_last, phase, bank):
+    """State of a walk along an axis one pixel on.
+
+    See `hiddenite.rtl.program.packets.LayerDescriptor`.
+
+    Returns
+    -------
+    wrap, row, phase, bank : Value
+        ``wrap`` is 1 where the walk goes on to the next q, ``row`` where that is in the next row of
+        banks.
+    """
+    wrap = phase == phases_last
+    row = wrap & bank.all() if len(bank) else wrap
+    return wrap, row, Mux(wrap, 0, phase + 1), (bank + wrap)[: len(bank)]
+
+
+class WindowAxis:
+    """The loop over the taps along one axis."""
+
+    def __init__(self, m: Module, axis, c: Configuration, banks: int, name: str):
+        self.axis, self.banks, self.name = axis, banks, name
+        self.tap = Signal(ceil_log2(c.largest_kernel), name=f"tap_{name}")
+        self.phase = Signal(ceil_log2(c.largest_stride), name=f"phase_{name}")
+        self.bank = Signal(ceil_log2(banks), name=f"loop_bank_{name}")
+        self.last = Signal(name=f"last_{name}")
+
+    def begin(self, m: Module):
+        """Go to the first tap."""
+        m.d.sync += [
+            self.tap.eq(0),
+            self.last.eq(self.axis.kernel_last == 0),
+            self.phase.eq(self.axis.phase),
+            self.bank.eq(self.axis.bank),
+        ]
+
+    def step(self, m: Module):
+        """Go to the next tap, from the last one back to the first."""
+        _, _, phase, bank = next_pixel(self.axis.phases_last, self.phase, self.bank)
+        following = (self.tap + 1)[: len(self.tap)]
+        m.d.sync += [
+            self.tap.eq(following),
+            self.last.eq(following == self.axis.kernel_last),
+            self.phase.eq(phase),
+            self.bank.eq(bank),
+        ]
+        with m.If(self.last):
+            self.begin(m)
+
+    def row(self, rows: dict):
+        """Row of the table for the step to the next tap."""
+        wrap, row, *_ = next_pixel(self.axis.phases_last, self.phase, self.bank)
+        further = rows[f"{self.name}_wrap"]
+        if self.banks > 1:
+            further = Mux(row, rows[f"{self.name}_row"], further)
+        return Mux(wrap, further, rows[f"{self.name}_step"])
+
+    def inside(self, position, behind):
+        """Which pixel lanes are inside the map; far behind it a position is negative again."""
+        sign = len(position) - 1
+        stride = self.axis.phases_last + 1 if self.banks > 1 else 0
+        return Cat(
+            ~(position + lane * stride)[sign] & (behind + lane * stride)[sign]
+            for lane in range(self.banks)
+        )

@@ -1,0 +1,110 @@
+"""A dot product of masked activations: PEs of one output channel at one pixel, and their sum.
+
+A PE is ``mask AND (x XOR sign)``, an unsigned number of 8 bits: for an unsigned activation,
+-x = (x XOR 255) - 255. Each kept negative weight therefore counts 255 too much, whatever the
+activation (a zero of the padding included); the compiler takes it off the channel's bias (see
+`hiddenite.rtl.array.pe_array.excess`).
+
+::
+
+    x ─ XOR sign ─ AND mask ─┐
+    x ─ XOR sign ─ AND mask ─┤ + ─► accumulator ─► total
+    ...                      ┘
+
+How the additions are built is a matter of the target: a tree here, with fewer cells of an iCE40 in
+`hiddenite.rtl.array.flip_dot_product`, a chain of ECP5 cells in
+`hiddenite.rtl.array.chain_dot_product`.
+"""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["DotProductSignature", "TreeDotProduct", "masked"]
+
+
+def masked(pixel, mask, sign):
+    """What a PE adds, 8 bits."""
+    return (pixel ^ sign.replicate(8)) & mask.replicate(8)
+
+
+class DotProductSignature(wiring.Signature):
+    """A dot product, however it is built.
+
+    Members
+    -------
+    pixel, mask, sign : operands
+    valid : bit n: the operands of n cycles ago are a step, which is added; ``latency`` bits
+    first : the operands of ``latency - 1`` cycles ago replace what the accumulator has
+    total : the accumulator; it has taken the operands of ``latency`` cycles ago
+    """
+
+    def __init__(self, ich: int, accumulator_bits: int, latency: int):
+        super().__init__(
+            {
+                "pixel": In(8 * ich),
+                "mask": In(ich),
+                "sign": In(ich),
+                "valid": In(latency),
+                "first": In(1),
+                "total": Out(accumulator_bits),
+            }
+        )
+
+
+class TreeDotProduct(wiring.Component):
+    """Adder tree; for members see `DotProductSignature`.
+
+    Parameters
+    ----------
+    ich : int
+        Number of PEs, a power of two.
+    accumulator_bits : int
+        Width of the accumulator.
+    registered : bool
+        A register after the terms and after each level of the tree, for FPGAs: there a register
+        behind a LUT costs nothing, and a tree without them becomes carry-save adders, which are
+        larger and slower. Latency ``2 + log2(terms)`` instead of 1.
+    terms : int, optional
+        Numbers that the tree adds up, a power of two; one for each PE if it is left out.
+    """
+
+    def __init__(self, ich: int, accumulator_bits: int, registered: bool, terms: int | None = None):
+        self.ich, self.accumulator_bits, self.registered = ich, accumulator_bits, registered
+        latency = (terms or ich).bit_length() + 1 if registered else 1
+        super().__init__(DotProductSignature(ich, accumulator_bits, latency))
+
+    def _terms(self):
+        """Numbers that the tree adds up: here, what each PE gives."""
+        return [
+            masked(self.pixel.word_select(i, 8), self.mask[i], self.sign[i])
+            for i in range(self.ich)
+        ]
+
+    def elaborate(self, platform):
+        m = Module()
+        terms = [self._register(m, term) for term in self._terms()]
+        level = 0
+        while len(terms) > 1:
+            level += 1
+            terms = [
+                self._register(m, left + right, level)
+                for left, right in zip(terms[::2], terms[1::2], strict=True)
+            ]
+        # With the choice behind the addition, an iCE40's LUT does both.
+        accumulator = Signal(self.accumulator_bits, reset_less=True)
+        with m.If(self.valid[-1]):
+            m.d.sync += accumulator.eq(Mux(self.first, terms[0], accumulator + terms[0]))
+        m.d.comb += self.total.eq(accumulator)
+        return m
+
+    def _register(self, m, value, level=0):
+        if not self.registered:
+            return value
+        register = Signal(len(value), reset_less=True)
+        m.d.sync += register.eq(value)
+        if level:
+            # What is no step is not added, whatever its top bit. But the top bit is a bare carry,
+            # and a carry that goes straight to a register takes two logic cells of an iCE40.
+            m.d.sync += register[-1].eq(value[-1] & self.valid[level])
+        return register

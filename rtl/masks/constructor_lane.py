@@ -1,0 +1,192 @@
+"""One lane of the model constructor: masks from the program, signs from Xorshift.
+
+::
+
+    words ─► mask expander ─► place of the next weight that is kept ─► ich masks ─┬─► tile buffer
+                              key ─► xorshift32 ─► signs of the same ich weights ─┘
+
+The lane constructs the output channels lane, lane + lanes, ... of each tile, in the order
+ky, kx, c. In each cycle, or with ``constructor_period=2`` in each second one, it takes a step of
+the expander's or finishes a word; both where no word of the layer is narrower than the others.
+After a reset it first writes the identity that pools take to the words 0.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from ..configuration import Configuration
+from ..program.packets import ConstructionDescriptor
+from .mask_expander import RUN_BITS, MaskExpander
+from .serial_expander import SerialMaskExpander
+from .sign_generator import SignGenerator
+from .tile_buffer import TileWrite
+
+__all__ = ["ConstructorLane"]
+
+
+class ConstructorLane(wiring.Component):
+    """Constructs its output channels, tile after tile.
+
+    Parameters
+    ----------
+    c : Configuration
+    lane : int
+        Number of the lane.
+
+    Members
+    -------
+    layer : descriptor, stable while its tiles are constructed
+    prepared : has written the identity
+    clear : before a program; forgets what is left of the mask words
+    key_word, key : the next word of the layer's key
+    start_layer : a new layer begins, with the key that came last
+    start_tile : begins a tile (for one cycle)
+    any_channel : the lane has output channels to construct in this tile
+    channels_last : how many of them, - 1
+    upper : the tile is written to the upper half of the buffer
+    i : mask words
+    full : needs no word before the tile is complete (see `expander_signature`)
+    complete : has constructed its share of the tile
+    write : to the tile buffer
+    """
+
+    def __init__(self, c: Configuration, lane: int):
+        self.c = c
+        self.lane = lane
+        share = c.och // c.constructor_lanes
+        super().__init__(
+            {
+                "layer": In(ConstructionDescriptor(c)),
+                "prepared": Out(1),
+                "clear": In(1),
+                "key_word": In(1),
+                "key": In(c.program_bits),
+                "start_layer": In(1),
+                "start_tile": In(1),
+                "any_channel": In(1),
+                "channels_last": In(ceil_log2(share)),
+                "upper": In(1),
+                "i": In(stream.Signature(c.program_bits)),
+                "full": Out(1),
+                "complete": Out(1),
+                "write": Out(TileWrite(c)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c, layer = self.c, self.layer
+        if c.mask_decoder == "serial":
+            expander = SerialMaskExpander(c.program_bits)
+        else:
+            expander = MaskExpander(c.program_bits, c.constructor_period)
+        m.submodules.expander = expander
+        m.submodules.signs = signs = SignGenerator(c, self.lane)
+        wiring.connect(m, wiring.flipped(self.i), expander.i)
+        m.d.comb += [
+            expander.clear.eq(self.clear),
+            expander.start_layer.eq(self.start_layer),
+            expander.parameter.eq(layer.parameter),
+            self.full.eq(expander.full),
+            signs.key_word.eq(self.key_word),
+            signs.key.eq(self.key),
+            signs.start_layer.eq(self.start_layer),
+        ]
+
+        # The word in hand.
+        channel = Signal.like(self.write.slice)
+        segment, word = Signal.like(layer.segments_last), Signal.like(layer.word_before_last)
+        address = Signal.like(layer.tile_words)
+        masks, last = Signal(c.ich, init=1 << self.lane % c.ich), Signal(range(c.ich))
+        # Known a word before, as much depends on it.
+        segment_ends = Signal()
+        only_word = layer.word_before_last == (1 << c.group_bits) - 1
+        at_end_of_row = segment_ends & (segment == layer.segments_last)
+        at_end_of_channel = address == layer.tile_words
+        row_ends = self._flag(m, at_end_of_row)
+        channel_ends = self._flag(m, at_end_of_channel)
+        share_ends = self._flag(m, at_end_of_channel & (channel == self.channels_last))
+        m.d.comb += last.eq(Mux(segment_ends, layer.tail_last, c.ich - 1))
+
+        # Where the weight that is to be kept, or the next step's first one, lies in the word or
+        # behind it.
+        low = ceil_log2(c.ich)
+        place, keep = Signal(RUN_BITS, init=self.lane + c.constructor_lanes), Signal()
+        busy, steps, finish, accept = (Signal() for _ in range(4))
+        inside = self._flag(
+            m, (place[low:] == 0) & (~segment_ends | (place[:low] <= layer.tail_last))
+        )
+        # In the word behind it, which is as long, so that both can be dealt with at once.
+        near = self._flag(m, (place[low:] == 1) & (layer.tail_last == c.ich - 1))
+        ready = self._flag(m, signs.valid)
+        m.d.comb += [
+            steps.eq(busy),
+            finish.eq(steps & ~inside & ready),
+            accept.eq(steps & (inside | (near & ready))),
+        ]
+        if c.constructor_period > 1:
+            stands = Signal()
+            m.d.comb += steps.eq(busy & stands)
+            m.d.sync += stands.eq(~(finish | accept | expander.take))
+        # What follows a tile is left where it is: it may be of another layer. Behind a word that
+        # ends only the next one is looked into, which may be the tile's last one.
+        at_tail = place[:low] == layer.tail_last
+        at_end = self._flag(m, keep & Mux(segment_ends, at_tail, place[:low] == c.ich - 1))
+        left = Mux(share_ends, finish | at_end, finish & at_end)
+        m.d.comb += expander.take.eq(expander.valid & Mux(busy, accept & ~left, ~expander.whole))
+        base, more, kept = Signal(RUN_BITS), Signal(RUN_BITS), Signal()
+        behind = Signal(RUN_BITS)
+        m.d.comb += [base.eq(place), behind.eq(last), kept.eq(accept & keep)]
+        with m.If(finish & near):
+            m.d.comb += base[low].eq(0)
+        with m.If(expander.take):
+            m.d.comb += more.eq(expander.run)
+        with m.If(finish & ~near):
+            m.d.comb += more.eq(~behind)
+        m.d.sync += [
+            place.eq(base + more + kept),
+            keep.eq(Mux(expander.take, expander.keep, keep & ~accept)),
+            masks.eq(Mux(self.write.enable, 0, masks) | (kept << place[:low])),
+        ]
+
+        m.d.comb += [
+            signs.advance.eq(finish),
+            signs.last.eq(last),
+            signs.row_ends.eq(row_ends),
+            signs.channel_ends.eq(channel_ends),
+            self.write.enable.eq(finish | ~self.prepared),
+            self.write.slice.eq(channel),
+            self.write.address.eq(Cat(address[:-1], address[-1] | self.upper)),
+            self.write.data.eq(Cat(masks, signs.signs & masks)),
+            self.complete.eq(~busy & expander.whole),
+        ]
+        with m.If(finish):
+            m.d.sync += [address.eq(address + 1), word.eq(word + 1)]
+            m.d.sync += segment_ends.eq(word == layer.word_before_last)
+            with m.If(segment_ends):
+                m.d.sync += [word.eq(0), segment.eq(segment + 1), segment_ends.eq(only_word)]
+            with m.If(row_ends):
+                m.d.sync += segment.eq(0)
+            with m.If(channel_ends):
+                m.d.sync += [channel.eq(channel + 1), address.eq(1)]
+            with m.If(share_ends):
+                m.d.sync += [channel.eq(0), busy.eq(0)]
+        with m.If(self.start_tile):
+            m.d.sync += busy.eq(self.any_channel)
+        with m.If((self.clear | self.start_layer) & self.prepared):
+            m.d.sync += [keep.eq(0), place.eq(0), masks.eq(0), segment_ends.eq(only_word)]
+        # As if each output channel kept one weight, of a sign that is still 0.
+        with m.If(~self.prepared):
+            m.d.comb += [kept.eq(1), more.eq(c.constructor_lanes - 1)]
+            m.d.sync += channel.eq(channel + 1)
+            with m.If(channel.all() if len(channel) else 1):
+                m.d.sync += [self.prepared.eq(1), channel.eq(0), address.eq(1)]
+        return m
+
+    def _flag(self, m: Module, value) -> Signal:
+        """What depends on the lane's state; with two cycles from step to step, a cycle late."""
+        flag = Signal()
+        m.d["comb" if self.c.constructor_period == 1 else "sync"] += flag.eq(value)
+        return flag

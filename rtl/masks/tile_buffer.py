@@ -1,0 +1,141 @@
+"""Constructed weights of the tiles in use: a slice of memory for each output channel of a tile.
+
+A word is ich masks (low half) and ich signs. Chains of adders take them from the first input to the
+last one, so that some inputs' weights are read later (`Configuration.weight_skew`): a slice is a
+memory for all inputs that come together. Tiles that need less than half of the memory have one
+half in turn: the next one is written while the first is read. A larger one is there alone. Each
+begins with the second word of its half.
+
+A pool has no weights. It reads word 0, which no tile has: the constructor's lanes put the identity
+there, in which output channel o has the weight +1 for input channel o alone.
+"""
+
+from itertools import pairwise
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from ..array.flip_dot_product import relative_signs
+from ..configuration import Configuration
+from ..primitives.delay import delayed
+from ..primitives.memory import shared_memory
+
+__all__ = ["TileBuffer", "TileWrite"]
+
+
+class TileWrite(wiring.Signature):
+    """One constructor lane's way into its slices.
+
+    Members
+    -------
+    enable : writes in this cycle
+    slice : lane n writes the output channels n, n + lanes, n + 2 * lanes, ...: which of them
+    address, data : the word
+    """
+
+    def __init__(self, c: Configuration):
+        super().__init__(
+            {
+                "enable": Out(1),
+                "slice": Out(ceil_log2(c.och // c.constructor_lanes)),
+                "address": Out(ceil_log2(c.tile_words)),
+                "data": Out(2 * c.ich),
+            }
+        )
+
+
+class TileBuffer(wiring.Component):
+    """Memory of masks and signs.
+
+    Latency from ``address`` to ``masks``: ``memory_latency``, and ``weight_skew`` more for each
+    input, ``channel_delays`` for each channel.
+
+    Members
+    -------
+    writes : one port for each constructor lane
+    address : word that is read of all slices
+    step : it is read for a step of the array; if not, ``masks`` and ``signs`` mean nothing, and
+        where a register gives them they are 0
+    masks, signs : ich bits for each output channel; with ``array="flip"`` the signs are those of
+        `relative_signs`
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        super().__init__(
+            {
+                "writes": In(TileWrite(c)).array(c.constructor_lanes),
+                "address": In(ceil_log2(c.tile_words)),
+                "step": In(1),
+                "masks": Out(c.och * c.ich),
+                "signs": Out(c.och * c.ich),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self.c
+        # Trees have registers behind PEs or sums, so that none are needed between memory and PEs,
+        # each a logic cell of its own: the address waits instead.
+        waits = c.array in ("tree", "flip")
+        # Words come late in a cycle: if there are registers enough, one is behind each memory.
+        registered = c.memory_latency > 3 and not waits
+        cycles = c.memory_latency - (1 if waits else 2 + registered)
+        writes = [(port.enable, port.slice, port.address, port.data) for port in self.writes]
+        if c.array == "flip":
+            writes = [
+                (*place, Cat(word[: c.ich], relative_signs(word[c.ich :])))
+                for *place, word in writes
+            ]
+        size = c.weight_skew.count(0)
+        for first in range(0, c.ich, size):
+            address, step = self.address, self.step
+            waiting = cycles + c.weight_skew[first]
+            for turn in range(waiting):
+                address = delayed(m, address, f"address_{first}_{turn}")
+            for turn in range(0 if waits else waiting + registered):
+                step = delayed(m, step, f"step_{first}_{turn}")
+            for channel, (before, late) in enumerate(pairwise((0, *c.channel_delays))):
+                if late > before:
+                    address = delayed(m, address, f"address_{first}_to_{channel}")
+                    step = delayed(m, step, f"step_{first}_to_{channel}")
+                if not waits and (late > before or channel == 0):
+                    idle = Signal(init=1, name=f"idle_{first}_{channel}")
+                    m.d.sync += idle.eq(~step)
+                index, lane = divmod(channel, c.constructor_lanes)
+                enable, part, write_address, data = writes[lane]
+                enable = enable & (part == index)
+                data = Cat(data[first:][:size], data[c.ich + first :][:size])
+                if c.array == "chain":
+                    # Lanes know late that they have finished a word; what they write is read later
+                    # still.
+                    enable = delayed(m, enable, "late_enable")
+                    write_address = delayed(m, write_address, "late_address", reset_less=True)
+                    data = delayed(m, data, "late_data", reset_less=True)
+                shared = shared_memory(2 * size, c.tile_words)
+                m.submodules[f"slice_{channel}_{first}"] = shared
+                words = shared.ports
+                weights = words.read_data
+                if registered:
+                    weights = delayed(m, weights, f"read_{channel}_{first}", reset_less=True)
+                if not waits:
+                    name = f"weights_{channel}_{first}"
+                    register = Signal(2 * size, name=name, reset_less=True)
+                    m.d.sync += register.eq(weights)
+                    # Between steps PEs stand still, and what memories never had stays out of them:
+                    # in a chain of carries, unknown bits of one sum would spoil the next one's.
+                    with m.If(idle):
+                        m.d.sync += register.eq(0)
+                    weights = register
+                place = c.ich * channel + first
+                m.d.comb += [
+                    words.write.eq(enable),
+                    words.write_address.eq(write_address),
+                    words.write_data.eq(data),
+                    words.read_address.eq(address),
+                    self.masks[place:][:size].eq(weights[:size]),
+                    self.signs[place:][:size].eq(weights[size:]),
+                ]
+        return m

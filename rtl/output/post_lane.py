@@ -1,0 +1,171 @@
+"""An output from a total: bias, scale, residual, rounding shift, clip.
+
+::
+
+    total ─► + bias ─► x scale ─► + ─► >> shift ─► round ─► clip ─► output
+    residual ─► x residual scale ─┘
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..configuration import Configuration
+from ..program.packets import FAR_SHIFT
+
+__all__ = ["PostLane", "lane_latency"]
+
+WORD = 15
+"""Bits of an unsigned factor of a DSP block that multiplies signed numbers of 16 bits."""
+
+
+def lane_latency(c: Configuration) -> int:
+    """Cycles of an output in its lane."""
+    return 8 if c.output_path == "long" else 5
+
+
+class PostLane(wiring.Component):
+    """One output of a network's arithmetic; latency `lane_latency` while ``advance`` is 1.
+
+    Parameters
+    ----------
+    accumulator_bits, bias_bits : int
+    shifter, output_path : str
+        See `hiddenite.rtl.configuration`. With the long path, registers are around multiplications
+        and between rounding and clip.
+
+    Members
+    -------
+    conv : the bias counts
+    total, bias, scale : of the channel; the sum of total and bias fits in ``bias_bits``
+    residual, residual_scale : what is added, and its scale
+    shift, shift_far, int32 : of the layer; int32: the output is signed, of 32 bits
+    output : of 8 bits, or of 32
+    """
+
+    def __init__(self, accumulator_bits: int, bias_bits: int, shifter: str, output_path: str):
+        self.bias_bits, self.shifter = bias_bits, shifter
+        self.long = output_path == "long"
+        super().__init__(
+            {
+                "advance": In(1),
+                "conv": In(1),
+                "total": In(accumulator_bits),
+                "bias": In(signed(bias_bits)),
+                "scale": In(signed(16)),
+                "residual": In(8),
+                "residual_scale": In(24),
+                "shift": In(4),
+                "shift_far": In(1),
+                "int32": In(1),
+                "output": Out(signed(32)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+
+        def register(shape):
+            return Signal(shape, reset_less=True)
+
+        # Products in two parts, each of which a DSP block takes, with the addition behind it: of 16
+        # bits (iCE40), or if that is not enough of 18.
+        split = max(WORD, self.bias_bits - 17)
+        value_bits = ((1 << self.bias_bits + 14) + (1 << 8 + 24)).bit_length() + 1
+        # The bias makes up for what the PEs count too much: the sum is the true one again.
+        total, scale = register(signed(self.bias_bits)), register(signed(16))
+        added_low, added_high = register(8 + split), register(8 + 24 - split)
+        low, high = register(signed(split + 17)), register(signed(value_bits - split))
+        total_value = Signal(signed(value_bits))
+        value = register(signed(value_bits))
+        m.d.comb += total_value.eq(low + (high << split))
+        residual, factor_total, factor_scale = self.residual, total, scale
+        if self.long:
+            # DSP blocks have registers of their own in front, too; another residual's is on the way
+            # there, which is as long as the total's.
+            (residual,) = self._registered(m, *self._registered(m, residual))
+            factor_total, factor_scale = self._registered(m, total, scale)
+        product_low = factor_total[:split] * factor_scale
+        product_high = factor_total[split:].as_signed() * factor_scale
+        if self.long:
+            product_low, product_high = self._registered(m, product_low, product_high)
+        with m.If(self.advance):
+            m.d.sync += [
+                total.eq(Mux(self.conv, self.total + self.bias, self.total)),
+                scale.eq(self.scale),
+                added_low.eq(residual * self.residual_scale[:split]),
+                added_high.eq(residual * self.residual_scale[split:]),
+                low.eq(product_low + added_low),
+                high.eq(product_high + added_high),
+                value.eq(Mux(self.shift_far, total_value >> FAR_SHIFT, total_value)),
+            ]
+        shifted = self._multiplied if self.shifter == "multipliers" else self._selected
+        rounded = Signal(signed(value_bits))
+        m.d.comb += rounded.eq(shifted(m, value))
+        if self.long:
+            (rounded,) = self._registered(m, rounded)
+
+        fits, over, under = Signal(), Signal(), Signal()
+        low_byte = Signal(8)
+        m.d.comb += [
+            fits.eq(
+                Mux(
+                    self.int32,
+                    rounded[31:].all() | ~rounded[31:].any(),
+                    ~rounded[8:].any(),
+                )
+            ),
+            over.eq(~fits & ~rounded[-1]),
+            under.eq(~fits & rounded[-1]),
+            low_byte.eq(rounded[:8] | over.replicate(8)),
+        ]
+        output = Signal(signed(32), reset_less=True)
+        m.d.comb += self.output.eq(output)
+        with m.If(self.advance):
+            m.d.sync += [
+                output[:8].eq(low_byte),
+                output[8:31].eq(rounded[8:31] | over.replicate(23)),
+                output[31].eq(rounded[-1]),
+            ]
+            with m.If(under):
+                m.d.sync += output[:8].eq(0)
+            with m.If(under | ~self.int32):
+                m.d.sync += output[8:31].eq(0)
+            with m.If(~self.int32):
+                m.d.sync += output[31].eq(0)
+        return m
+
+    def _registered(self, m: Module, *values):
+        """The values, a cycle later."""
+        late = [Signal.like(value, reset_less=True) for value in values]
+        with m.If(self.advance):
+            m.d.sync += [after.eq(before) for after, before in zip(late, values, strict=True)]
+        return late
+
+    def _selected(self, m: Module, value):
+        """The value shifted right by ``shift`` + 1 and rounded, a cycle later: multiplexers."""
+        shifted = Signal.like(value, reset_less=True)
+        with m.If(self.advance):
+            m.d.sync += shifted.eq(value >> self.shift)
+        return (shifted + 1) >> 1
+
+    def _multiplied(self, m: Module, value):
+        """Likewise: times a power of two, word by word, without the lowest word of the product."""
+        power = Signal(WORD)
+        m.d.comb += power.eq(Cat(self.shift == WORD - 1 - place for place in range(WORD)))
+        # What a word's product has above its own bits is added to the next one's, and what rounds
+        # to the first one's.
+        first, carried = Signal(2 * WORD), Signal(WORD, reset_less=True)
+        rest = value[WORD:].as_signed()
+        words = Signal.like(rest, reset_less=True)
+        m.d.comb += first.eq(value[:WORD] * power + (1 << WORD - 1))
+        with m.If(self.advance):
+            m.d.sync += [carried.eq(first >> WORD), words.eq(rest)]
+        out, above = [], carried
+        for place in range(0, len(words) - WORD, WORD):
+            product = Signal(2 * WORD, name=f"product_{place}")
+            m.d.comb += product.eq(words[place : place + WORD] * power + above)
+            above = product[WORD:]
+            out.append(product[:WORD])
+        highest = words[len(out) * WORD :].as_signed()
+        return Cat(*out, (highest * power + above)[: len(highest) + WORD]).as_signed()

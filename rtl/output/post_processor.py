@@ -1,0 +1,208 @@
+"""From accumulators to outputs: bias, scale, residual, rounding shift, clip.
+
+::
+
+    totals ─► hold ─► + bias ─► x scale ─► + ─► >> shift ─► round ─► clip ─► outputs
+    pixels ─►      ─► residual x residual scale
+              (post_lanes a cycle)
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from ..configuration import Configuration
+from ..primitives.delay import delayed
+from ..primitives.memory import shared_memory
+from ..primitives.shared_module import SharedModule
+from ..program.packets import ChannelRecord, LayerDescriptor, Operation, words_of
+from .post_lane import PostLane, lane_latency
+from .sum_buffer import SumBuffer, sum_buffer_latency
+
+__all__ = ["PostProcessor", "pool_period", "post_latency"]
+
+
+def post_latency(c: Configuration) -> int:
+    """Cycles from the hold's going on from a beat to its outputs."""
+    return sum_buffer_latency(c) + lane_latency(c)
+
+
+def pool_period(c: Configuration) -> int:
+    """Cycles from a pixel tile of a pool to the next one, at least.
+
+    Where they are fewer than a sum takes to its outputs, several sums are on their way; the hold
+    gives one's last output before the next one comes.
+    """
+    return min(max(2, c.banks * c.unit // c.post_lanes), 2 + c.read_latency + c.array_latency)
+
+
+class PostProcessor(wiring.Component):
+    """Sum buffer, channel records, residual and lanes.
+
+    Members
+    -------
+    layer : descriptor, stable while the layer runs
+    capture, totals : takes the array's totals, see `hiddenite.rtl.output.sum_buffer.SumBuffer`; of
+        a pool, the first ``min(ich, och)`` channels of each pixel
+    tile_last, half : of the tile that is captured, see `hiddenite.rtl.activations.window.Step`
+    last_issued : the window has issued the last step of a pixel tile
+    pool_next : `pool_period` less a cycle after the last step of a pool's pixel tile
+    slot_free : the window may issue it
+    load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
+        next; its part of the tile's channels comes first
+    record_write, record_channel, record_half, record : writes a word of a channel record; which of
+        its words it is, one bit each
+    released : the tile's channel records and weights are no longer needed
+    advance : outputs are taken in this cycle, and otherwise stay; with ``output_path="long"`` they
+        never stay, and another beat may begin its way
+    begins : one does
+    valid, outputs : ``post_lanes`` outputs of 32 bits
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        super().__init__(
+            {
+                "layer": In(LayerDescriptor(c)),
+                "capture": In(c.banks),
+                "totals": In(c.banks * c.och * c.accumulator_bits),
+                "tile_last": In(1),
+                "half": In(1),
+                "last_issued": In(1),
+                "pool_next": In(1),
+                "slot_free": Out(1, init=1),
+                "load_residual": In(c.och // c.unit),
+                "pixels": In(c.banks * c.ich * 8),
+                "record_write": In(words_of(ChannelRecord(c), c.program_bits)),
+                "record_channel": In(ceil_log2(c.och)),
+                "record_half": In(1),
+                "record": In(c.program_bits),
+                "released": Out(1),
+                "advance": In(1),
+                "begins": Out(1),
+                "valid": Out(1),
+                "outputs": Out(32 * c.post_lanes),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c, layer = self.c, self.layer
+        lanes, bits = c.post_lanes, c.accumulator_bits
+        conv = layer.operation == Operation.CONV
+        array_beats = c.banks * c.och // lanes
+        pool_beats = c.banks * c.unit // lanes
+
+        m.submodules.hold = hold = SumBuffer(c)
+        left = Signal(range(array_beats + 1))
+        beat = Signal(range(max(2, c.och // lanes)))
+        tile_last, half, pending = Signal(), Signal(), Signal()
+        capture = self.capture[0]  # Other pixels come later, if not at once.
+
+        pop, moves = Signal(), Signal()
+        m.d.comb += [
+            moves.eq(1 if c.output_path == "long" else self.advance),
+            pop.eq(self.advance & (left != 0)),
+            self.begins.eq(pop),
+            *(
+                getattr(hold, name).eq(getattr(self, name))
+                for name in ("capture", "totals", "load_residual", "pixels")
+            ),
+            hold.conv.eq(conv),
+            hold.residual.eq(layer.residual),
+            hold.next.eq(pop),
+        ]
+        # A sum that is on its way needs the hold when it arrives, not before; an output that may
+        # have to wait for the result stream makes that time unknown. Known a cycle before, as all
+        # that the window does depends on it.
+        arrives = 2 + c.read_latency + Mux(layer.residual, 0, c.array_latency)
+        early = Mux(layer.to_result, 0, arrives)
+        beats, still_pending, room = Signal.like(left), Signal(), Signal()
+        arrived = Mux(conv | layer.to_result, capture, self.pool_next)
+        m.d.comb += [
+            beats.eq(Mux(conv, array_beats, pool_beats)),
+            still_pending.eq(self.last_issued | (pending & ~arrived)),
+            room.eq(
+                Mux(
+                    capture,
+                    beats <= early,
+                    (left <= early) | (pop & (left == early + 1)),
+                )
+            ),
+        ]
+        m.d.sync += [pending.eq(still_pending), self.slot_free.eq(~still_pending & room)]
+        with m.If(pop):
+            m.d.sync += [left.eq(left - 1), beat.eq(beat + 1)]
+            if c.och // lanes == 1:
+                m.d.sync += beat.eq(0)
+        with m.If(capture):
+            m.d.sync += [
+                left.eq(beats),
+                tile_last.eq(self.tile_last),
+                half.eq(self.half),
+                beat.eq(0),
+            ]
+
+        # Channel records: one memory for each lane, two halves in turn. The one that belongs to
+        # what the hold gives is read while that gets there.
+        depth = max(2, 2 * c.och // lanes)
+        read_beat, read_half, last_pop = Signal.like(beat), Signal(), Signal()
+        m.d.comb += last_pop.eq(pop & (left == 1) & tile_last & conv)
+        if c.output_path == "long":
+            # Beat, half and whether it is the tile's last one, of what is on its way to the lanes.
+            on_way = [Cat(beat, half, last_pop)]
+            for stage in range(sum_buffer_latency(c)):
+                on_way.append(Signal(len(beat) + 2, name=f"on_way_{stage}"))
+                m.d.sync += on_way[-1].eq(on_way[-2])
+            m.d.comb += [
+                Cat(read_beat, read_half).eq(on_way[-2]),
+                self.released.eq(on_way[-1][-1]),
+            ]
+        else:
+            m.d.comb += [
+                read_beat.eq(Mux(capture, 0, beat + pop)),
+                read_half.eq(Mux(capture, self.half, half)),
+                self.released.eq(last_pop),
+            ]
+        layout = ChannelRecord(c)
+        record_bits = words_of(layout, c.program_bits) * c.program_bits
+        valid = [Signal(name=f"valid_{i}") for i in range(post_latency(c))]
+        with m.If(moves):
+            m.d.sync += [v.eq(u) for v, u in zip(valid, [pop, *valid], strict=False)]
+        write = [self.record_write, self.record_channel, self.record_half, self.record]
+        if c.output_path == "long":
+            # The reader is far away, and a record is needed much later.
+            write = [delayed(m, value, f"late_{i}") for i, value in enumerate(write)]
+        words_written, channel, write_half, word = write
+        for number in range(lanes):
+            memory = shared_memory(record_bits, depth, granularity=c.program_bits)
+            m.submodules[f"records_{number}"] = memory
+            records = memory.ports
+            own = channel[: ceil_log2(lanes)] == number if lanes > 1 else 1
+            entry = channel[ceil_log2(lanes) :]
+            record = Signal(layout, name=f"record_{number}")
+            m.submodules[f"lane_{number}"] = shared = SharedModule(
+                "post_lane", PostLane, bits, c.bias_bits, c.shifter, c.output_path
+            )
+            lane = shared.ports
+            m.d.comb += [
+                records.write.eq(Mux(own, words_written, 0)),
+                records.write_address.eq(Cat(entry, write_half)),
+                records.write_data.eq(word.replicate(record_bits // c.program_bits)),
+                records.read_address.eq(Cat(read_beat[: ceil_log2(c.och // lanes)], read_half)),
+                record.eq(records.read_data),
+                lane.advance.eq(moves),
+                lane.total.eq(hold.total.word_select(number, bits)),
+                lane.conv.eq(conv),
+                lane.bias.eq(record.bias),
+                lane.scale.eq(Mux(conv, record.scale, layer.scale[:16].as_signed())),
+                lane.residual.eq(hold.added.word_select(number, 8)),
+                lane.residual_scale.eq(layer.scale),
+                lane.shift.eq(layer.shift),
+                lane.shift_far.eq(layer.far),
+                lane.int32.eq(layer.signed),
+                self.outputs.word_select(number, 32).eq(lane.output),
+            ]
+        m.d.comb += self.valid.eq(valid[-1])
+        return m

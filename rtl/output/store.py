@@ -1,0 +1,293 @@
+"""Where outputs go: into the activation memory or out on the result stream.
+
+::
+
+    post-processor ─┐
+                    ├─► outputs ─┬─► a unit of min(ich, och) bytes ─► activation memory
+    image ──────────┘            └─► result (``output_path="long"``: through a queue)
+
+Outputs come without an address, in the order of the array: for each tile of output channels, for
+each pixel tile, for each pixel of it, ``post_lanes`` channels a beat. The store counts along; it
+drops pixels outside the map and channels beyond the last. The image comes in the same way, as if
+its pixel tiles had one pixel, but in ``y, x, channel`` order.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from ..configuration import Configuration
+from ..primitives.delay import delayed
+from ..program.packets import ErrorCode, LayerDescriptor, LayerTable, Operation
+from .result_queue import ResultQueue
+from .store_walk import StoreWalk
+
+__all__ = ["Store"]
+
+
+class Store(wiring.Component):
+    """Counts outputs and puts each where it belongs.
+
+    Members
+    -------
+    layer : descriptor, stable while the layer runs
+    row, increment : row of the layer's table, to be read in this cycle; what was read in the cycle
+        before, see `hiddenite.rtl.program.layer_memory.LayerMemory`
+    start : begins a layer (for one cycle)
+    stop : the engine has stopped with an error
+    valid, outputs, advance : from the post-processor; without ``advance``, they stay; with
+        ``output_path="long"`` they never do, and only without it another output may begin its way
+    begins : one does
+    image : beats of ``post_lanes`` bytes; each pixel begins with a beat of its own
+    result : beats of ``post_lanes`` values of 32 bits, zero in lanes without a channel
+    write, write_* : to the activation memory, see `ActivationMemory`
+    write_next : a write comes in the next cycle, with one port of the activation memory
+    done : the layer's last output is stored (for one cycle)
+    begun : the image has begun and not ended
+    error : `ErrorCode` of the image, for one cycle
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        self.table = LayerTable(c)
+        beat = data.StructLayout({"data": 32 * c.post_lanes, "last": 1})
+        image = data.StructLayout({"data": 8 * c.post_lanes, "last": 1})
+        super().__init__(
+            {
+                "layer": In(LayerDescriptor(c)),
+                "row": Out(ceil_log2(self.table.depth)),
+                "increment": In(c.address_bits),
+                "start": In(1),
+                "stop": In(1),
+                "valid": In(1),
+                "outputs": In(32 * c.post_lanes),
+                "advance": Out(1),
+                "begins": In(1),
+                "image": In(stream.Signature(image)),
+                "result": Out(stream.Signature(beat)),
+                "write": Out(1),
+                "write_bank_y": Out(ceil_log2(c.rows)),
+                "write_bank_x": Out(ceil_log2(c.cols)),
+                "write_address": Out(c.address_bits),
+                "write_data": Out(8 * c.ich),
+                "write_parts": Out(c.ich // c.unit),
+                "write_next": Out(1),
+                "done": Out(1),
+                "begun": Out(1),
+                "error": Out(ErrorCode),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c, layer, rows = self.c, self.layer, self.table.other
+        lanes, unit_beats = c.post_lanes, c.unit // c.post_lanes
+        # Known a cycle late: nothing comes before a layer has begun.
+        load, conv = Signal(), Signal()
+        m.d.sync += [
+            load.eq(layer.operation == Operation.LOAD),
+            conv.eq(layer.operation == Operation.CONV),
+        ]
+
+        # Source: the image while it is loaded, else the post-processor.
+        active, taken = Signal(), Signal()
+        arrives = self.valid if c.output_path == "long" else self.valid & self.advance
+        m.d.comb += [
+            self.image.ready.eq(active & load & ~self.stop),
+            taken.eq(Mux(load, self.image.valid & self.image.ready, arrives)),
+        ]
+        beat = Signal(8 * lanes)
+        m.d.comb += beat.eq(
+            Mux(
+                load,
+                self.image.payload.data,
+                Cat(self.outputs.word_select(i, 32)[:8] for i in range(lanes)),
+            )
+        )
+
+        # Loops. Of the image, all tiles of channels of a pixel come before the next pixel.
+        chunk = Signal(ceil_log2(c.och // lanes))
+        tile = Signal(c.channel_tile_bits)
+        y = StoreWalk(m, layer.store_y, layer.tiles_y_last, load, c, c.rows, "y")
+        x = StoreWalk(m, layer.store_x, layer.tiles_x_last, load, c, c.cols, "x")
+        over = Signal()
+        part = chunk[: ceil_log2(unit_beats)]
+        part_last = part.all() if unit_beats > 1 else 1
+        next_tile, tile_last = Signal.like(tile), Signal()
+        m.d.comb += next_tile.eq(tile + 1)
+        share_last = Mux(conv | load, chunk.all() if len(chunk) else 1, part_last)
+        # The pixel's last channel, which the rest of a tile may follow.
+        channels_end = Signal()
+        m.d.comb += channels_end.eq(tile_last & (chunk == layer.beats_last))
+        inside = y.inside & x.inside & ~over
+        pixel_last = Mux(load, channels_end, share_last)
+        row_ends = pixel_last & x.pixel_last
+        pixels_end = row_ends & y.pixel_last
+        map_ends = pixels_end & x.tile_last & y.tile_last
+
+        # Units of one word follow each other as parts of it.
+        split = ceil_log2(c.ich // c.unit)
+        parts_end = tile[:split].all() if split else 1
+        with m.If(~active):
+            m.d.comb += self.row.eq(rows["start"])
+        with m.Elif(~pixel_last):
+            m.d.comb += self.row.eq(rows["next"])
+        with m.Elif(map_ends):
+            m.d.comb += self.row.eq(rows["map"])
+            if split:
+                with m.If(parts_end):
+                    m.d.comb += self.row.eq(rows["map_word"])
+        with m.Elif(pixels_end & x.tile_last):
+            m.d.comb += self.row.eq(y.row(rows, "y"))
+        with m.Elif(row_ends & ~y.pixel_last):
+            if c.rows > 1:
+                m.d.comb += self.row.eq(y.row(rows, "row"))
+        with m.Else():
+            m.d.comb += self.row.eq(x.row(rows, "x"))
+
+        with m.If(self.start):
+            m.d.sync += [active.eq(1), *(s.eq(0) for s in (tile, chunk, over))]
+            m.d.sync += tile_last.eq(layer.tiles_last == 0)
+            y.begin(m)
+            x.begin(m)
+        with m.Elif(taken):
+            m.d.sync += [chunk.eq(chunk + 1), over.eq((over | channels_end) & ~pixel_last)]
+            with m.If(share_last | pixel_last):
+                m.d.sync += chunk.eq(0)
+            with m.If(Mux(load, share_last, map_ends)):
+                m.d.sync += [tile.eq(next_tile), tile_last.eq(next_tile == layer.tiles_last)]
+            with m.If(load & pixel_last):
+                m.d.sync += [tile.eq(0), tile_last.eq(layer.tiles_last == 0)]
+            with m.If(pixel_last):
+                x.step(m)
+            if c.rows > 1:
+                with m.If(row_ends):
+                    y.step(m)
+                with m.If(row_ends & ~y.pixel_last):
+                    x.back(m)
+                with m.If(pixels_end & ~x.tile_last):
+                    y.back(m)
+            with m.If(pixels_end):
+                x.next_tile(m)
+            with m.If(pixels_end & x.tile_last):
+                if c.rows == 1:
+                    y.step(m)
+                y.next_tile(m)
+            with m.If(map_ends & tile_last):
+                m.d.sync += active.eq(0)
+
+        # Address: goes on in the cycle after, when it has been used.
+        address = Signal(c.address_bits)
+        goes_on = Signal()
+        m.d.sync += goes_on.eq(
+            self.start | (taken & (pixel_last | (part_last & (parts_end if split else 1))))
+        )
+        base = address
+        if c.rows > 1:
+            # To a pixel tile's next row from the first pixel of its row, to the next tile from the
+            # last pixel of its first row.
+            pixel_ends = Signal()
+            of_row, of_tile = Signal(), Signal()
+            m.d.sync += [
+                pixel_ends.eq(taken & pixel_last),
+                of_row.eq(active & row_ends & ~y.pixel_last),
+                of_tile.eq(active & pixels_end & ~x.tile_last & ~load),
+            ]
+            first_row, first_col = Signal(), Signal()
+            m.d.sync += [first_row.eq(y.first & row_ends), first_col.eq(x.first)]
+            tile_base = Signal(c.address_bits)
+            with m.If(pixel_ends & first_row):
+                m.d.sync += tile_base.eq(address)
+            row_base = address
+            if c.cols > 1:
+                row_base = Signal(c.address_bits)
+                with m.If(pixel_ends & first_col):
+                    m.d.sync += row_base.eq(address)
+            base = Mux(of_row, row_base, Mux(of_tile, tile_base, address))
+        with m.If(goes_on):
+            m.d.sync += address.eq(base + self.increment)
+        with m.If(self.start):
+            m.d.sync += address.eq(0)
+
+        # Activation memory: a unit at a time. Where that is far away, two cycles later.
+        far = c.output_path == "long" and c.activation_ports == 2
+
+        def late(value, name, reset_less=True):
+            for turn in range(2 * far):
+                value = delayed(m, value, f"late_{name}_{turn}", reset_less=reset_less)
+            return value
+
+        collected = Signal(8 * c.unit, reset_less=True)
+        late_beat = late(beat, "beat")
+        for index in range(unit_beats):
+            with m.If(late(taken & (part == index if unit_beats > 1 else 1), f"part_{index}")):
+                m.d.sync += collected.word_select(index, 8 * lanes).eq(late_beat)
+        m.d.comb += [
+            self.write_next.eq(taken & inside & ~layer.to_result & (part_last | channels_end)),
+            self.write_address.eq(late(address, "address")),
+            self.write_data.eq(collected.replicate(c.ich // c.unit)),
+        ]
+        m.d.sync += [
+            self.write.eq(late(self.write_next, "write", False)),
+            self.write_bank_y.eq(late(y.bank, "bank_y")),
+            self.write_bank_x.eq(late(x.bank, "bank_x")),
+            self.write_parts.eq(late(1 << tile[:split] if split else 1, "parts")),
+        ]
+
+        # Result stream.
+        last = channels_end & y.last & x.last
+        valid, ended = Signal(), Signal()
+        m.d.sync += ended.eq(taken & map_ends & tile_last)
+        m.d.comb += valid.eq(self.valid & inside & layer.to_result)
+        outputs = [self.outputs.word_select(i, 32) for i in range(lanes)]
+        # The first lane always has a channel.
+        beyond = Cat(
+            channels_end & (layer.lanes_last < lane) if lane else Const(0) for lane in range(lanes)
+        )
+        payload = {"data": outputs, "beyond": beyond, "last": last}
+        if c.output_path == "long":
+            payload = {
+                "data": [
+                    delayed(m, v, f"late_{i}", reset_less=True) for i, v in enumerate(outputs)
+                ],
+                "beyond": delayed(m, beyond, "late_beyond", reset_less=True),
+                "last": delayed(m, last, "late_last", reset_less=True),
+            }
+            m.submodules.queue = queue = ResultQueue(self.result.payload.shape())
+            results = queue.i
+            waits = Signal()
+            m.d.sync += waits.eq((ended | waits) & ~queue.empty)
+            m.d.comb += [
+                results.valid.eq(delayed(m, valid, "late_valid")),
+                queue.arrives.eq(delayed(m, self.valid & layer.to_result, "late_arrives")),
+                queue.begins.eq(self.begins & layer.to_result),
+                self.result.valid.eq(queue.o.valid & ~self.stop),
+                self.result.payload.eq(queue.o.payload),
+                queue.o.ready.eq(self.result.ready & ~self.stop),
+                self.advance.eq(queue.room),
+                self.done.eq((ended | waits) & queue.empty),
+            ]
+        else:
+            results = self.result
+            m.d.comb += [
+                results.valid.eq(valid & ~self.stop),
+                self.advance.eq(~self.stop & (~results.valid | results.ready)),
+                self.done.eq(ended),
+            ]
+        values = [
+            Mux(zero, 0, value)
+            for zero, value in zip(payload["beyond"], payload["data"], strict=True)
+        ]
+        m.d.comb += [
+            results.payload.data.eq(Cat(values)),
+            results.payload.last.eq(payload["last"]),
+        ]
+
+        with m.If(taken & load):
+            m.d.sync += self.begun.eq(~last)
+            with m.If(self.image.payload.last & ~last):
+                m.d.comb += self.error.eq(ErrorCode.IMAGE_SHORT)
+            with m.If(~self.image.payload.last & last):
+                m.d.comb += self.error.eq(ErrorCode.IMAGE_LONG)
+        return m

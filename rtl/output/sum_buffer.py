@@ -1,0 +1,201 @@
+"""Sums of a pixel tile on their way to the lanes of the post-processor.
+
+It takes a whole pixel tile at once, so that the array goes on with the next one at once. There are
+two ways out, by ``output_path``::
+
+    short:  totals ─► hold ─────────────────────────► post_lanes totals
+                      (shifts by a beat)
+    long:   totals ─► hold ─► a pixel's ─► a beat's ─► post_lanes totals
+                      (stays)
+
+The short one takes a multiplexer of two inputs for each bit, and an enable that reaches all of
+them; the long one takes fewer cells where wide multiplexers are cheap, and has registers between.
+The residual goes along.
+"""
+
+from itertools import pairwise
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from ..configuration import Configuration
+from ..primitives.delay import COPIES, delayed, delayed_copy
+
+__all__ = ["SumBuffer", "sum_buffer_latency"]
+
+
+def sum_buffer_latency(c: Configuration) -> int:
+    """Cycles from the hold's going on from a beat until it is given."""
+    return 3 + _far(c) if c.output_path == "long" else 0
+
+
+def _far(c: Configuration) -> bool:
+    """Sums are all over a large part: those of some channels come later than those of others."""
+    return any(c.channel_delays)
+
+
+class SumBuffer(wiring.Component):
+    """Holds a pixel tile's totals and residual, and gives ``post_lanes`` of each at a time.
+
+    Latency from ``next`` to ``total``: `sum_buffer_latency` cycles.
+
+    Members
+    -------
+    conv : the tile has ``och`` channels; of a pool, the first ``min(ich, och)`` of each pixel count
+    residual : the layer has a residual
+    capture, totals : bit n: takes the array's totals of pixel n in this cycle, those of each
+        channel its ``channel_delays`` later; pixels' bits come their ``pixel_delays`` after the
+        first one's
+    load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
+        next; its part of the tile's channels comes first; byte i may be ``activation_skew`` late
+    next : goes on to the next beat
+    total, added : totals and bytes of the residual of a beat
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        super().__init__(
+            {
+                "conv": In(1),
+                "residual": In(1),
+                "capture": In(c.banks),
+                "totals": In(c.banks * c.och * c.accumulator_bits),
+                "load_residual": In(c.och // c.unit),
+                "pixels": In(c.banks * c.ich * 8),
+                "next": In(1),
+                "total": Out(c.post_lanes * c.accumulator_bits),
+                "added": Out(c.post_lanes * 8),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self.c
+        totals = Signal(c.banks * c.och * c.accumulator_bits, reset_less=True)
+        # If they shift, all zero after each layer, since a conv shifts out all that it loads.
+        long = c.output_path == "long"
+        residuals = Signal(c.banks * c.och * 8, reset_less=long)
+        (self._long if long else self._short)(m, totals, residuals)
+        # A word of the residual holds a unit, or several, of the tile's channels.
+        load, pixels = self.load_residual, self.pixels
+        if long:
+            load = delayed(m, load, "load_late")
+            pixels = delayed(m, pixels, "pixels_late", reset_less=True)
+        for byte, (before, late) in enumerate(pairwise((0, *c.activation_skew[: c.unit]))):
+            if late > before:
+                load = delayed(m, load, f"load_{byte}")
+            for pixel in range(c.banks):
+                value = pixels.word_select(pixel * c.ich + byte, 8)
+                for index in range(c.och // c.unit):
+                    channel = index * c.unit + byte
+                    target = residuals.word_select(pixel * c.och + channel, 8)
+                    with m.If(load[index]):
+                        m.d.sync += target.eq(value)
+        return m
+
+    def _short(self, m: Module, totals, residuals):
+        c, width = self.c, self.c.och * self.c.accumulator_bits
+        with m.If(self.next):
+            m.d.sync += [
+                totals.eq(totals >> len(self.total)),
+                residuals.eq(residuals >> len(self.added)),
+            ]
+        captured = self.totals
+        if c.banks > 1 and c.och > c.unit:
+            pixels = [captured.word_select(i, width) for i in range(c.banks)]
+            pooled = Cat(pixel[: c.unit * c.accumulator_bits] for pixel in pixels)
+            captured = Mux(self.conv, captured, Cat(pooled, captured[len(pooled) :]))
+        with m.If(self.capture[0]):
+            m.d.sync += totals.eq(captured)
+        m.d.comb += [self.total.eq(totals), self.added.eq(residuals)]
+
+    def _long(self, m: Module, totals, residuals):
+        c = self.c
+        per_pixel, pooled = c.och // c.post_lanes, c.unit // c.post_lanes
+        groups = self._groups()
+        # They are taken as they come, and go in this order.
+        width = c.accumulator_bits
+        for number, own in enumerate(self.capture):
+            for delay, channels in groups:
+                if delay:
+                    own = delayed_copy(m, own, f"capture_{number}_{delay}", number % 2)
+                first = number * c.och * width
+                part = slice(first + channels.start * width, first + channels.stop * width)
+                with m.If(own):
+                    m.d.sync += totals[part].eq(self.totals[part])
+
+        # What chooses the pixel: for channels that come later, later, too; and several registers,
+        # as many take it.
+        copies = min(COPIES, len(groups[0][1]))
+        beat, following = Signal(ceil_log2(per_pixel)), Signal(ceil_log2(c.banks))
+        choices, before = [], following
+        for delay, _ in groups:
+            names = [f"pixel_{delay}_{copy}" for copy in range(copies)]
+            choices.append([delayed_copy(m, before, name, n) for n, name in enumerate(names)])
+            before = choices[-1][0]
+        pixel = choices[0][0]
+        m.d.comb += following.eq(pixel)
+        with m.If(self.capture[0]):
+            m.d.sync += beat.eq(0)
+            m.d.comb += following.eq(0)
+        with m.Elif(self.next):
+            m.d.sync += beat.eq(beat + 1)
+            with m.If(beat == Mux(self.conv, per_pixel - 1, pooled - 1)):
+                m.d.sync += beat.eq(0)
+                m.d.comb += following.eq(pixel + 1)
+
+        # The next tile may come in the cycle in which the last beat goes: it is read in that cycle.
+        # Residuals of other layers may still be held.
+        clear = delayed(m, ~self.residual, "clear")
+        for port, held, name in ((self.total, totals, "total"), (self.added, residuals, "added")):
+            size = len(port) // c.post_lanes
+            pixels = [held.word_select(i, size * c.och) for i in range(c.banks)]
+            of_pixel = []
+            for (delay, channels), own in zip(groups, choices, strict=True):
+                share = len(channels) // copies * size
+                parts = (
+                    slice(at, at + share)
+                    for at in range(channels.start * size, channels.stop * size, share)
+                )
+                chosen = Cat(
+                    _select([value[part] for value in pixels], choice)
+                    for part, choice in zip(parts, own, strict=True)
+                )
+                of_pixel.append(delayed(m, chosen, f"{name}_of_pixel_{delay}", reset_less=True))
+            of_pixel = Cat(of_pixel)
+            beats = [of_pixel.word_select(i, len(port)) for i in range(per_pixel)]
+            out = self._of_beat(m, beats, beat, name)
+            if port is self.added:
+                out = Mux(clear, 0, out)
+            m.d.comb += port.eq(delayed(m, out, name, reset_less=True))
+
+    def _of_beat(self, m: Module, beats: list, beat, name: str) -> Signal:
+        """Beat of a pixel: two cycles later, or three where it comes from far."""
+        if not _far(self.c):
+            index = delayed(m, beat, "beat_of_pixel")
+            return delayed(m, _select(beats, index), f"{name}_of_beat", reset_less=True)
+        middle, halves = len(beats) // 2, []
+        first_copy = 0 if name == "total" else 2
+        for half, values in enumerate((beats[:middle], beats[middle:])):
+            index = delayed_copy(m, beat, f"{name}_beat_{half}", first_copy + half)
+            value = _select(values, index[:-1])
+            halves.append(delayed(m, value, f"{name}_of_half_{half}", reset_less=True))
+        top = delayed_copy(m, index[-1], f"{name}_half", first_copy)
+        return delayed(m, _select(halves, top), f"{name}_of_beat", reset_less=True)
+
+    def _groups(self) -> list[tuple[int, range]]:
+        """Channels that come together: how much later than the first ones, and which."""
+        delays = self.c.channel_delays
+        return [
+            (delay, range(delays.index(delay), delays.index(delay) + delays.count(delay)))
+            for delay in sorted(set(delays))
+        ]
+
+
+def _select(values: list, index):
+    """One of the values, by the index's bits one after the other: each comes from its register."""
+    for bit in index:
+        values = [Mux(bit, odd, even) for even, odd in zip(values[::2], values[1::2], strict=True)]
+    return values[0]

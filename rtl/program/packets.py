@@ -1,0 +1,309 @@
+"""What the program stream is made of; shared by the engine and the compiler.
+
+A program is a sequence of packets of ``program_bits`` wide words, least significant byte first::
+
+    header      magic                                                                 CRC-32
+    layer       opcode LAYER, layer table                                             CRC-32
+    conv layer  opcode CONV, key, construction descriptor, layer table                CRC-32
+      tile      opcode TILE, one channel record per output channel of the tile, mask  CRC-32
+      ...       (the last tile's opcode is LAST_TILE)
+    end         opcode END                                                            CRC-32
+
+Every item starts on a fresh word. The last word of the end packet carries the stream's ``last``.
+The CRC-32 (that of zlib) covers every byte of its packet and of all packets before it: none can be
+missing. It begins with the fingerprint of the configuration in place of 0: the header's is right
+for this configuration only. Each word of a CRC has the lowest bits of the CRC of all words before
+it, for which words of CRCs count as zeros. Nothing that a packet brings is used before its CRC has
+been found right, so that a damaged program never gives a wrong result. The key (32 bits) is that of
+output channel -``constructor_lanes``, which each lane steps to its own channels (see the weight
+signs' specification).
+
+The mask words of a tile go to the constructor's lanes in turns; a lane that has what it needs is
+left out (see `hiddenite.rtl.masks.mask_expander`).
+"""
+
+import enum
+
+from amaranth.hdl import signed
+from amaranth.lib import data
+from amaranth.utils import ceil_log2
+
+from ..configuration import Configuration
+
+__all__ = [
+    "FAR_SHIFT",
+    "MAGIC",
+    "ChannelRecord",
+    "ConstructionDescriptor",
+    "ErrorCode",
+    "Increment",
+    "LayerDescriptor",
+    "LayerTable",
+    "Opcode",
+    "Operation",
+    "words_of",
+]
+
+MAGIC = int.from_bytes(b"HDNT", "little")
+
+FAR_SHIFT = 9
+"""What ``far`` of a layer adds to its shift: the two make every shift from 1 to 24."""
+
+
+class Opcode(enum.IntEnum):
+    """First word of a packet.
+
+    The lowest bit says that a tile follows; the others are the same for a layer with and without
+    tiles, and for a tile and the last one.
+    """
+
+    LAYER = 2
+    CONV = 3
+    LAST_TILE = 4
+    TILE = 5
+    END = 6
+
+
+class ErrorCode(enum.IntEnum):
+    """Why the engine has stopped (``status.error``)."""
+
+    NONE = 0
+    MAGIC = 1
+    """The program does not begin like one."""
+    CONFIGURATION = 2
+    """The program is for an engine of another configuration."""
+    OPCODE = 3
+    """A packet that cannot stand here."""
+    CHECKSUM = 4
+    """A packet's CRC is wrong."""
+    TRUNCATED = 5
+    """The program's ``last`` came before its end."""
+    TRAILING = 6
+    """The program's end came without ``last``."""
+    TIMEOUT = 7
+    """A stream that had begun was waited for, and none brought anything for ``timeout_cycles``."""
+    IMAGE_SHORT = 8
+    """The image's ``last`` came before its last beat."""
+    IMAGE_LONG = 9
+    """The image's last beat came without ``last``."""
+
+
+class Operation(enum.IntEnum):
+    """What a layer does."""
+
+    LOAD = 0
+    """Takes the image from its stream."""
+    CONV = 1
+    MAX_POOL = 2
+    AVG_POOL = 3
+
+
+def words_of(layout: data.Layout, program_bits: int) -> int:
+    """Program words that an item of this layout takes."""
+    return -(-layout.size // program_bits)
+
+
+class LayerDescriptor(data.StructLayout):
+    """What the array, the post-processor and the store need to know all through a layer.
+
+    A tensor that a layer of stride s reads is stored as s planes along an axis: position p is in
+    plane p mod s at q = p div s, and q lies in bank q mod B at row q div B of that bank. How
+    addresses follow from that is in the increments of the `LayerTable`.
+
+    Members
+    -------
+    operation : `Operation`
+    to_result, signed, residual : to the result stream; int32 instead of uint8; adds a residual
+    shift, far : the network's shift (1 for maximum pooling) is shift + 1, shift being 14 at most,
+        and `FAR_SHIFT` more with far
+    scale : scale of the residual, or of a pool (2 for maximum pooling, which makes up for the
+        shift)
+    groups_last : words of ``ich`` input channels per pixel - 1
+    large_tiles : a tile takes half of the tile buffer or more; 1 for a pool
+    tiles_last : tiles of output channels - 1
+    beats_last : beats of ``post_lanes`` channels per pixel of the last of them - 1
+    lanes_last : channels in the last of these beats - 1
+    tiles_y_last, tiles_x_last : pixel tiles - 1
+    window_y, window_x : the input along an axis
+    window_y.kernel_last : kernel size - 1
+    window_y.phases_last : s - 1
+    window_y.phase, window_y.bank : where the first tap is
+    window_y.row_step : address from a row of banks to the next (more banks than one only)
+    store_y, store_x : the output along an axis
+    store_y.phases_last : s - 1
+    store_y.end : last row (column) inside the map of the last pixel tile
+    """
+
+    def __init__(self, c: Configuration):
+        phase = ceil_log2(c.largest_stride)
+
+        def window(banks):
+            fields = {
+                "kernel_last": ceil_log2(c.largest_kernel),
+                "phases_last": phase,
+                "phase": phase,
+                "bank": ceil_log2(banks),
+            }
+            if banks > 1:
+                fields["row_step"] = c.address_bits
+            return data.StructLayout(fields)
+
+        def store(banks):
+            return data.StructLayout({"phases_last": phase, "end": ceil_log2(banks)})
+
+        super().__init__(
+            {
+                "operation": 2,
+                "to_result": 1,
+                "signed": 1,
+                "residual": 1,
+                "shift": 4,
+                "far": 1,
+                "scale": 24,
+                "groups_last": c.group_bits,
+                "large_tiles": 1,
+                "tiles_last": c.channel_tile_bits,
+                "beats_last": ceil_log2(c.och // c.post_lanes),
+                "lanes_last": ceil_log2(c.post_lanes),
+                "tiles_y_last": ceil_log2(c.largest_map),
+                "tiles_x_last": ceil_log2(c.largest_map),
+                "window_y": window(c.rows),
+                "window_x": window(c.cols),
+                "store_y": store(c.rows),
+                "store_x": store(c.cols),
+            }
+        )
+
+
+class Increment(data.StructLayout):
+    """What is added to the window's place from a step to the next.
+
+    Members
+    -------
+    address : of the window's first pixel
+    y, x : of that pixel in the map
+    """
+
+    def __init__(self, c: Configuration):
+        n = c.position_bits
+        super().__init__({"address": c.address_bits, "y": n, "x": n})
+
+
+class LayerTable:
+    """Rows of a layer's item in the program, as they lie in the layer memory.
+
+    A row has two parts: the increment of an address, which is that of the output or that of the
+    residual, in the lowest bits; and above it an `Increment` of the window or a part of the
+    `LayerDescriptor`. Every address is kept by additions of what the table says for the loop that
+    goes on.
+
+    =================== =============================== =======================================
+    row                 window                          output or residual
+    =================== =============================== =======================================
+    0, 1, ...           descriptor, lowest bits first   output: ``other`` has which
+    size                y, x: less the size of the map
+    next                to the next word                of the output, or of the residual
+    x_step, x_wrap,     to the next tap in a row: in    output: to the next pixel in a row,
+    x_row               the next plane; in the first,   likewise
+                        next bank; and row of banks
+    y_step, y_wrap,     to the next row of taps,        output: from the end of a row to the
+    y_row               likewise                        next
+    tile_x, tile_y      to the next pixel tile in a     residual: likewise
+                        row; to the next row of them
+    map, map_word       to the next tile of output      residual: likewise
+                        channels; that begins a word
+    start               to the first tap                residual: to the first word
+    =================== =============================== =======================================
+
+    ``x_row`` and ``y_row`` exist with more banks than one along the axis (with one, ``x_wrap``
+    goes to the next row of banks), ``map_word`` with ``och < ich``. ``other`` has the output's
+    rows ``start``, ``map``, ``map_word`` and, with more rows than one, ``row_step`` and
+    ``row_wrap``, to the next row of a pixel tile.
+
+    Attributes
+    ----------
+    rows : dict
+        Row of each name.
+    other : dict
+        Row of each name, of the output.
+    descriptor_rows : int
+    columns : int
+        Program words per row.
+    descriptor_bits : int
+        Bits of the descriptor per row.
+    store_columns, store_bits : int
+        Columns that have the increments of the output; bits that are kept of them.
+    words : int
+        Program words of the item.
+    depth : int
+        Rows, rounded up to a power of two.
+    """
+
+    def __init__(self, c: Configuration):
+        self.columns = -(-(c.address_bits + Increment(c).size) // c.program_bits)
+        self.store_columns = -(-c.address_bits // c.program_bits)
+        one = self.store_columns == 1
+        self.store_bits = c.address_bits if one else self.store_columns * c.program_bits
+
+        split = c.ich > c.och
+        other = ["start", "map", *["map_word"] * split]
+        if c.rows > 1:
+            other += ["row_step", "row_wrap"]
+        size = LayerDescriptor(c).size
+        most = self.columns * c.program_bits - c.address_bits
+        self.descriptor_rows = max(-(-size // most), len(other))
+        # As few as the rows allow: each of them is a register in every row.
+        self.descriptor_bits = -(-size // self.descriptor_rows)
+        names = [
+            "size",
+            "next",
+            *("x_step", "x_wrap", *["x_row"] * (c.cols > 1)),
+            *("y_step", "y_wrap", *["y_row"] * (c.rows > 1)),
+            *("tile_x", "tile_y", "map", *["map_word"] * split),
+            "start",
+        ]
+        self.rows = {name: self.descriptor_rows + i for i, name in enumerate(names)}
+        shared = {name: row for name, row in self.rows.items() if name[:2] in ("ne", "x_", "y_")}
+        self.other = {name: i for i, name in enumerate(other)} | shared
+        count = self.descriptor_rows + len(names)
+        self.words = count * self.columns
+        self.depth = 1 << ceil_log2(count)
+
+
+class ConstructionDescriptor(data.StructLayout):
+    """What the model constructor needs to know of a layer.
+
+    Members
+    -------
+    parameter : parameter k of the mask code
+    segments_last : KW - 1
+    word_before_last : words of ``ich`` weights per (ky, kx), - 2; -1 where there is one
+    tail_last : weights in the last of them, - 1
+    tile_words : words of a tile per output channel
+    channels_last : output channels of the last tile - 1
+    """
+
+    def __init__(self, c: Configuration):
+        super().__init__(
+            {
+                "parameter": 4,
+                "segments_last": ceil_log2(c.largest_kernel),
+                "word_before_last": c.group_bits,
+                "tail_last": ceil_log2(c.ich),
+                "tile_words": ceil_log2(c.tile_words),
+                "channels_last": ceil_log2(c.och),
+            }
+        )
+
+
+class ChannelRecord(data.StructLayout):
+    """What the post-processor needs to know of an output channel.
+
+    Members
+    -------
+    bias : less what the array adds too much (see `hiddenite.rtl.array.pe_array.excess`)
+    scale
+    """
+
+    def __init__(self, c: Configuration):
+        super().__init__({"bias": signed(c.bias_bits), "scale": signed(16)})

@@ -1,0 +1,216 @@
+"""Reads the program stream: packets, their CRCs, and who gets what.
+
+::
+
+    program ─► CRC ─┬─► key and descriptor ─► constructor
+                    ├─► layer table        ─► layer memory
+                    ├─► channel records    ─► post-processor
+                    └─► mask words         ─► constructor
+
+Anything but a flawless program ends in a state that only a reset leaves, with its `ErrorCode`.
+"""
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.data import StructLayout
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from ..configuration import Configuration
+from .checksum import Checksum
+from .packets import (
+    MAGIC,
+    ChannelRecord,
+    ConstructionDescriptor,
+    ErrorCode,
+    Opcode,
+    words_of,
+)
+
+__all__ = ["ProgramReader"]
+
+
+class ProgramReader(wiring.Component):
+    """Parser of the program stream.
+
+    Members
+    -------
+    i : the program
+    stop : the engine has stopped with an error
+    layers : words of layer tables, for the layer memory
+    layers_end : the word in hand ends a table
+    layer_commit : the table that was written last is right (for one cycle)
+    construction : construction descriptor of the conv layer in hand
+    clear, key_word, start_layer, start_tile, channels_last, room, complete, masks : see
+        `Constructor`
+    record_write, record_channel, record_half, record : a word of a channel record, which of its
+        words it is (one bit each), and where the record goes
+    tile_commit : the tile that was constructed last is right (for one cycle)
+    quiet : the array's side has run all that was committed
+    running : between the first word of a program and the end of its last layer
+    error : why the program can't be run (`ErrorCode`), for one cycle, the one after it is seen
+    """
+
+    def __init__(self, c: Configuration):
+        self.c = c
+        super().__init__(
+            {
+                "i": In(stream.Signature(StructLayout({"data": c.program_bits, "last": 1}))),
+                "stop": In(1),
+                "layers": Out(stream.Signature(c.program_bits)),
+                "layers_end": In(1),
+                "layer_commit": Out(1),
+                "construction": Out(ConstructionDescriptor(c)),
+                "clear": Out(1),
+                "key_word": Out(1),
+                "start_layer": Out(1),
+                "start_tile": Out(1),
+                "channels_last": Out(ceil_log2(c.och)),
+                "room": In(1),
+                "complete": In(1),
+                "masks": Out(stream.Signature(c.program_bits)),
+                "record_write": Out(words_of(ChannelRecord(c), c.program_bits)),
+                "record_channel": Out(ceil_log2(c.och)),
+                "record_half": Out(1),
+                "record": Out(c.program_bits),
+                "tile_commit": Out(1),
+                "quiet": In(1),
+                "running": Out(1),
+                "error": Out(ErrorCode),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self.c
+        bits = c.program_bits
+        word = self.i.payload.data
+        taken, offered = Signal(), Signal()
+        m.d.comb += [taken.eq(self.i.valid & self.i.ready), offered.eq(self.i.valid & ~self.stop)]
+
+        crc_words = max(1, 32 // bits)
+        conv_words = crc_words + words_of(ConstructionDescriptor(c), bits)
+        record_words = words_of(ChannelRecord(c), bits)
+        m.submodules.checksum = checksum = Checksum(bits, c.fingerprint)
+        m.d.comb += [checksum.data.eq(word), checksum.clear.eq(self.clear)]
+
+        count = Signal(range(max(crc_words, conv_words, record_words)))
+        channel = Signal(range(c.och))
+        # Of the packet in hand, 0 for the header; its lowest bit says that a tile follows.
+        opcode = Signal(3)
+        more_tiles = opcode[0]
+        kinds = Opcode.LAYER, Opcode.TILE, Opcode.END
+        layer, tile, end = (opcode[1:] == kind >> 1 for kind in kinds)
+        constructing = Signal(words_of(ConstructionDescriptor(c), bits) * bits)
+        half = Signal()
+        m.d.comb += [
+            self.construction.eq(constructing),
+            self.record.eq(word),
+            self.record_channel.eq(channel),
+            self.record_half.eq(half),
+            self.channels_last.eq(Mux(more_tiles, c.och - 1, self.construction.channels_last)),
+            self.layers.payload.eq(word),
+            self.masks.payload.eq(word),
+        ]
+
+        def counted(words):
+            """Count the words of an item; 1 with its last one."""
+            ends = Signal()
+            m.d.comb += ends.eq(count == words - 1)
+            m.d.sync += count.eq(Mux(ends, 0, count + 1))
+            return ends
+
+        ready, program_ends = Signal(), Signal()
+        error = Signal(ErrorCode)
+        m.d.sync += self.error.eq(error)
+        m.d.comb += self.i.ready.eq(ready & ~self.stop)
+        with m.FSM() as fsm:
+            m.d.comb += checksum.take.eq(taken & ~fsm.ongoing("CHECKSUM"))
+            with m.State("HEADER"):
+                m.d.comb += ready.eq(1)
+                magic = Const(MAGIC, max(32, bits))
+                expected = Array(magic.word_select(i, bits) for i in range(crc_words))[count]
+                with m.If(offered):
+                    m.d.sync += self.running.eq(1)
+                    with m.If(counted(crc_words)):
+                        m.next = "CHECKSUM"
+                    with m.If(word != expected):
+                        m.d.comb += error.eq(ErrorCode.MAGIC)
+            with m.State("CHECKSUM"):
+                m.d.comb += [ready.eq(1), checksum.check.eq(offered)]
+                with m.If(offered):
+                    with m.If(counted(crc_words)):
+                        m.d.comb += program_ends.eq(end)
+                        m.next = "WAIT"
+                    with m.If(~checksum.right):
+                        # It begins with the fingerprint.
+                        m.d.comb += error.eq(
+                            Mux(opcode == 0, ErrorCode.CONFIGURATION, ErrorCode.CHECKSUM)
+                        )
+            # An error is in its register now; behind it, it has stopped the engine.
+            with m.State("WAIT"):
+                m.next = "CHECKED"
+            with m.State("CHECKED"), m.If(~self.stop):
+                m.d.comb += [
+                    self.layer_commit.eq(layer),
+                    self.start_layer.eq(layer & more_tiles),
+                    self.tile_commit.eq(tile),
+                    self.clear.eq(end & self.quiet),
+                ]
+                m.d.sync += half.eq(half ^ tile)
+                with m.If(~end):
+                    m.next = "OPCODE"
+                with m.Elif(self.quiet):
+                    m.d.sync += [opcode.eq(0), self.running.eq(0)]
+                    m.next = "HEADER"
+            with m.State("OPCODE"):
+                m.d.comb += ready.eq(1)
+                with m.If(offered):
+                    m.d.sync += [opcode.eq(word), channel.eq(0)]
+                    with m.Switch(word):
+                        with m.Case(Opcode.LAYER):
+                            m.next = "BODY"
+                        with m.Case(Opcode.CONV, Opcode.TILE, Opcode.LAST_TILE):
+                            m.next = "ITEM"
+                        with m.Case(Opcode.END):
+                            m.next = "CHECKSUM"
+                        with m.Default():
+                            m.d.comb += error.eq(ErrorCode.OPCODE)
+                    with m.If(more_tiles != ((word == Opcode.TILE) | (word == Opcode.LAST_TILE))):
+                        m.d.comb += error.eq(ErrorCode.OPCODE)
+            # Key and construction descriptor of a conv, or channel records of a tile.
+            with m.State("ITEM"):
+                item = offered & (~tile | self.room)
+                m.d.comb += [
+                    ready.eq(~tile | self.room),
+                    self.key_word.eq(item & ~tile & (count < crc_words)),
+                    self.record_write.eq(Mux(item & tile, 1 << count, 0)),
+                ]
+                with m.If(item):
+                    with m.If(~tile):
+                        # The key's words pass through.
+                        m.d.sync += constructing.eq(Cat(constructing, word)[bits:])
+                    with m.If(counted(Mux(tile, record_words, conv_words))):
+                        m.d.sync += channel.eq(channel + 1)
+                        with m.If(~tile | (channel == self.channels_last)):
+                            m.d.comb += self.start_tile.eq(tile)
+                            m.next = "BODY"
+            # Layer table, or mask.
+            with m.State("BODY"):
+                m.d.comb += [
+                    ready.eq(Mux(tile, self.masks.ready, self.layers.ready)),
+                    self.layers.valid.eq(self.i.valid & ~tile),
+                    self.masks.valid.eq(self.i.valid & tile),
+                ]
+                with m.If(Mux(tile, self.complete, taken & self.layers_end)):
+                    m.next = "CHECKSUM"
+
+        # Only the word that ends an end packet may be the last. Another one is seen a cycle late,
+        # as masks take long to say that they take a word; what came before has been found right.
+        cut = Signal()
+        m.d.sync += cut.eq(taken & self.i.payload.last & ~program_ends)
+        with m.If(offered & ~self.i.payload.last & program_ends & checksum.right):
+            m.d.comb += error.eq(ErrorCode.TRAILING)
+        with m.If(cut):
+            m.d.comb += error.eq(ErrorCode.TRUNCATED)
+        return m

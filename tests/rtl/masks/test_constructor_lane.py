@@ -1,0 +1,149 @@
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rtl_helpers import (
+    CONFIGURATIONS,
+    construction_fields,
+    join,
+    key_words,
+    random_masks,
+    simulate,
+    weight_words,
+)
+
+from hiddenite.golden.rice import RiceCode
+from hiddenite.rtl.masks.constructor_lane import ConstructorLane
+
+
+class LaneBench:
+    """Constructs layers with one lane, and compares every word that it writes."""
+
+    def __init__(self, c, lane, rng=None):
+        self.c, self.lane, self.rng = c, lane, rng
+        self.dut = ConstructorLane(c, lane)
+        self.words, self.taken, self.written, self.tiles = [], 0, [], 0
+
+    def encode(self, masks):
+        """Make words of the lane's part of the masks; return each layer's code."""
+        codes, bits = [], []
+        for mask in masks:
+            own = mask[self.lane :: self.c.constructor_lanes].reshape(-1)
+            code = RiceCode.best([own])
+            bits.append(code.encode(own).bits())
+            codes.append(code.parameter)
+        bits, width = np.concatenate(bits), self.c.program_bits
+        bits = np.append(bits, np.zeros(-len(bits) % width, np.uint8))
+        self.words = [join(word, 1) for word in bits.reshape(-1, width)]
+        return codes
+
+    async def cycle(self, ctx):
+        dut = self.dut
+        ctx.set(dut.i.valid, self.rng is None or self.rng.random() < 0.7)
+        ctx.set(dut.i.payload, self.words[self.taken] if self.taken < len(self.words) else 0)
+        if ctx.get(dut.write.enable):
+            place = ctx.get(dut.write.slice), ctx.get(dut.write.address)
+            self.written.append((*place, ctx.get(dut.write.data)))
+        self.taken += ctx.get(dut.i.valid) and ctx.get(dut.i.ready)
+        await ctx.tick()
+
+    async def tile(self, ctx, words, shape_words):
+        """Construct a tile whose channels have these words; return the cycles it took."""
+        c, dut = self.c, self.dut
+        ctx.set(dut.any_channel, len(words) > 0)
+        ctx.set(dut.channels_last, max(0, len(words) - 1))
+        ctx.set(dut.start_tile, 1)
+        await self.cycle(ctx)
+        ctx.set(dut.start_tile, 0)
+        half = c.tile_words // 2
+        upper = self.tiles % 2 == 1 and shape_words < half
+        self.tiles += 1
+        ctx.set(dut.upper, upper)
+        self.written.clear()
+        cycles = 0
+        while not (ctx.get(dut.complete) and ctx.get(dut.full)):
+            await self.cycle(ctx)
+            cycles += 1
+        assert self.written == [
+            (number, half * upper + 1 + at, word)
+            for number, channel in enumerate(words)
+            for at, word in enumerate(channel)
+        ]
+        return cycles
+
+    async def layer(self, ctx, mask, parameter, seed, index):
+        """Construct all tiles of a layer; return the cycles they took."""
+        c, dut = self.c, self.dut
+        while not ctx.get(dut.prepared):
+            await self.cycle(ctx)
+        ctx.set(dut.i.valid, 0)
+        ctx.set(dut.key_word, 1)
+        for word in key_words(c, seed, index):
+            ctx.set(dut.key, word)
+            await ctx.tick()
+        ctx.set(dut.key_word, 0)
+        ctx.set(dut.layer, construction_fields(c, mask, parameter))
+        ctx.set(dut.start_layer, 1)
+        await self.cycle(ctx)
+        ctx.set(dut.start_layer, 0)
+        words = weight_words(c, mask, seed, index)
+        cycles = 0
+        for first in range(0, len(mask), c.och):
+            own = words[first : first + c.och][self.lane :: c.constructor_lanes]
+            cycles += await self.tile(ctx, own, len(words[0]))
+        return cycles
+
+
+@pytest.mark.parametrize("stalls", [False, True])
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_words_of_many_layers(name, stalls):
+    c = CONFIGURATIONS[name]
+    lane = c.constructor_lanes - 1
+    masks = random_masks(np.random.default_rng(lane), c)
+    bench = LaneBench(c, lane, random.Random(4) if stalls else None)
+    parameters = bench.encode(masks)
+
+    async def run(ctx):
+        for number, (mask, parameter) in enumerate(zip(masks, parameters, strict=True)):
+            await bench.layer(ctx, mask, parameter, 0xFFFFFFF0 + number, 7 * number)
+
+    simulate(bench.dut, run)
+
+
+def construct(c, mask):
+    """Construct one lane's part of a layer; return the cycles, the lane's masks and their code."""
+    bench = LaneBench(c, 0)
+    (parameter,) = bench.encode([mask])
+    cycles = []
+
+    async def run(ctx):
+        cycles.append(await bench.layer(ctx, mask, parameter, 1, 1))
+
+    simulate(bench.dut, run)
+    return cycles[0], mask[0 :: c.constructor_lanes], RiceCode(parameter)
+
+
+def test_each_cycle_takes_a_piece():
+    """Full words end beside pieces; channels begin with their signs, of which some is hidden."""
+    mask = np.random.default_rng(5).random((8, 3, 3, 48)) < 0.3
+    cycles, own, code = construct(CONFIGURATIONS["more_ich"], mask)
+    pieces = len(code.encode(own.reshape(-1)).start)
+    assert cycles <= pieces + 12 * len(own)
+
+
+def test_each_cycle_takes_a_piece_or_ends_a_word():
+    """Words of a layer with a rest."""
+    mask = np.random.default_rng(5).random((8, 3, 3, 20)) < 0.3
+    cycles, own, code = construct(CONFIGURATIONS["more_ich"], mask)
+    pieces = len(code.encode(own.reshape(-1)).start)
+    assert cycles <= pieces + own.size // 20 * 3 + 12 * len(own)
+
+
+@pytest.mark.parametrize("density, rate", [(0.1, 0.42), (0.3, 0.55), (0.5, 1)])
+def test_serial_decoder_is_fast_enough(density, rate):
+    """Cycles a weight where words are always there."""
+    c = replace(CONFIGURATIONS["more_ich"], mask_decoder="serial")
+    mask = np.random.default_rng(6).random((8, 3, 3, 48)) < density
+    cycles, own, _ = construct(c, mask)
+    assert cycles <= rate * own.size + 12 * len(own)

@@ -1,0 +1,134 @@
+import random
+from itertools import product
+
+import pytest
+from rtl_helpers import INT32, output_of, simulate
+
+from hiddenite.rtl.output.post_lane import PostLane
+from hiddenite.rtl.program.packets import FAR_SHIFT
+
+LANE_LATENCY = {"short": 5, "long": 8}
+SHIFTERS = pytest.mark.parametrize("shifter", ["multiplexers", "multipliers"])
+PATHS = pytest.mark.parametrize("path", LANE_LATENCY)
+
+
+def give(ctx, dut, **values):
+    """Set a lane's inputs; `shift` as networks have it."""
+    if "shift" in values:
+        far = values["shift"] > FAR_SHIFT
+        values |= {"shift": values["shift"] - 1 - far * FAR_SHIFT, "shift_far": far}
+    for port, value in values.items():
+        ctx.set(getattr(dut, port), value)
+
+
+PORTS = ("total", "bias", "scale", "residual", "residual_scale", "shift", "int32")
+# What these take at the ends of their ranges.
+EXTREMES = [
+    *product([0, (1 << 32) - 1], INT32, [-32768, 32767], [0, 255], [2**24 - 1], [1, 24], [0, 1]),
+    *((0, 0, 1, r, s, 24, 1) for r, s in [(255, 2**24 - 1), (1, 2**23), (1, 2**23 - 1)]),
+    *((1, 0, s, 0, 0, h, g) for s in [-1, 0, 1] for h in [1, 2, 24] for g in [0, 1]),
+    *((a, -256, s, 0, 0, 1, 0) for a in range(250, 262) for s in [-3, 2, 512]),
+    *((a, b, s, 0, 0, 1, 1) for a, b in [(0, INT32[0]), (0, INT32[1])] for s in [-2, -1, 1, 2, 3]),
+]
+
+
+@PATHS
+@SHIFTERS
+def test_lane_computes_the_network_s_arithmetic(shifter, path):
+    rng = random.Random(1)
+    cases = EXTREMES + [
+        (
+            rng.getrandbits(rng.randrange(1, 33)),
+            rng.randrange(-(1 << rng.randrange(1, 32)), 1 << 20),
+            rng.randrange(-32768, 32768),
+            rng.randrange(256),
+            rng.getrandbits(rng.randrange(1, 25)),
+            rng.randrange(1, 25),
+            rng.randrange(2),
+        )
+        for _ in range(300)
+    ]
+    dut = PostLane(32, 34, shifter, path)
+
+    async def bench(ctx):
+        give(ctx, dut, conv=1, advance=1)
+        for case in cases:
+            # The layer's values are those of all outputs on their way.
+            give(ctx, dut, **dict(zip(PORTS, case, strict=True)))
+            await ctx.tick().repeat(LANE_LATENCY[path])
+            assert ctx.get(dut.output) == output_of(*case), case
+
+    simulate(dut, bench)
+
+
+@PATHS
+@SHIFTERS
+def test_lane_takes_an_output_whenever_it_advances(shifter, path):
+    rng = random.Random(2)
+    dut = PostLane(20, 34, shifter, path)
+    values = [rng.getrandbits(20) for _ in range(200)]
+
+    async def bench(ctx):
+        give(ctx, dut, conv=1, scale=77, bias=-500_000, shift=16, int32=1)
+        given = []
+        while len(given) < len(values):
+            advance = rng.random() < 0.6
+            give(ctx, dut, advance=advance, total=values[len(given)] if advance else 0)
+            given += [values[len(given)]] if advance else []
+            await ctx.tick()
+            if len(given) >= LANE_LATENCY[path]:
+                expected = output_of(given[-LANE_LATENCY[path]], -500_000, 77, 0, 0, 16, 1)
+                assert ctx.get(dut.output) == expected
+
+    simulate(dut, bench)
+
+
+@PATHS
+@SHIFTERS
+@pytest.mark.parametrize("bias_bits", [16, 20, 27, 33])
+def test_lane_of_fewer_bits(bias_bits, shifter, path):
+    """All sums that fit in the bias are right, those at its ends too, and near every clip."""
+    rng = random.Random(bias_bits)
+    low, high = -(1 << bias_bits - 1), (1 << bias_bits - 1) - 1
+    dut = PostLane(18, bias_bits, shifter, path)
+
+    async def bench(ctx):
+        give(ctx, dut, conv=1, advance=1)
+        for number in range(600):
+            signed, shift = rng.randrange(2), rng.randrange(1, 25)
+            scale = rng.choice([-32768, 32767, 1, -1, rng.randrange(-32768, 32768)])
+            residual, residual_scale = rng.randrange(256), rng.choice([0, rng.getrandbits(24)])
+            # A sum whose output is about one of those where something changes.
+            goal = rng.choice([0, 255, *INT32, rng.randrange(256)]) + rng.randrange(-2, 3)
+            near = (goal << shift) // (scale or 1) + rng.randrange(-1, 2)
+            total = rng.choice([low, high, rng.randrange(low, high + 1), near])
+            total = min(max(total, low), high)
+            acc = rng.getrandbits(18)
+            acc = max(acc, total - high)
+            acc = min(acc, total - low)
+            case = (acc, total - acc, scale, residual, residual_scale, shift, signed)
+            give(ctx, dut, **dict(zip(PORTS, case, strict=True)))
+            await ctx.tick().repeat(LANE_LATENCY[path])
+            assert ctx.get(dut.output) == output_of(*case), number
+
+    simulate(dut, bench)
+
+
+@PATHS
+@SHIFTERS
+def test_lane_of_a_pool(shifter, path):
+    """The bias does not count."""
+    rng = random.Random(3)
+    dut = PostLane(20, 24, shifter, path)
+
+    async def bench(ctx):
+        give(ctx, dut, advance=1)
+        for _ in range(100):
+            total = rng.choice([rng.getrandbits(20), (1 << 20) - 1])
+            scale, shift = rng.randrange(1, 1 << 15), rng.randrange(1, 25)
+            bias = rng.getrandbits(23)
+            give(ctx, dut, total=total, bias=bias, scale=scale, residual_scale=scale, shift=shift)
+            await ctx.tick().repeat(LANE_LATENCY[path])
+            assert ctx.get(dut.output) == output_of(total, 0, scale, 0, 0, shift, 0)
+
+    simulate(dut, bench)

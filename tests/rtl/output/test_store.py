@@ -1,0 +1,269 @@
+import random
+from itertools import product
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module
+from rtl_helpers import (
+    CONFIGURATIONS,
+    compiled,
+    join,
+    layer_tables,
+    load_layer,
+    random_conv,
+    simulate,
+    split,
+    word_of_pixel,
+)
+
+from hiddenite.golden.network import MaxPool
+from hiddenite.rtl.output.store import Store
+from hiddenite.rtl.program.layer_memory import LayerMemory
+from hiddenite.rtl.program.packets import ErrorCode, Operation
+
+
+def beats_in_order(stage, c, values):
+    """A stage's outputs as the post-processor gives them, with those outside of the map."""
+    conv = stage.operation == Operation.CONV
+    height, width, channels = stage.shape
+    share = c.och if conv else c.unit
+    beats = []
+    for first, ty, tx, row, col, part in product(
+        range(0, channels, share),
+        range(0, height, c.rows),
+        range(0, width, c.cols),
+        range(c.rows),
+        range(c.cols),
+        range(0, share, c.post_lanes),
+    ):
+        y, x = ty + row, tx + col
+        lanes = range(first + part, first + part + c.post_lanes)
+        inside = y < height and x < width
+        beats.append([values[y, x, k] if inside and k < channels else 123 for k in lanes])
+    return beats
+
+
+def with_tables(dut, tables):
+    """The store beside its layer memory."""
+    m = Module()
+    m.submodules.store, m.submodules.tables = dut, tables
+    m.d.comb += [
+        dut.layer.eq(tables.layer),
+        dut.increment.eq(tables.store),
+        tables.store_row.eq(dut.row),
+        tables.done.eq(dut.done),
+    ]
+    return m
+
+
+class Bench:
+    """Gives a stage's outputs to the store; keeps what comes out, or a model of the memory."""
+
+    def __init__(self, c, program, number, seed):
+        self.c, self.rng = c, random.Random(seed)
+        self.program, self.number = program, number
+        self.stage = program.stages[number]
+        self.dut, self.tables = Store(c), LayerMemory(c)
+        self.memory, self.results, self.lasts, self.errors = {}, [], [], []
+        self.done, self.writes = 0, []
+
+    async def cycle(self, ctx):
+        """One cycle; returns whether an output or a beat of the image was taken."""
+        c, dut, rng = self.c, self.dut, self.rng
+        ctx.set(dut.result.ready, rng.random() < 0.6)
+        next_write = ctx.get(dut.write_next)
+        if ctx.get(dut.result.valid) and ctx.get(dut.result.ready):
+            payload = ctx.get(dut.result.payload)
+            words = split(payload.data, 32, c.post_lanes)
+            self.results.append([word - (word >> 31 << 32) for word in words])
+            self.lasts.append(payload.last)
+        if ctx.get(dut.error) != ErrorCode.NONE:
+            self.errors.append(ctx.get(dut.error))
+        taken = (
+            ctx.get(dut.image.valid) and ctx.get(dut.image.ready),
+            ctx.get(dut.valid) and (c.output_path == "long" or ctx.get(dut.advance)),
+        )
+        await ctx.tick()
+        # Where the activation memory may be far away, a write comes two cycles later.
+        self.writes.append(next_write)
+        far = c.output_path == "long" and c.activation_ports == 2
+        assert ctx.get(dut.write) == ([0, 0, *self.writes][-3] if far else next_write)
+        if ctx.get(dut.write):
+            place = ctx.get(dut.write_bank_y), ctx.get(dut.write_bank_x), ctx.get(dut.write_address)
+            data = split(ctx.get(dut.write_data), 8, c.ich)
+            parts = ctx.get(dut.write_parts)
+            word = self.memory.setdefault(place, [None] * c.ich)
+            for lane in range(c.ich):
+                if parts >> lane // c.unit & 1:
+                    word[lane] = data[lane]
+        self.done += ctx.get(dut.done)
+        return any(taken)
+
+    async def start(self, ctx):
+        await load_layer(ctx, self.tables, layer_tables(self.program)[self.number])
+        ctx.set(self.dut.start, 1)
+        await self.cycle(ctx)
+        ctx.set(self.dut.start, 0)
+
+    async def give(self, ctx, beats):
+        """Give outputs, or with LOAD (data, last) of the image, with gaps."""
+        dut, c = self.dut, self.c
+        load = self.stage.operation == Operation.LOAD
+        for beat in beats:
+            while True:
+                offered = self.rng.random() < 0.7
+                if load:
+                    data, last = beat
+                    ctx.set(dut.image.valid, offered)
+                    ctx.set(dut.image.payload, {"data": join(data, 8), "last": last})
+                else:
+                    if c.output_path == "long":
+                        # Announced as it arrives.
+                        offered = offered and ctx.get(dut.advance)
+                        ctx.set(dut.begins, offered)
+                    ctx.set(dut.valid, offered)
+                    ctx.set(dut.outputs, join(beat, 32) if offered else 0)
+                assert c.post_lanes == len(beat[0] if load else beat)
+                if await self.cycle(ctx):
+                    break
+        ctx.set(dut.image.valid, 0)
+        ctx.set(dut.valid, 0)
+        ctx.set(dut.begins, 0)
+        # Results wait in a queue.
+        for _ in range(60):
+            await self.cycle(ctx)
+
+    def check_memory(self, values):
+        """Each pixel is where it belongs, and nothing else of the memory is touched."""
+        target = self.stage.target
+        height, width, channels = self.stage.shape
+        places = {}
+        for y, x, k in product(range(height), range(width), range(channels)):
+            place = word_of_pixel(target, y, x, k // self.c.ich)
+            assert self.memory[place][k % self.c.ich] == values[y, x, k]
+            places[place] = True
+        assert self.memory.keys() == places.keys()
+
+    def run(self, values, beats):
+        async def bench(ctx):
+            for times in (1, 2):
+                await self.start(ctx)
+                await self.give(ctx, beats)
+                assert self.done == times
+                assert not ctx.get(self.dut.begun)
+                assert not self.errors
+
+        simulate(with_tables(self.dut, self.tables), bench)
+        if self.stage.target:
+            self.check_memory(values)
+            assert not self.results
+
+
+SHAPES = [(3, 5, 9), (4, 4, 4), (1, 7, 2), (6, 2, 17)]
+
+
+def values_of(rng, shape, low=0, high=256):
+    return rng.integers(low, high, shape)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_image(name, shape):
+    """The image, for a layer of strides: in planes."""
+    c = CONFIGURATIONS[name]
+    rng = np.random.default_rng(1)
+    program = compiled(shape, MaxPool(name="p", input="image", kernel=(1, 2), stride=(2, 3)), c=c)
+    values = values_of(rng, shape)
+    beats = program.image_beats(values.astype(np.uint8)).tolist()
+    beats = [(beat, number == len(beats) - 1) for number, beat in enumerate(beats)]
+    Bench(c, program, 0, name).run(values, beats)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize("kind", ["conv", "pool"])
+def test_outputs_go_to_memory(name, kind, shape):
+    c = CONFIGURATIONS[name]
+    rng = np.random.default_rng(2)
+    if kind == "conv":
+        first = random_conv(rng, 2, shape[2])
+        image = (*shape[:2], 2)
+    else:
+        first = MaxPool(name="conv", input="image", kernel=1)
+        image = shape
+    after = MaxPool(name="after", input="conv", kernel=1, stride=(3, 2))
+    program = compiled(image, first, after, c=c)
+    bench = Bench(c, program, 1, name)
+    assert bench.stage.target.address > 0
+    values = values_of(rng, shape)
+    bench.run(values, beats_in_order(bench.stage, c, values))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize("kind", ["conv", "pool"])
+def test_outputs_go_to_the_result_stream(name, kind, shape):
+    c = CONFIGURATIONS[name]
+    rng = np.random.default_rng(3)
+    if kind == "conv":
+        layer = random_conv(rng, 2, shape[2], output="int32")
+        program, low = compiled((*shape[:2], 2), layer, c=c), -(1 << 31)
+    else:
+        program, low = compiled(shape, MaxPool(name="p", input="image", kernel=1), c=c), 0
+    bench = Bench(c, program, 1, name)
+    values = values_of(rng, shape, low, (1 << 31) if low else 256)
+    bench.run(values, beats_in_order(bench.stage, c, values))
+    assert not bench.memory
+    half = len(bench.results) // 2
+    assert bench.results[:half] == bench.results[half:]
+    assert (program.result(np.array(bench.results[half:])) == values).all()
+    # The post-processor gave 123 in lanes without a channel.
+    assert not np.array(bench.results[:half])[program.result_order() < 0].any()
+    assert bench.lasts == ([False] * (half - 1) + [True]) * 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [(0, ErrorCode.IMAGE_SHORT), (4, ErrorCode.IMAGE_SHORT), (None, ErrorCode.IMAGE_LONG)],
+)
+def test_last_in_the_wrong_place(wrong, code):
+    """``last`` early, or missing at the last beat; ``begun`` is 1 between the first and the end."""
+    c = CONFIGURATIONS["more_och"]
+    program = compiled((2, 3, 2), MaxPool(name="p", input="image", kernel=1), c=c)
+    bench = Bench(c, program, 0, 1)
+
+    async def run(ctx):
+        await bench.start(ctx)
+        for number in range(6):
+            assert ctx.get(bench.dut.begun) == (number > 0)
+            await bench.give(ctx, [([1, 2], number == wrong)])
+            if number == (5 if wrong is None else wrong):
+                break
+            assert not bench.errors
+
+    simulate(with_tables(bench.dut, bench.tables), run)
+    assert bench.errors == [code]
+
+
+def test_nothing_moves_after_an_error():
+    c = CONFIGURATIONS["single"]
+    program = compiled((2, 2, 1), MaxPool(name="p", input="image", kernel=1), c=c)
+    dut, tables = Store(c), LayerMemory(c)
+
+    async def run(ctx):
+        for layer in layer_tables(program):
+            ctx.set(dut.stop, 0)
+            await load_layer(ctx, tables, layer)
+            ctx.set(dut.start, 1)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            ctx.set(dut.valid, 1)
+            await ctx.tick().repeat(2)
+            ctx.set(dut.stop, 1)
+            ctx.set(dut.image.valid, 1)
+            await ctx.tick()
+            assert not ctx.get(dut.image.ready)
+            assert not ctx.get(dut.advance)
+            assert not ctx.get(dut.result.valid)
+
+    simulate(with_tables(dut, tables), run)

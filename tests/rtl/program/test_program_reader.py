@@ -1,0 +1,299 @@
+import random
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.lib import wiring
+from rtl_helpers import CONFIGURATIONS, close, compiled, join, packets, random_conv, simulate
+
+from hiddenite.golden.network import MaxPool
+from hiddenite.golden.weights import signs
+from hiddenite.rtl.masks.constructor import Constructor
+from hiddenite.rtl.program.packets import ChannelRecord, ErrorCode, LayerTable, Opcode
+from hiddenite.rtl.program.program_reader import ProgramReader
+
+SEED = 11
+
+TILES = Opcode.TILE, Opcode.LAST_TILE
+
+WIDTHS = ["more_och", "more_ich", "square"]
+"""Configurations of 8, 32 and 64 program bits."""
+
+
+def small_program(c):
+    """A pool and two convs, the second of two tiles; returns the convs and the program."""
+    rng = np.random.default_rng(1)
+    pool = MaxPool(name="pool", input="image", kernel=1)
+    first = random_conv(rng, 3, 2, (1, 2), name="first", input="pool")
+    second = random_conv(rng, 2, c.och + 1, name="second", input="first")
+    return (first, second), compiled((2, 2, 3), pool, first, second, c=c)
+
+
+class Bench:
+    """A reader with its constructor, whose tiles are released as soon as they are right."""
+
+    def __init__(self, c, seed=0, stalls=True):
+        self.c, self.rng, self.stalls = c, random.Random(seed), stalls
+        self.dut, self.constructor, self.reset = ProgramReader(c), Constructor(c), Signal()
+        self.clear()
+
+    def clear(self):
+        self.layers, self.records, self.record = [], [], []
+        self.layer_commits = self.tile_commits = 0
+        self.error = ErrorCode.NONE
+
+    def run(self, bench):
+        m = Module()
+        m.submodules.reader, m.submodules.constructor = r, k = self.dut, self.constructor
+        wiring.connect(m, r.masks, k.i)
+        m.d.comb += [
+            k.layer.eq(r.construction),
+            k.clear.eq(r.clear),
+            k.key_word.eq(r.key_word),
+            k.start_layer.eq(r.start_layer),
+            k.start_tile.eq(r.start_tile),
+            k.channels_last.eq(r.channels_last),
+            r.room.eq(k.room),
+            r.complete.eq(k.complete),
+            k.release.eq(r.tile_commit),
+        ]
+        # Where a layer's words end is known by who takes them.
+        table, number = LayerTable(self.c).words, Signal(16)
+        m.d.comb += r.layers_end.eq(number == table - 1)
+        with m.If(r.layers.valid & r.layers.ready):
+            m.d.sync += number.eq(Mux(r.layers_end, 0, number + 1))
+        simulate(ResetInserter(self.reset)(m), bench)
+
+    async def cycle(self, ctx):
+        """One cycle; keeps what comes out; returns whether a word was taken."""
+        dut = self.dut
+        ctx.set(dut.layers.ready, not self.stalls or self.rng.random() < 0.7)
+        ctx.set(dut.quiet, not self.stalls or self.rng.random() < 0.1)
+        ctx.set(dut.stop, self.error != ErrorCode.NONE)
+        if ctx.get(dut.layers.valid) and ctx.get(dut.layers.ready):
+            self.layers.append(ctx.get(dut.layers.payload))
+        if ctx.get(dut.record_write):
+            size = len(dut.record_write)
+            assert ctx.get(dut.record_write) == 1 << len(self.record)
+            self.record.append(ctx.get(dut.record))
+            if len(self.record) == size:
+                layout = ChannelRecord(self.c)
+                bits = join(self.record, self.c.program_bits) & ((1 << layout.size) - 1)
+                record = layout.from_bits(bits)
+                place = ctx.get(dut.record_half), ctx.get(dut.record_channel)
+                self.records.append((*place, record.bias, record.scale))
+                self.record = []
+        self.layer_commits += ctx.get(dut.layer_commit)
+        self.tile_commits += ctx.get(dut.tile_commit)
+        taken = ctx.get(dut.i.valid) and ctx.get(dut.i.ready)
+        if self.error == ErrorCode.NONE:
+            self.error = ctx.get(dut.error)
+        await ctx.tick()
+        return taken
+
+    async def give(self, ctx, words, last=None):
+        """Send words, ``last`` with one of them (the last one), until an error."""
+        last = len(words) - 1 if last is None else last
+        for number, word in enumerate(words):
+            taken = False
+            while not taken and self.error == ErrorCode.NONE:
+                ctx.set(self.dut.i.valid, not self.stalls or self.rng.random() < 0.8)
+                ctx.set(self.dut.i.payload, {"data": word, "last": number == last})
+                taken = await self.cycle(ctx)
+        ctx.set(self.dut.i.valid, 0)
+
+    async def idle(self, ctx, cycles):
+        for _ in range(cycles):
+            await self.cycle(ctx)
+
+    async def refused(self, ctx, what, words, *codes, commits=None, last=None):
+        """A program ends in one of these errors, which only a reset leaves."""
+        await self.give(ctx, words, last)
+        await self.idle(ctx, 3)
+        assert self.error in codes, what
+        found = self.layer_commits, self.tile_commits
+        assert commits in (None, found), what
+        ctx.set(self.dut.i.valid, 1)
+        await self.idle(ctx, 30)
+        assert not ctx.get(self.dut.i.ready) and ctx.get(self.dut.running), what
+        assert (self.layer_commits, self.tile_commits) == found, what
+        ctx.set(self.dut.i.valid, 0)
+        ctx.set(self.reset, 1)
+        await ctx.tick()
+        ctx.set(self.reset, 0)
+        self.clear()
+
+    async def accepted(self, ctx, program):
+        """A program runs to its end."""
+        before = self.tile_commits
+        await self.give(ctx, program.words.tolist())
+        while ctx.get(self.dut.running):
+            await self.cycle(ctx)
+        assert self.error == ErrorCode.NONE
+        assert self.tile_commits == before + len(program.mask_words)
+
+
+def expected_records(conv, c, half):
+    """What the post-processor needs of each channel: the bias makes up for negative weights."""
+    negative = (conv.mask & (signs(SEED, conv.index, conv.mask.shape) < 0)).sum((1, 2, 3))
+    return [
+        ((half + o // c.och) % 2, o % c.och, conv.bias[o] - 255 * negative[o], conv.scale[o])
+        for o in range(conv.out_channels)
+    ]
+
+
+def sent(parts, c):
+    return [word for part in close(parts, c) for word in part]
+
+
+@pytest.mark.parametrize("stalls", [False, True])
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_a_program_twice(name, stalls):
+    c = CONFIGURATIONS[name]
+    (first, second), program = small_program(c)
+    assert sent(packets(program), c) == program.words.tolist()
+    bench = Bench(c, 1, stalls)
+    tiles = len(program.mask_words)
+
+    async def run(ctx):
+        for times in (1, 2):
+            assert not ctx.get(bench.dut.running)
+            await bench.give(ctx, program.words.tolist()[:1], last=-1)
+            assert ctx.get(bench.dut.running)
+            await bench.give(ctx, program.words.tolist()[1:])
+            while ctx.get(bench.dut.running):
+                await bench.cycle(ctx)
+            assert bench.layer_commits == 4 * times
+            assert bench.tile_commits == tiles * times
+
+    bench.run(run)
+    assert bench.error == ErrorCode.NONE
+    layer_size = len(packets(program)[1]) - 1
+    layers = [p[-layer_size:] for p in packets(program)[1:-1] if p[0] not in TILES]
+    assert bench.layers == [word for words in layers * 2 for word in words]
+    once = len(bench.records) // 2
+    starts = 0, -(-2 // c.och)
+    for first_half, records in ((0, bench.records[:once]), (tiles, bench.records[once:])):
+        assert records == [
+            record
+            for conv, start in zip((first, second), starts, strict=True)
+            for record in expected_records(conv, c, first_half + start)
+        ]
+
+
+def flip(parts, word, bit):
+    parts[0][word] ^= 1 << bit
+    return parts
+
+
+def with_opcode(parts, packet, opcode):
+    parts[packet][0] = opcode
+    return parts
+
+
+# What is done to a program's packets before their CRCs are computed, the error that must follow,
+# and the number of the packet that is refused.
+WRONG_PACKETS = {
+    "magic": (lambda p, c: flip(p, 0, 7), ErrorCode.MAGIC, 0),
+    "end of the magic": (lambda p, c: flip(p, -1, c.program_bits - 1), ErrorCode.MAGIC, 0),
+    "opcode 0": (lambda p, c: with_opcode(p, 1, 0), ErrorCode.OPCODE, 1),
+    "opcode 1": (lambda p, c: with_opcode(p, 2, 1), ErrorCode.OPCODE, 2),
+    "opcode 7": (lambda p, c: with_opcode(p, 2, 7), ErrorCode.OPCODE, 2),
+    "opcode and more": (lambda p, c: with_opcode(p, 1, 128 | Opcode.LAYER), ErrorCode.OPCODE, 1),
+    "tile without a conv": (lambda p, c: with_opcode(p, 2, Opcode.TILE), ErrorCode.OPCODE, 2),
+    "layer before the tiles": (lambda p, c: with_opcode(p, 4, Opcode.LAYER), ErrorCode.OPCODE, 4),
+    "end before the tiles": (lambda p, c: [*p[:4], [Opcode.END]], ErrorCode.OPCODE, 4),
+    "conv before the tiles": (lambda p, c: [*p[:4], *p[3:]], ErrorCode.OPCODE, 4),
+    "no end": (lambda p, c: p[:-1], ErrorCode.TRUNCATED, None),
+    "something behind the end": (lambda p, c: [*p, p[-1]], ErrorCode.TRAILING, None),
+}  # fmt: skip
+
+
+def commits_before(parts, packet):
+    """Layers and tiles that are right when a packet is refused."""
+    opcodes = [part[0] for part in parts[1:packet]] if packet else []
+    return sum(o in (Opcode.LAYER, Opcode.CONV) for o in opcodes), sum(o in TILES for o in opcodes)
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_wrong_packets(name):
+    c = CONFIGURATIONS[name]
+    _, program = small_program(c)
+    bench = Bench(c, 3)
+
+    async def run(ctx):
+        for what, (change, code, packet) in WRONG_PACKETS.items():
+            words = sent(change(packets(program), c), c)
+            commits = None if packet is None else commits_before(packets(program), packet)
+            await bench.refused(ctx, what, words, code, commits=commits)
+        await bench.accepted(ctx, program)
+
+    bench.run(run)
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_a_flipped_bit(name):
+    """In a packet's last word, or its CRC: it is refused, and nothing of it is committed."""
+    c = CONFIGURATIONS[name]
+    _, program = small_program(c)
+    parts, rng = packets(program), random.Random(4)
+    bench = Bench(c, 3)
+
+    async def run(ctx):
+        end = 0
+        for number, (part, closed) in enumerate(zip(parts, close(parts, c), strict=True)):
+            inside, end = end + len(part) - 1, end + len(closed)
+            commits = commits_before(parts, number)
+            words = program.words.tolist()
+            words[end - 1] ^= 1 << rng.randrange(min(32, c.program_bits))
+            code = ErrorCode.CHECKSUM if number else ErrorCode.CONFIGURATION
+            await bench.refused(ctx, f"CRC {number}", words, code, commits=commits)
+            words = program.words.tolist()
+            words[inside] ^= 1 << rng.randrange(c.program_bits)
+            # A wrong mask takes more words or fewer: anything may then stand where the CRC should.
+            codes = ErrorCode.CHECKSUM, ErrorCode.TRUNCATED
+            if number == 0:
+                codes = (ErrorCode.MAGIC,)
+            if number == len(parts) - 1:
+                codes = (ErrorCode.OPCODE,)
+            await bench.refused(ctx, f"packet {number}", words, *codes, commits=commits)
+        await bench.accepted(ctx, program)
+
+    bench.run(run)
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_a_packet_that_is_missing_or_comes_twice(name):
+    """Each is right in itself, and could stand where it is: the CRC of the next one is wrong."""
+    c = CONFIGURATIONS[name]
+    _, program = small_program(c)
+    parts = close(packets(program), c)
+    bench = Bench(c, 3)
+    codes = ErrorCode.CHECKSUM, ErrorCode.OPCODE, ErrorCode.TRUNCATED
+
+    async def run(ctx):
+        for number in range(1, len(parts) - 1):
+            for what, times in ("missing", 0), ("twice", 2):
+                changed = [*parts[:number], *[parts[number]] * times, *parts[number + 1 :]]
+                words = [word for part in changed for word in part]
+                await bench.refused(ctx, f"packet {number} {what}", words, *codes)
+        await bench.accepted(ctx, program)
+
+    bench.run(run)
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_last_in_the_wrong_place(name):
+    c = CONFIGURATIONS[name]
+    _, program = small_program(c)
+    words = program.words.tolist()
+    bench = Bench(c, 3)
+
+    async def run(ctx):
+        for last in (0, 1, len(words) // 3, len(words) // 2, len(words) - 2):
+            await bench.refused(ctx, last, words[: last + 1], ErrorCode.TRUNCATED)
+            await bench.refused(ctx, last, words, ErrorCode.TRUNCATED, last=last)
+        await bench.refused(ctx, "no last", words, ErrorCode.TRAILING, last=-1)
+        await bench.accepted(ctx, program)
+
+    bench.run(run)
