@@ -6,7 +6,7 @@ import numpy as np
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.weights import signs
-from hiddenite.rtl.array.pe_array import excess
+from hiddenite.rtl.array.builds import build_of
 from hiddenite.rtl.configuration import Configuration
 
 from .schedule import Stage
@@ -20,14 +20,14 @@ class ArraySums:
 
     Attributes
     ----------
-    excess : numpy.ndarray
+    offset : numpy.ndarray
         How much each is above the sum of the signed activations (see
-        `hiddenite.rtl.array.pe_array.excess`).
+        `hiddenite.rtl.array.builds.ArrayBuild`).
     largest : numpy.ndarray
         The most that each can be.
     """
 
-    excess: np.ndarray
+    offset: np.ndarray
     largest: np.ndarray
 
 
@@ -45,8 +45,8 @@ def array_sums(seed: int, stage: Stage, c: Configuration) -> ArraySums:
     mask, negative = (
         np.pad(bits, fill).reshape(len(bits), -1, c.ich) for bits in (layer.mask, negative)
     )
-    too_much = excess(mask, negative, c).sum(1)
-    largest = too_much + 255 * (mask & ~negative).sum((1, 2))
+    offset = build_of(c).offset(mask, negative).sum(1)
+    largest = offset + 255 * (mask & ~negative).sum((1, 2))
     channel = int(largest.argmax())
     bits = int(largest[channel]).bit_length()
     if bits > c.accumulator_bits:
@@ -54,4 +54,4 @@ def array_sums(seed: int, stage: Stage, c: Configuration) -> ArraySums:
             f"layer {stage.name!r}: accumulator: {mask[channel].sum()} weights kept in output "
             f"channel {channel} need {bits} bits, has {c.accumulator_bits}: raise accumulator_bits"
         )
-    return ArraySums(too_much, largest)
+    return ArraySums(offset, largest)

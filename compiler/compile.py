@@ -20,6 +20,7 @@ from hiddenite.rtl.program.packets import (
     LayerTable,
     Opcode,
     Operation,
+    crc_words,
     words_of,
 )
 
@@ -89,7 +90,7 @@ def compile_network(network: Network, c: Configuration) -> Program:
         stages=stages,
         memory_words=plan.used,
         mask_words=[len(words) for words in tile_words],
-        construction_cycles=masks.cycles(),
+        masks=masks,
         weights=weights,
         mask_entropy=entropy,
     )
@@ -110,7 +111,7 @@ class _Writer:
         raw = words.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :size]
         self._crc = zlib.crc32(raw.tobytes(), self._crc)
         self._packets.append(words)
-        for _ in range(max(1, 32 // self.bits)):
+        for _ in range(crc_words(self.bits)):
             self._packets.append(_words(self._crc, self.bits, self.bits))
             self._crc = zlib.crc32(bytes(size), self._crc)
 
@@ -296,7 +297,7 @@ def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> 
 def _channel_records(stage: Stage, sums: ArraySums, c: Configuration) -> np.ndarray:
     """`ChannelRecord` of each output channel, channels x words."""
     layer = stage.layer
-    bias = layer.bias.astype(np.int64) - sums.excess
+    bias = layer.bias.astype(np.int64) - sums.offset
     # A number of n bits, or the complement of a negative one, needs a bit more with its sign.
     extreme = np.maximum(bias + sums.largest, ~bias)
     channel = int(extreme.argmax())

@@ -7,17 +7,25 @@ to stall.
 
 from dataclasses import dataclass
 
+from hiddenite.rtl.activations.window import TILE_CYCLES
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.output.post_processor import pool_period, post_latency
+from hiddenite.rtl.engine import START_CYCLES
+from hiddenite.rtl.masks.constructor import COMPLETE_LATENCY
+from hiddenite.rtl.output.result_queue import LATENCY as QUEUE_LATENCY
+from hiddenite.rtl.output.store import DONE_LATENCY, write_latency
 from hiddenite.rtl.output.sum_buffer import sum_buffer_latency
+from hiddenite.rtl.output.timing import capture_latency, output_beats, post_latency, tile_period
 from hiddenite.rtl.program.layer_memory import SLOTS, load_cycles
 from hiddenite.rtl.program.packets import (
+    OPCODE_WORDS,
     ChannelRecord,
     ConstructionDescriptor,
     LayerTable,
     Operation,
+    crc_words,
     words_of,
 )
+from hiddenite.rtl.program.program_reader import check_cycles
 
 from .program import Program
 from .schedule import Stage
@@ -92,7 +100,7 @@ class _ArraySide:
 
     def load_table(self, committed: int) -> None:
         """Load the next descriptor; afterwards ``time`` is the first cycle in which it runs."""
-        self.time = max(self.time, committed + 1) + load_cycles(self.c) + 1
+        self.time = max(self.time, committed + 1) + load_cycles(self.c) + START_CYCLES
 
     def load(self, stage: Stage) -> None:
         height, width, channels = stage.shape
@@ -107,29 +115,23 @@ class _ArraySide:
         self.words = c.och // c.unit if stage.residual is not None else 0
         height, width, _ = stage.shape
         self.pixel_tiles = -(-height // c.rows) * -(-width // c.cols)
-        # Beyond the shortest way to the array.
-        self.read = c.read_latency - 2
-        self.levels = self.read + c.array_latency
-        self.beats = c.banks * (c.och if conv else c.unit) // c.post_lanes
+        self.beats = output_beats(c, conv)
         self.to_result = stage.target is None
-        early = 0 if self.to_result else 4 + (self.read if self.words else self.levels)
         # From a pixel tile's last step until the next one may be issued.
-        self.post = 4 + self.levels + max(0, self.beats - early) + self.words
-        if not conv and stage.target is not None:
-            self.post = max(pool_period(c), self.beats)
-        self.one_port = c.activation_ports == 1 and stage.target is not None
+        self.post = tile_period(c, conv=conv, to_result=self.to_result, residual_words=self.words)
+        self.one_port = c.activation_ports == 1 and not self.to_result
         self.inside = height * width / (self.pixel_tiles * c.banks)
         self.last = self.time - self.post
 
     def tile(self, ready: int, channels: int) -> int:
         """Run a tile of output channels that can begin at ``ready``; when it is released."""
-        begin = max(self.time + 1, ready + 1)
+        begin = max(self.time, ready) + TILE_CYCLES
         own = self.steps + self.words
         period = self._one_port_period(channels) if self.one_port else max(own, self.post)
         first = max(begin + own - 1, self.last + self.post)
         last = int(first + (self.pixel_tiles - 1) * period)
         self.time, self.last = last + 1, last
-        return last + 3 + self.levels + self.beats + sum_buffer_latency(self.c)
+        return last + capture_latency(self.c) + self.beats + sum_buffer_latency(self.c)
 
     def _one_port_period(self, channels: int) -> float:
         """Cycles from pixel tile to pixel tile when each write takes the place of a read.
@@ -143,7 +145,7 @@ class _ArraySide:
         ends = [min(beat + unit, last) - 1 for beat in range(0, last, unit)]
         # From a pixel tile's last step to the words that it writes.
         offsets = [
-            4 + post_latency(c) + self.levels + pixel * per_pixel + end
+            capture_latency(c) + post_latency(c) + write_latency(c) + pixel * per_pixel + end
             for pixel in range(c.banks)
             for end in ends
         ]
@@ -165,12 +167,12 @@ class _ArraySide:
         return free + (settled - free) * self.inside
 
     def end(self) -> None:
-        queue = 2 if self.to_result and self.c.output_path == "long" else 0
-        self._done(self.last + 3 + self.levels + self.beats + post_latency(self.c) + queue)
+        queue = QUEUE_LATENCY if self.to_result and self.c.pipelining else 0
+        latency = capture_latency(self.c) + post_latency(self.c) + queue
+        self._done(self.last + latency + self.beats)
 
     def _done(self, last_output: int) -> None:
-        # The store says so a cycle later, and the next descriptor is loaded in the cycle after.
-        self.time = last_output + 2
+        self.time = last_output + DONE_LATENCY + 1
         self.ends.append(self.time)
 
 
@@ -178,22 +180,22 @@ def estimate(program: Program) -> Estimate:
     """Cycles of a program, layer by layer, and what bounds each layer."""
     c = program.configuration
     bits = c.program_bits
-    crc = max(1, 32 // bits) + 2
+    check = check_cycles(c)
     table = LayerTable(c).words
-    construction = max(1, 32 // bits) + words_of(ConstructionDescriptor(c), bits)
+    construction = crc_words(bits) + words_of(ConstructionDescriptor(c), bits)
     record = words_of(ChannelRecord(c), bits)
 
     array = _ArraySide(c)
-    reader = max(1, 32 // bits) + crc
+    reader = crc_words(bits) + check
     live: list[tuple[int, int]] = []  # release and words of the tiles in the buffer
     masks = iter(zip(program.mask_words, program.construction_cycles, strict=True))
     layers, before = [], 0
     for number, stage in enumerate(program.stages):
         conv = stage.operation is Operation.CONV
-        reader += 1 + (construction if conv else 0)
+        reader += OPCODE_WORDS + (construction if conv else 0)
         if number >= SLOTS:
             reader = max(reader, array.ends[number - SLOTS])
-        reader += table + crc
+        reader += table + check
         array.load_table(reader - 1)
         waits = dict.fromkeys(("array", "constructor", "program", "post-processor", "image"), 0)
         mask_words = 0
@@ -203,31 +205,25 @@ def estimate(program: Program) -> Estimate:
             waits["image"] = array.time - start
         else:
             array.begin(stage)
+            share = c.och if conv else c.unit
             channels = stage.shape[2]
-            tiles = -(-channels // (c.och if conv else c.unit))
-            for tile in range(tiles):
+            for first in range(0, channels, share):
                 ready = array.time
                 if conv:
                     words, cycles = next(masks)
                     mask_words += words
                     size = stage.kernel[0] * stage.kernel[1] * stage.source.layout.groups
-                    reader += 1
+                    reader += OPCODE_WORDS
                     while len(live) == 2 or (live and max(size, live[0][1]) >= c.tile_words // 2):
                         reader = max(reader, live.pop(0)[0] + 1)
                     begin = reader
-                    own = min(c.och, channels - tile * c.och)
-                    reader += own * record
-                    cycles = max(cycles, words)
-                    reader += cycles + 1 + crc
+                    own = min(share, channels - first) * record
+                    reader += own + max(cycles, words) + COMPLETE_LATENCY + check
                     ready = reader
-                    kind = (
-                        "program"
-                        if words + own * record > 0.9 * (reader - begin)
-                        else "constructor"
-                    )
-                    waits[kind] += max(0, ready - array.time)
+                    of_stream = words + own > 0.9 * (reader - COMPLETE_LATENCY - check - begin)
+                    waits["program" if of_stream else "constructor"] += max(0, ready - array.time)
                 run = max(array.time, ready)
-                release = array.tile(ready, channels - tile * (c.och if conv else c.unit))
+                release = array.tile(ready, channels - first)
                 kind = "array" if array.steps + array.words >= array.post else "post-processor"
                 waits[kind] += array.time - run
                 if conv:
@@ -237,7 +233,8 @@ def estimate(program: Program) -> Estimate:
         layers.append(_layer(stage, end - before, max(waits, key=waits.get), mask_words * bits, c))
         before = end
 
-    reader = max(reader + 1 + crc, array.time) + 1
+    # The end packet waits until all is done; it ends the program a cycle later.
+    reader = max(reader + OPCODE_WORDS + check, array.time) + 1
     weights = sum(layer.weights for layer in layers)
     work = sum(_work(stage) for stage in program.stages)
     return Estimate(

@@ -4,9 +4,8 @@ import numpy as np
 
 from hiddenite.golden.rice import RiceCode
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.masks.mask_expander import WINDOW_BITS
-
-from .construction import construction_cycles
+from hiddenite.rtl.masks.decoders import decoder_of
+from hiddenite.rtl.masks.lane_timing import construction_cycles
 
 __all__ = ["MaskStream"]
 
@@ -61,8 +60,8 @@ class MaskStream:
 
     def _taken(self) -> np.ndarray:
         """Words that each lane has taken at the end of each tile, tiles x lanes."""
-        window = WINDOW_BITS if self.c.mask_decoder == "parallel" else 0
-        return (np.array(self._used) + window) // self.c.program_bits + 1
+        lookahead = decoder_of(self.c).lookahead_bits
+        return (np.array(self._used) + lookahead) // self.c.program_bits + 1
 
     def words(self) -> list[np.ndarray]:
         """Words of each tile, in the order in which the lanes take them (uint64)."""

@@ -1,11 +1,13 @@
 """A compiled network: the words for the program stream, and what a host needs to use them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from hiddenite.rtl.configuration import Configuration
 
+from .mask_stream import MaskStream
 from .schedule import Stage
 
 __all__ = ["Program"]
@@ -30,8 +32,8 @@ class Program:
         Words used in each activation bank.
     mask_words : list of int
         Words that carry masks, for each tile of output channels of each conv in turn.
-    construction_cycles : list of int
-        Cycles that the constructor takes for each of these tiles when the words do not stall.
+    masks : MaskStream
+        Where these words come from.
     weights : int
         Number of weights of the network's layers in the program, kept or not.
     mask_entropy : float
@@ -46,9 +48,17 @@ class Program:
     stages: list[Stage]
     memory_words: int
     mask_words: list[int]
-    construction_cycles: list[int]
+    masks: MaskStream
     weights: int
     mask_entropy: float
+
+    @cached_property
+    def construction_cycles(self) -> list[int]:
+        """Cycles that the constructor takes for each tile of `mask_words` when no word stalls.
+
+        Found when it is asked for: following the lanes takes longer than compiling.
+        """
+        return self.masks.cycles()
 
     @property
     def bytes(self) -> bytes:

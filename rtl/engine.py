@@ -17,22 +17,27 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from .activations.activation_memory import ActivationMemory
-from .activations.window import Window
+from .activations.activation_memory import ActivationMemory, memory_latency
+from .activations.window import Window, issue_latency
 from .array.pe_array import PEArray
+from .array.timing import activation_skew, weight_skew
 from .configuration import Configuration
 from .masks.constructor import Constructor
 from .masks.tile_buffer import TileBuffer
-from .output.post_processor import PostProcessor, pool_period
+from .output.post_processor import PostProcessor
 from .output.result_queue import DEPTH
 from .output.store import Store
+from .output.timing import pool_period
 from .primitives.delay import delayed
 from .program.layer_memory import SLOTS, LayerMemory
 from .program.packets import ChannelRecord, ErrorCode, LayerTable, Operation, words_of
 from .program.program_reader import ProgramReader
 from .program.watchdog import Watchdog
 
-__all__ = ["Engine", "MemoryShape", "State", "memories"]
+__all__ = ["START_CYCLES", "Engine", "MemoryShape", "State", "memories"]
+
+START_CYCLES = 1
+"""Cycles from a layer's descriptor being there to its first cycle."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,8 @@ def memories(c: Configuration) -> list[MemoryShape]:
     record_bits = words_of(ChannelRecord(c), c.program_bits) * c.program_bits
     table = LayerTable(c)
     rows = SLOTS * table.depth
-    slices = c.unit if any(c.activation_skew) else 1
-    inputs = c.weight_skew.count(0)
+    slices = c.unit if any(activation_skew(c)) else 1
+    inputs = weight_skew(c).count(0)
     results = MemoryShape("result queue", 1, DEPTH, 32 * c.post_lanes + 1, 2, distributed=True)
     return [
         MemoryShape(
@@ -71,7 +76,7 @@ def memories(c: Configuration) -> list[MemoryShape]:
         MemoryShape("channel records", c.post_lanes, records, record_bits, 2),
         MemoryShape("layer tables", 1, rows, table.columns * c.program_bits, 2),
         MemoryShape("output increments", 1, rows, table.store_bits, 2),
-        *([results] if c.output_path == "long" else []),
+        *([results] if c.pipelining else []),
     ]
 
 
@@ -254,7 +259,7 @@ class Engine(wiring.Component):
         ]
         # The step beside the data.
         steps = [window.o_step]
-        for stage in range(c.memory_latency):
+        for stage in range(memory_latency(c)):
             step = Signal.like(window.o_step, name=f"step_{stage}")
             m.d.sync += step.eq(steps[-1])
             steps.append(step)
@@ -265,10 +270,10 @@ class Engine(wiring.Component):
         m.d.sync += load_residual.eq(steps[-2].residual << word)
         with m.If(steps[-2].residual):
             m.d.sync += word.eq(word + 1)
-        period = pool_period(c) - 2 - (c.read_latency - c.memory_latency)
-        before = steps[min(period, c.memory_latency)]
+        period = pool_period(c) - 1 - issue_latency(c)
+        before = steps[min(period, memory_latency(c))]
         pool_next = before.valid & before.last
-        for stage in range(c.memory_latency, period):
+        for stage in range(memory_latency(c), period):
             following = Signal(name=f"pool_next_{stage}")
             m.d.sync += following.eq(pool_next)
             pool_next = following

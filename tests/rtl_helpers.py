@@ -28,7 +28,7 @@ CONFIGURATIONS = {
     ),
     "tall": Configuration(
         ich=1, och=4, rows=4, constructor_lanes=2, program_bits=16, activation_ports=1,
-        read_latency=3, bias_bits=24, mask_decoder="serial", **_SMALL
+        pipelining=1, bias_bits=24, mask_decoder="serial", **_SMALL
     ),
     "square": Configuration(
         ich=4, och=4, rows=2, cols=2, constructor_lanes=4, post_lanes=4, program_bits=64,
@@ -36,16 +36,15 @@ CONFIGURATIONS = {
     ),
     "more_och": Configuration(
         ich=2, och=8, cols=4, constructor_lanes=1, post_lanes=2, accumulator_bits=18,
-        read_latency=6, array="chain", output_path="long", constructor_period=2, **_SMALL
+        array="chain", pipelining=2, **_SMALL
     ),
     "more_ich": Configuration(
         ich=8, och=2, rows=2, constructor_lanes=2, program_bits=32, array="combinational",
-        read_latency=4, output_path="long", **_SMALL,
+        pipelining=3, **_SMALL,
     ),
 }  # fmt: skip
 """Every special case of a size occurs: 1, och above and below ich, rows unlike columns, all builds
-of the array and of the decoder, one and two ports, most latencies, both output paths, every program
-width."""
+of the array and of the decoder, one and two ports, every pipelining, every program width."""
 
 INT32 = -(1 << 31), (1 << 31) - 1
 """Lowest and highest result of 32 bits."""

@@ -21,17 +21,25 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from ..array.timing import activation_skew
 from ..configuration import Configuration
 from ..primitives.delay import delayed
 from .activation_slice import ActivationSlice
 
-__all__ = ["ActivationMemory"]
+__all__ = ["ActivationMemory", "memory_latency"]
+
+
+def memory_latency(c: Configuration) -> int:
+    """Cycles from an address to the activations of a window, and to the weights beside them."""
+    # Bank and pixels' register; one behind the bank; one in front of it and one behind the
+    # aligner; one on the way.
+    return 2 + (c.pipelining > 0) + 2 * (c.pipelining > 1) + (c.pipelining > 2)
 
 
 class ActivationMemory(wiring.Component):
     """All slices, and what they have in common.
 
-    Latency from ``address`` to ``pixels``: ``memory_latency``, and ``activation_skew`` more for
+    Latency from ``address`` to ``pixels``: `memory_latency`, and `activation_skew` more for
     each byte.
 
     With one port, a write and a read in the same cycle exclude each other: the read gives nothing.
@@ -83,10 +91,10 @@ class ActivationMemory(wiring.Component):
         names = "bank_y", "bank_x", "rows", "cols", "part", "load", "first"
         address, *beside = self.address, *(getattr(self, name) for name in names)
         row_step_y, row_step_x = self.row_step_y, self.row_step_x
-        if c.memory_latency > 5:
+        if c.pipelining > 2:
             address = delayed(m, address, "way_address")
             beside = [delayed(m, v, f"way_{n}") for n, v in zip(names, beside, strict=True)]
-        if c.memory_latency > 3:
+        if c.pipelining > 1:
             # They stay while a layer runs.
             row_step_y = delayed(m, row_step_y, "own_row_step_y")
             row_step_x = delayed(m, row_step_x, "own_row_step_x")
@@ -97,7 +105,7 @@ class ActivationMemory(wiring.Component):
         addresses, writes = [], []
         for row, col in places:
             addresses.append(Signal(c.address_bits, name=f"address_{row}_{col}"))
-            m.d["sync" if c.memory_latency > 3 else "comb"] += addresses[-1].eq(
+            m.d["sync" if c.pipelining > 1 else "comb"] += addresses[-1].eq(
                 address
                 + (Mux(bank_y > row, row_step_y, 0) if row < c.rows - 1 else 0)
                 + (Mux(bank_x > col, row_step_x, 0) if col < c.cols - 1 else 0)
@@ -105,13 +113,13 @@ class ActivationMemory(wiring.Component):
             here = self.write & (self.write_bank_y == row) & (self.write_bank_x == col)
             writes.append(Mux(here, self.write_parts, 0))
         # What belongs to the words, when they are there.
-        for stage in range(min(c.memory_latency - 1, 3)):
+        for stage in range(min(memory_latency(c) - 1, 3)):
             beside = [
                 delayed(m, v, f"stage_{stage}_{n}") for n, v in zip(names, beside, strict=True)
             ]
 
         # A slice takes bytes that come together, of each unit of a word.
-        size = 1 if any(c.activation_skew) else c.unit
+        size = 1 if any(activation_skew(c)) else c.unit
         units = range(0, c.ich, c.unit)
         maximum, writes = self.maximum, [*writes, self.write_address, self.write_data]
         for first in range(0, c.unit, size):

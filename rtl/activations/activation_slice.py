@@ -25,9 +25,9 @@ __all__ = ["ActivationSlice"]
 class ActivationSlice(wiring.Component):
     """``size`` bytes of each unit of ``min(ich, och)`` bytes of all words.
 
-    Latency from ``addresses`` to ``pixels``: 2 cycles, 3 with ``read_latency`` of 3 or more, 4 with
-    5 or more. Everything with the prefix ``read_`` belongs to the words that the banks (from 3 on,
-    the registers behind them) give in this cycle.
+    Latency from ``addresses`` to ``pixels``: 2 cycles, 3 with ``pipelining`` of 1, 4 with 2 or
+    more. Everything with the prefix ``read_`` belongs to the words that the banks (with
+    ``pipelining``, the registers behind them) give in this cycle.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class ActivationSlice(wiring.Component):
                 memory.read_address.eq(self.addresses[bank]),
             ]
             words.append(memory.read_data)
-        if c.memory_latency > 2:
+        if c.pipelining > 0:
             words = [delayed(m, v, f"read_{i}", reset_less=True) for i, v in enumerate(words)]
 
         # Rotate along one axis, then along the other.
@@ -105,7 +105,7 @@ class ActivationSlice(wiring.Component):
         ]
         names = "rows", "cols", "part", "load", "first"
         beside = [getattr(self, f"read_{name}") for name in names]
-        if c.memory_latency > 4:
+        if c.pipelining > 1:
             pairs = zip(names, beside, strict=True)
             beside = [delayed(m, value, f"aligned_{name}") for name, value in pairs]
             pixels = [delayed(m, v, f"aligned_{i}", reset_less=True) for i, v in enumerate(pixels)]

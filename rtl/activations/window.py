@@ -21,9 +21,24 @@ from amaranth.utils import ceil_log2
 from ..configuration import Configuration
 from ..primitives.delay import delayed
 from ..program.packets import Increment, LayerDescriptor, LayerTable, Operation
+from .activation_memory import memory_latency
 from .window_axis import WindowAxis
 
-__all__ = ["Step", "Window"]
+__all__ = ["TILE_CYCLES", "Step", "Window", "issue_latency", "operand_latency"]
+
+
+TILE_CYCLES = 1
+"""Cycles from a tile of output channels that is there, or the end of the one before, to a step."""
+
+
+def issue_latency(c: Configuration) -> int:
+    """Cycles from the issue of a step until the window gives its addresses."""
+    return 1 + (c.pipelining > 1)
+
+
+def operand_latency(c: Configuration) -> int:
+    """Cycles from the issue of a step until its operands are at the array."""
+    return issue_latency(c) + memory_latency(c)
 
 
 class Step(data.StructLayout):
@@ -191,7 +206,7 @@ class Window(wiring.Component):
 
         # Where it is; with registers behind the table, a cycle later.
         def later(value, name):
-            if c.read_latency < 6:
+            if issue_latency(c) == 1:
                 return value
             return delayed(m, value, f"{name}_later")
 

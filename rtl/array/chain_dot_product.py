@@ -21,7 +21,7 @@ __all__ = ["ChainDotProduct"]
 
 
 class ChainDotProduct(wiring.Component):
-    """Chain of adders; for members see `DotProductSignature`. Latency: ``ich + 1`` cycles.
+    """Chain of adders; for members see `DotProductSignature`.
 
     Input i of ``pixel``, ``mask`` and ``sign`` comes i cycles late; "the operands of n cycles ago"
     are those whose input 0 came then.
@@ -36,7 +36,12 @@ class ChainDotProduct(wiring.Component):
 
     def __init__(self, ich: int, accumulator_bits: int):
         self.ich, self.accumulator_bits = ich, accumulator_bits
-        super().__init__(DotProductSignature(ich, accumulator_bits, ich + 1))
+        super().__init__(DotProductSignature(ich, accumulator_bits, self.latency(ich)))
+
+    @staticmethod
+    def latency(ich: int) -> int:
+        """Cycles from the first operand to the total: a stage for each input, the accumulator."""
+        return ich + 1
 
     def elaborate(self, platform):
         m = Module()

@@ -3,7 +3,7 @@
 A PE is ``mask AND (x XOR sign)``, an unsigned number of 8 bits: for an unsigned activation,
 -x = (x XOR 255) - 255. Each kept negative weight therefore counts 255 too much, whatever the
 activation (a zero of the padding included); the compiler takes it off the channel's bias (see
-`hiddenite.rtl.array.pe_array.excess`).
+`plain_offset`).
 
 ::
 
@@ -16,16 +16,35 @@ How the additions are built is a matter of the target: a tree here, with fewer c
 `hiddenite.rtl.array.chain_dot_product`.
 """
 
+import numpy as np
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
-__all__ = ["DotProductSignature", "TreeDotProduct", "masked"]
+__all__ = [
+    "CombinationalDotProduct",
+    "DotProductSignature",
+    "TreeDotProduct",
+    "masked",
+    "plain_offset",
+]
 
 
 def masked(pixel, mask, sign):
     """What a PE adds, 8 bits."""
     return (pixel ^ sign.replicate(8)) & mask.replicate(8)
+
+
+def plain_offset(mask: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    """Sum of the PEs of a word when all activations are 0.
+
+    Parameters
+    ----------
+    mask, negative : numpy.ndarray of bool
+        (..., ich): weights that are kept, and those of them that are negative.
+    """
+    return 255 * negative.sum(-1)
 
 
 class DotProductSignature(wiring.Signature):
@@ -53,7 +72,11 @@ class DotProductSignature(wiring.Signature):
 
 
 class TreeDotProduct(wiring.Component):
-    """Adder tree; for members see `DotProductSignature`.
+    """Adder tree with registers; for members see `DotProductSignature`.
+
+    A register is after the terms and after each level of the tree, for FPGAs: there a register
+    behind a LUT costs nothing, and a tree without them becomes carry-save adders, which are larger
+    and slower.
 
     Parameters
     ----------
@@ -61,18 +84,18 @@ class TreeDotProduct(wiring.Component):
         Number of PEs, a power of two.
     accumulator_bits : int
         Width of the accumulator.
-    registered : bool
-        A register after the terms and after each level of the tree, for FPGAs: there a register
-        behind a LUT costs nothing, and a tree without them becomes carry-save adders, which are
-        larger and slower. Latency ``2 + log2(terms)`` instead of 1.
-    terms : int, optional
-        Numbers that the tree adds up, a power of two; one for each PE if it is left out.
     """
 
-    def __init__(self, ich: int, accumulator_bits: int, registered: bool, terms: int | None = None):
-        self.ich, self.accumulator_bits, self.registered = ich, accumulator_bits, registered
-        latency = (terms or ich).bit_length() + 1 if registered else 1
-        super().__init__(DotProductSignature(ich, accumulator_bits, latency))
+    registered = True
+
+    def __init__(self, ich: int, accumulator_bits: int):
+        self.ich, self.accumulator_bits = ich, accumulator_bits
+        super().__init__(DotProductSignature(ich, accumulator_bits, self.latency(ich)))
+
+    @staticmethod
+    def latency(ich: int) -> int:
+        """Cycles from the operands to the total: terms, levels and accumulator."""
+        return ceil_log2(ich) + 2
 
     def _terms(self):
         """Numbers that the tree adds up: here, what each PE gives."""
@@ -108,3 +131,14 @@ class TreeDotProduct(wiring.Component):
             # and a carry that goes straight to a register takes two logic cells of an iCE40.
             m.d.sync += register[-1].eq(value[-1] & self.valid[level])
         return register
+
+
+class CombinationalDotProduct(TreeDotProduct):
+    """Adder tree without registers, for an ASIC; for members see `DotProductSignature`."""
+
+    registered = False
+
+    @staticmethod
+    def latency(ich: int) -> int:
+        """Cycles from the operands to the total: the accumulator."""
+        return 1

@@ -20,10 +20,11 @@ sum that it goes into. So signs are stored relative to one another (`relative_si
 
 import numpy as np
 from amaranth.hdl import Cat, Mux, Value
+from amaranth.utils import ceil_log2
 
 from .dot_product import TreeDotProduct, masked
 
-__all__ = ["MOST_INPUTS", "FlipDotProduct", "flip_excess", "relative_signs"]
+__all__ = ["MOST_INPUTS", "FlipDotProduct", "flip_offset", "relative_signs"]
 
 MOST_INPUTS = 8
 """Inputs that are added as above; more than that are added up from sums of so many."""
@@ -48,7 +49,7 @@ def relative_signs(signs: Value) -> Value:
     return Cat(relative)
 
 
-def flip_excess(mask: np.ndarray, negative: np.ndarray) -> np.ndarray:
+def flip_offset(mask: np.ndarray, negative: np.ndarray) -> np.ndarray:
     """Sum that a `FlipDotProduct` makes of a word when all activations are 0.
 
     Parameters
@@ -84,8 +85,7 @@ class FlipDotProduct(TreeDotProduct):
     """Adder tree over sums of up to `MOST_INPUTS` inputs; for members see `DotProductSignature`.
 
     ``sign`` is what `relative_signs` makes of signs that are 0 where the mask is. ``total`` is the
-    sum of the signed activations and of each step's `flip_excess`. Latency: 2 cycles, and one for
-    each level of the tree.
+    sum of the signed activations and of each step's `flip_offset`.
 
     Parameters
     ----------
@@ -95,8 +95,10 @@ class FlipDotProduct(TreeDotProduct):
         Width of the accumulator.
     """
 
-    def __init__(self, ich: int, accumulator_bits: int):
-        super().__init__(ich, accumulator_bits, True, max(1, ich // MOST_INPUTS))
+    @staticmethod
+    def latency(ich: int) -> int:
+        """Cycles from the operands to the total: terms, levels and accumulator."""
+        return ceil_log2(max(1, ich // MOST_INPUTS)) + 2
 
     def _terms(self):
         if self.ich < MOST_INPUTS:

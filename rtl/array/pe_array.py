@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 
-import numpy as np
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -10,49 +9,29 @@ from amaranth.lib.wiring import In, Out
 from ..configuration import Configuration
 from ..primitives.delay import COPIES, delayed, delayed_copy
 from ..primitives.shared_module import SharedModule
-from .chain_dot_product import ChainDotProduct
-from .dot_product import TreeDotProduct
-from .flip_dot_product import FlipDotProduct, flip_excess
+from .builds import build_of
+from .timing import activation_skew, array_latency, channel_delays, pixel_delays, weight_skew
 
-__all__ = ["PEArray", "excess"]
-
-
-def excess(mask: np.ndarray, negative: np.ndarray, c: Configuration) -> np.ndarray:
-    """How much a dot product adds too much for a word of weights, whatever the activations.
-
-    Parameters
-    ----------
-    mask, negative : numpy.ndarray of bool
-        (..., ich): weights that are kept, and those of them that are negative.
-    c : Configuration
-
-    Returns
-    -------
-    numpy.ndarray of int
-        One number for each word.
-    """
-    if c.array == "flip":
-        return flip_excess(mask, negative)
-    return 255 * negative.sum(-1)
+__all__ = ["PEArray"]
 
 
 class PEArray(wiring.Component):
-    """All dot products. Latency from the operands to ``totals``: ``array_latency`` cycles.
+    """All dot products. Latency from the operands to ``totals``: `array_latency` cycles.
 
-    That is for the first one; others come the ``pixel_delays`` of their pixel and the
-    ``channel_delays`` of their channel later.
+    That is for the first one; others come the `pixel_delays` of their pixel and the
+    `channel_delays` of their channel later.
 
     Members
     -------
-    pixels : activation words, as `ActivationMemory` gives them: byte i may be ``activation_skew``
+    pixels : activation words, as `ActivationMemory` gives them: byte i may be `activation_skew`
         late
     masks, signs : ich bits for each output channel, as `TileBuffer` gives them: bit i may be
-        ``weight_skew`` late; signs are 0 where masks are, and with ``array="flip"`` what
-        `relative_signs` makes of them
+        `weight_skew` late; signs are 0 where masks are, and encoded as the
+        build asks (`hiddenite.rtl.array.builds.ArrayBuild`)
     valid, first, last : the operands are a step; the first or last one of a pixel tile
     totals : accumulators, output channel fastest, then column, then row
     done : bit n: ``totals`` are those of a whole pixel tile for pixel n, or will be when its
-        channels' ``channel_delays`` have passed
+        channels' `channel_delays` have passed
     """
 
     def __init__(self, c: Configuration):
@@ -72,9 +51,9 @@ class PEArray(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        c = self.c
-        latency = c.array_latency
-        longest = latency + max(c.pixel_delays)
+        c, build = self.c, build_of(self.c)
+        latency, late_pixels, late_channels = array_latency(c), pixel_delays(c), channel_delays(c)
+        longest = latency + max(late_pixels)
         valid, first, last = (
             [getattr(self, name), *(Signal(name=f"{name}_{n}") for n in range(1, longest + 1))]
             for name in ("valid", "first", "last")
@@ -82,10 +61,10 @@ class PEArray(wiring.Component):
         for flags in (valid, first, last):
             m.d.sync += [after.eq(before) for before, after in pairwise(flags)]
         # Pixels that are far from each other have registers of their own for them.
-        far = any(c.pixel_delays)
+        far = any(late_pixels)
 
         operands = self.pixels, self.masks, self.signs
-        if c.array == "chain":
+        if build.chained:
             # Registers of its own: the dot products that take an operand are all over the part.
             names = "all_pixels", "all_masks", "all_signs"
             operands = [
@@ -95,16 +74,16 @@ class PEArray(wiring.Component):
         all_pixels, all_masks, all_signs = operands
         masks, signs = (
             [
-                self._skewed(m, values.word_select(i, c.ich), 1, c.weight_skew, f"{name}_{i}")
+                self._skewed(m, values.word_select(i, c.ich), 1, weight_skew(c), f"{name}_{i}")
                 for i in range(c.och)
             ]
             for name, values in (("mask", all_masks), ("sign", all_signs))
         )
-        for pixel, (before, late) in enumerate(pairwise((0, *c.pixel_delays))):
+        for pixel, (before, late) in enumerate(pairwise((0, *late_pixels))):
             own = all_pixels.word_select(pixel, 8 * c.ich)
             for turn in range(late):
                 own = delayed(m, own, f"pixel_{pixel}_late_{turn}", reset_less=True)
-            own = self._skewed(m, own, 8, c.activation_skew, f"pixel_{pixel}")
+            own = self._skewed(m, own, 8, activation_skew(c), f"pixel_{pixel}")
             end = latency + late
             copy = pixel % COPIES if far else 0
             # A register: many take it. None that begins as 1: a reset must not announce sums.
@@ -121,13 +100,14 @@ class PEArray(wiring.Component):
                 signs = [
                     delayed(m, v, f"sign_{i}_{pixel}", reset_less=True) for i, v in enumerate(signs)
                 ]
-            for channel, (nearer, further) in enumerate(pairwise((0, *c.channel_delays))):
+            for channel, (nearer, further) in enumerate(pairwise((0, *late_channels))):
                 if further > nearer:
                     name = f"pixel_{pixel}_to_{channel}"
                     own = delayed(m, own, name, reset_less=True)
                     own_valid = delayed_copy(m, own_valid, f"valid_{name}", copy)
                     own_first = delayed_copy(m, own_first, f"first_{name}", copy)
-                m.submodules[f"dot_{pixel}_{channel}"] = shared = self._dot_product()
+                shared = SharedModule("dot_product", build.dot_product, c.ich, c.accumulator_bits)
+                m.submodules[f"dot_{pixel}_{channel}"] = shared
                 dot = shared.ports
                 m.d.comb += [
                     dot.pixel.eq(own),
@@ -141,22 +121,12 @@ class PEArray(wiring.Component):
                 ]
         return m
 
-    def _dot_product(self):
-        c = self.c
-        if c.array == "chain":
-            return SharedModule("dot_product", ChainDotProduct, c.ich, c.accumulator_bits)
-        if c.array == "flip":
-            return SharedModule("dot_product", FlipDotProduct, c.ich, c.accumulator_bits)
-        return SharedModule(
-            "dot_product", TreeDotProduct, c.ich, c.accumulator_bits, c.array == "tree"
-        )
-
     def _skewed(self, m, value, width, skew, name):
         """With chains, input i is i cycles late; all dot products that take it share its way.
 
         ``skew`` is how late it comes.
         """
-        if self.c.array != "chain":
+        if not build_of(self.c).chained:
             return value
         inputs = [value.word_select(i, width) for i in range(self.c.ich)]
         missing = [i - late for i, late in enumerate(skew)]

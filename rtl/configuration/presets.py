@@ -1,7 +1,7 @@
 """Named configurations, and those in files."""
 
 import tomllib
-from dataclasses import fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 
 from hiddenite.golden.checks import one_line
@@ -12,8 +12,8 @@ from .configuration import Configuration
 __all__ = ["LARGEST_FILE", "PRESETS", "load_configuration"]
 
 LARGEST_FILE = 8192
-"""Bytes of a configuration's file at most; all its keys take less than a tenth of them. What
-follows from deep keys grows with the square of their length."""
+"""Bytes of a configuration's file at most; all its keys take less than a tenth of them. The time
+to read keys with many dots grows with the square of their length."""
 
 # What networks for FPGAs are at most.
 _NETWORKS = {
@@ -33,12 +33,10 @@ _ICE40 = {
 # What is fast on an ECP5: chains of carry cells, and registers on every long way.
 _ECP5 = {
     "activation_words": 2048,
-    "read_latency": 6,
     "tile_words": 1024,
     "bias_bits": 24,
     "array": "chain",
-    "output_path": "long",
-    "constructor_period": 2,
+    "pipelining": 2,
 }
 
 PRESETS: dict[str, Configuration] = {
@@ -95,7 +93,7 @@ PRESETS: dict[str, Configuration] = {
         post_lanes=8,
         program_bits=32,
         accumulator_bits=22,
-        **(_ECP5 | {"read_latency": 7}),
+        **(_ECP5 | {"pipelining": 3}),
         **_NETWORKS,
     ),
     "asic": Configuration(
@@ -123,6 +121,8 @@ ecp5-85f: 2,048 PEs; asic: 4,096 PEs, the array of the Hiddenite chip."""
 def load_configuration(name: str) -> Configuration:
     """Preset of that name, or the configuration in the TOML file of that path.
 
+    A file may begin with a preset, ``preset = "up5k"``, and say only what differs from it.
+
     Raises
     ------
     InputError
@@ -136,12 +136,21 @@ def load_configuration(name: str) -> Configuration:
             f"configuration: must be a preset ({', '.join(PRESETS)}) or a TOML file, not {name!r}"
         )
     values = _read_toml(path)
-    known = {field.name for field in fields(Configuration)}
+    known = {field.name: field for field in fields(Configuration)}
+    start = {}
+    if "preset" in values:
+        preset = values.pop("preset")
+        if preset not in list(PRESETS):
+            raise InputError(
+                f"configuration {name}: preset must be {', '.join(PRESETS)}, not {one_line(preset)}"
+            )
+        start = asdict(PRESETS[preset])
     for key in values:
         if key not in known:
             raise InputError(f"configuration {name}: unknown key {one_line(key)}")
-    for key in ("ich", "och", "activation_words", "tile_words"):
-        if key not in values:
+    values = start | values
+    for key, field in known.items():
+        if key not in values and field.default is MISSING:
             raise InputError(f"configuration {name}: key {key!r} is missing")
     return Configuration(**values)
 

@@ -16,8 +16,12 @@ from ..primitives.delay import delayed
 from ..program.packets import ConstructionDescriptor
 from .constructor_lane import ConstructorLane
 from .tile_buffer import TileWrite
+from .timing import step_period
 
-__all__ = ["Constructor"]
+__all__ = ["COMPLETE_LATENCY", "Constructor"]
+
+COMPLETE_LATENCY = 1
+"""Cycles from the last word or step of a tile until ``complete`` has been seen."""
 
 
 class Constructor(wiring.Component):
@@ -63,7 +67,7 @@ class Constructor(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self.c
-        count = c.constructor_lanes
+        count, period = c.constructor_lanes, step_period(c)
 
         # Two tiles at most: the one in use and the one in construction, which is the newest.
         # Each has one half of the tile buffer in turn, or all of it.
@@ -75,7 +79,7 @@ class Constructor(wiring.Component):
             m.d.sync += newest_large.eq(large)
 
         commands = [self.clear, self.start_layer, self.key_word, self.i.payload]
-        if c.constructor_period > 1:
+        if period > 1:
             # The lanes are far from the reader; a tile begins much later.
             commands = [delayed(m, value, f"late_{i}") for i, value in enumerate(commands)]
         clear, start_layer, key_word, key = commands
@@ -104,7 +108,7 @@ class Constructor(wiring.Component):
         takes = Cat(self.i.valid & (turn == n) & ready[n] for n in range(count))
         empty, ends = Cat(lane.i.ready for lane in lanes), Cat(lane.complete for lane in lanes)
         ends &= Cat(lane.full for lane in lanes)
-        if c.constructor_period == 1:
+        if period == 1:
             m.d.comb += [ready.eq(empty), done.eq(ends)]
         else:
             # Known a cycle late, as much depends on it: until a lane takes a word, or the next

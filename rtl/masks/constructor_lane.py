@@ -6,7 +6,7 @@
                               key ─► xorshift32 ─► signs of the same ich weights ─┘
 
 The lane constructs the output channels lane, lane + lanes, ... of each tile, in the order
-ky, kx, c. In each cycle, or with ``constructor_period=2`` in each second one, it takes a step of
+ky, kx, c. In each cycle, or with `step_period` 2 in each second one, it takes a step of
 the expander's or finishes a word; both where no word of the layer is narrower than the others.
 After a reset it first writes the identity that pools take to the words 0.
 """
@@ -18,10 +18,11 @@ from amaranth.utils import ceil_log2
 
 from ..configuration import Configuration
 from ..program.packets import ConstructionDescriptor
-from .mask_expander import RUN_BITS, MaskExpander
-from .serial_expander import SerialMaskExpander
+from .decoders import decoder_of
+from .mask_expander import RUN_BITS
 from .sign_generator import SignGenerator
 from .tile_buffer import TileWrite
+from .timing import step_period
 
 __all__ = ["ConstructorLane"]
 
@@ -78,11 +79,7 @@ class ConstructorLane(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c, layer = self.c, self.layer
-        if c.mask_decoder == "serial":
-            expander = SerialMaskExpander(c.program_bits)
-        else:
-            expander = MaskExpander(c.program_bits, c.constructor_period)
-        m.submodules.expander = expander
+        m.submodules.expander = expander = decoder_of(c).create(c)
         m.submodules.signs = signs = SignGenerator(c, self.lane)
         wiring.connect(m, wiring.flipped(self.i), expander.i)
         m.d.comb += [
@@ -126,7 +123,7 @@ class ConstructorLane(wiring.Component):
             finish.eq(steps & ~inside & ready),
             accept.eq(steps & (inside | (near & ready))),
         ]
-        if c.constructor_period > 1:
+        if step_period(c) > 1:
             stands = Signal()
             m.d.comb += steps.eq(busy & stands)
             m.d.sync += stands.eq(~(finish | accept | expander.take))
@@ -188,5 +185,5 @@ class ConstructorLane(wiring.Component):
     def _flag(self, m: Module, value) -> Signal:
         """What depends on the lane's state; with two cycles from step to step, a cycle late."""
         flag = Signal()
-        m.d["comb" if self.c.constructor_period == 1 else "sync"] += flag.eq(value)
+        m.d["comb" if step_period(self.c) == 1 else "sync"] += flag.eq(value)
         return flag

@@ -69,6 +69,15 @@ class MaskExpander(wiring.Component):
         `i.ready` comes from registers, too.
     """
 
+    @staticmethod
+    def word_cycles(program_bits: int, period: int) -> int:
+        """Cycles from word to word, where a lane waits for nothing else.
+
+        A byte moves on a cycle. With two cycles from piece to piece, the next word is asked for
+        when the last byte of the one before has moved on.
+        """
+        return program_bits // 8 + period - 1
+
     def __init__(self, program_bits: int, period: int = 1):
         self.program_bits, self.period = program_bits, period
         super().__init__(expander_signature(program_bits))

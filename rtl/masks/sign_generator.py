@@ -21,8 +21,19 @@ from hiddenite.golden.weights import KEY_CHANNEL, KEY_INDEX, WORD_BITS
 
 from ..configuration import Configuration
 from .shifter import select_bits
+from .timing import step_period
 
-__all__ = ["SignGenerator", "xorshift32"]
+__all__ = ["SignGenerator", "channel_cycles", "turn_cycles", "xorshift32"]
+
+
+def turn_cycles(c: Configuration) -> int:
+    """Cycles in which a ring turns once: an addition to the key, or a step of the generator."""
+    return WORD_BITS // c.ich
+
+
+def channel_cycles(c: Configuration) -> int:
+    """Cycles from the end of a channel until the next one's first signs are there."""
+    return 2 * turn_cycles(c) + 1
 
 
 def xorshift32(x):
@@ -50,7 +61,7 @@ class _Phase(enum.IntEnum):
 class SignGenerator(wiring.Component):
     """Generates the signs of the output channels lane, lane + lanes, ... of a layer.
 
-    A channel's first word takes 2 * 32 / ich + 1 cycles, from the end of the channel before.
+    A channel's first word takes `channel_cycles`, from the end of the channel before.
 
     Parameters
     ----------
@@ -90,7 +101,7 @@ class SignGenerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c, size = self.c, self.c.ich
-        turns = WORD_BITS // size
+        turns = turn_cycles(c)
         first = KEY_CHANNEL * self.lane % (1 << WORD_BITS)
         following = KEY_CHANNEL * c.constructor_lanes % (1 << WORD_BITS)
 
@@ -102,7 +113,7 @@ class SignGenerator(wiring.Component):
         # The next word begins in the next part of x; the word ends behind its first one. Known a
         # cycle before where a lane takes two from word to word.
         part_ends, behind = Signal(), Signal()
-        m.d["comb" if c.constructor_period == 1 else "sync"] += [
+        m.d["comb" if step_period(c) == 1 else "sync"] += [
             part_ends.eq(next_place[-1]),
             behind.eq(next_place > size),
         ]

@@ -1,10 +1,10 @@
 """Constructed weights of the tiles in use: a slice of memory for each output channel of a tile.
 
 A word is ich masks (low half) and ich signs. Chains of adders take them from the first input to the
-last one, so that some inputs' weights are read later (`Configuration.weight_skew`): a slice is a
-memory for all inputs that come together. Tiles that need less than half of the memory have one
-half in turn: the next one is written while the first is read. A larger one is there alone. Each
-begins with the second word of its half.
+last one, so that some inputs' weights are read later (`hiddenite.rtl.array.timing.weight_skew`): a
+slice is a memory for all inputs that come together. Tiles that need less than half of the memory
+have one half in turn: the next one is written while the first is read. A larger one is there alone.
+Each begins with the second word of its half.
 
 A pool has no weights. It reads word 0, which no tile has: the constructor's lanes put the identity
 there, in which output channel o has the weight +1 for input channel o alone.
@@ -17,7 +17,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from ..array.flip_dot_product import relative_signs
+from ..activations.activation_memory import memory_latency
+from ..array.builds import build_of
+from ..array.timing import channel_delays, weight_skew
 from ..configuration import Configuration
 from ..primitives.delay import delayed
 from ..primitives.memory import shared_memory
@@ -49,8 +51,8 @@ class TileWrite(wiring.Signature):
 class TileBuffer(wiring.Component):
     """Memory of masks and signs.
 
-    Latency from ``address`` to ``masks``: ``memory_latency``, and ``weight_skew`` more for each
-    input, ``channel_delays`` for each channel.
+    Latency from ``address`` to ``masks``: `memory_latency`, and `weight_skew` more for each
+    input, `channel_delays` for each channel.
 
     Members
     -------
@@ -58,8 +60,8 @@ class TileBuffer(wiring.Component):
     address : word that is read of all slices
     step : it is read for a step of the array; if not, ``masks`` and ``signs`` mean nothing, and
         where a register gives them they are 0
-    masks, signs : ich bits for each output channel; with ``array="flip"`` the signs are those of
-        `relative_signs`
+    masks, signs : ich bits for each output channel; the signs are encoded as the build of the
+        array asks
     """
 
     def __init__(self, c: Configuration):
@@ -76,28 +78,29 @@ class TileBuffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        c = self.c
+        c, build = self.c, build_of(self.c)
         # Trees have registers behind PEs or sums, so that none are needed between memory and PEs,
         # each a logic cell of its own: the address waits instead.
-        waits = c.array in ("tree", "flip")
+        waits = not build.registers_weights
         # Words come late in a cycle: if there are registers enough, one is behind each memory.
-        registered = c.memory_latency > 3 and not waits
-        cycles = c.memory_latency - (1 if waits else 2 + registered)
+        registered = c.pipelining > 1 and not waits
+        cycles = memory_latency(c) - (1 if waits else 2 + registered)
         writes = [(port.enable, port.slice, port.address, port.data) for port in self.writes]
-        if c.array == "flip":
+        if build.encode_signs:
             writes = [
-                (*place, Cat(word[: c.ich], relative_signs(word[c.ich :])))
+                (*place, Cat(word[: c.ich], build.encode_signs(word[c.ich :])))
                 for *place, word in writes
             ]
-        size = c.weight_skew.count(0)
+        skew = weight_skew(c)
+        size = skew.count(0)
         for first in range(0, c.ich, size):
             address, step = self.address, self.step
-            waiting = cycles + c.weight_skew[first]
+            waiting = cycles + skew[first]
             for turn in range(waiting):
                 address = delayed(m, address, f"address_{first}_{turn}")
             for turn in range(0 if waits else waiting + registered):
                 step = delayed(m, step, f"step_{first}_{turn}")
-            for channel, (before, late) in enumerate(pairwise((0, *c.channel_delays))):
+            for channel, (before, late) in enumerate(pairwise((0, *channel_delays(c)))):
                 if late > before:
                     address = delayed(m, address, f"address_{first}_to_{channel}")
                     step = delayed(m, step, f"step_{first}_to_{channel}")
@@ -108,7 +111,7 @@ class TileBuffer(wiring.Component):
                 enable, part, write_address, data = writes[lane]
                 enable = enable & (part == index)
                 data = Cat(data[first:][:size], data[c.ich + first :][:size])
-                if c.array == "chain":
+                if build.chained:
                     # Lanes know late that they have finished a word; what they write is read later
                     # still.
                     enable = delayed(m, enable, "late_enable")

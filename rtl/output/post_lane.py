@@ -21,18 +21,19 @@ WORD = 15
 
 def lane_latency(c: Configuration) -> int:
     """Cycles of an output in its lane."""
-    return 8 if c.output_path == "long" else 5
+    return PostLane.latency(c.pipelining > 0)
 
 
 class PostLane(wiring.Component):
-    """One output of a network's arithmetic; latency `lane_latency` while ``advance`` is 1.
+    """One output of a network's arithmetic.
 
     Parameters
     ----------
     accumulator_bits, bias_bits : int
-    shifter, output_path : str
-        See `hiddenite.rtl.configuration`. With the long path, registers are around multiplications
-        and between rounding and clip.
+    shifter : str
+        See `hiddenite.rtl.configuration.Technology`.
+    pipelined : bool
+        Registers are around multiplications and between rounding and clip, too.
 
     Members
     -------
@@ -43,9 +44,14 @@ class PostLane(wiring.Component):
     output : of 8 bits, or of 32
     """
 
-    def __init__(self, accumulator_bits: int, bias_bits: int, shifter: str, output_path: str):
+    @staticmethod
+    def latency(pipelined: bool) -> int:
+        """Cycles from the inputs to the output, while ``advance`` is 1."""
+        return 8 if pipelined else 5
+
+    def __init__(self, accumulator_bits: int, bias_bits: int, shifter: str, pipelined: bool):
         self.bias_bits, self.shifter = bias_bits, shifter
-        self.long = output_path == "long"
+        self.pipelined = pipelined
         super().__init__(
             {
                 "advance": In(1),
@@ -80,14 +86,14 @@ class PostLane(wiring.Component):
         value = register(signed(value_bits))
         m.d.comb += total_value.eq(low + (high << split))
         residual, factor_total, factor_scale = self.residual, total, scale
-        if self.long:
+        if self.pipelined:
             # DSP blocks have registers of their own in front, too; another residual's is on the way
             # there, which is as long as the total's.
             (residual,) = self._registered(m, *self._registered(m, residual))
             factor_total, factor_scale = self._registered(m, total, scale)
         product_low = factor_total[:split] * factor_scale
         product_high = factor_total[split:].as_signed() * factor_scale
-        if self.long:
+        if self.pipelined:
             product_low, product_high = self._registered(m, product_low, product_high)
         with m.If(self.advance):
             m.d.sync += [
@@ -102,7 +108,7 @@ class PostLane(wiring.Component):
         shifted = self._multiplied if self.shifter == "multipliers" else self._selected
         rounded = Signal(signed(value_bits))
         m.d.comb += rounded.eq(shifted(m, value))
-        if self.long:
+        if self.pipelined:
             (rounded,) = self._registered(m, rounded)
 
         fits, over, under = Signal(), Signal(), Signal()

@@ -12,29 +12,18 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from ..activations.window import operand_latency
+from ..array.timing import array_latency
 from ..configuration import Configuration
 from ..primitives.delay import delayed
 from ..primitives.memory import shared_memory
 from ..primitives.shared_module import SharedModule
 from ..program.packets import ChannelRecord, LayerDescriptor, Operation, words_of
-from .post_lane import PostLane, lane_latency
+from .post_lane import PostLane
 from .sum_buffer import SumBuffer, sum_buffer_latency
+from .timing import output_beats, post_latency
 
-__all__ = ["PostProcessor", "pool_period", "post_latency"]
-
-
-def post_latency(c: Configuration) -> int:
-    """Cycles from the hold's going on from a beat to its outputs."""
-    return sum_buffer_latency(c) + lane_latency(c)
-
-
-def pool_period(c: Configuration) -> int:
-    """Cycles from a pixel tile of a pool to the next one, at least.
-
-    Where they are fewer than a sum takes to its outputs, several sums are on their way; the hold
-    gives one's last output before the next one comes.
-    """
-    return min(max(2, c.banks * c.unit // c.post_lanes), 2 + c.read_latency + c.array_latency)
+__all__ = ["PostProcessor"]
 
 
 class PostProcessor(wiring.Component):
@@ -54,7 +43,7 @@ class PostProcessor(wiring.Component):
     record_write, record_channel, record_half, record : writes a word of a channel record; which of
         its words it is, one bit each
     released : the tile's channel records and weights are no longer needed
-    advance : outputs are taken in this cycle, and otherwise stay; with ``output_path="long"`` they
+    advance : outputs are taken in this cycle, and otherwise stay; with ``pipelining`` they
         never stay, and another beat may begin its way
     begins : one does
     valid, outputs : ``post_lanes`` outputs of 32 bits
@@ -91,8 +80,7 @@ class PostProcessor(wiring.Component):
         c, layer = self.c, self.layer
         lanes, bits = c.post_lanes, c.accumulator_bits
         conv = layer.operation == Operation.CONV
-        array_beats = c.banks * c.och // lanes
-        pool_beats = c.banks * c.unit // lanes
+        array_beats, pool_beats = output_beats(c, conv=True), output_beats(c, conv=False)
 
         m.submodules.hold = hold = SumBuffer(c)
         left = Signal(range(array_beats + 1))
@@ -102,7 +90,7 @@ class PostProcessor(wiring.Component):
 
         pop, moves = Signal(), Signal()
         m.d.comb += [
-            moves.eq(1 if c.output_path == "long" else self.advance),
+            moves.eq(1 if c.pipelining else self.advance),
             pop.eq(self.advance & (left != 0)),
             self.begins.eq(pop),
             *(
@@ -116,7 +104,7 @@ class PostProcessor(wiring.Component):
         # A sum that is on its way needs the hold when it arrives, not before; an output that may
         # have to wait for the result stream makes that time unknown. Known a cycle before, as all
         # that the window does depends on it.
-        arrives = 2 + c.read_latency + Mux(layer.residual, 0, c.array_latency)
+        arrives = 1 + operand_latency(c) + Mux(layer.residual, 0, array_latency(c))
         early = Mux(layer.to_result, 0, arrives)
         beats, still_pending, room = Signal.like(left), Signal(), Signal()
         arrived = Mux(conv | layer.to_result, capture, self.pool_next)
@@ -149,7 +137,7 @@ class PostProcessor(wiring.Component):
         depth = max(2, 2 * c.och // lanes)
         read_beat, read_half, last_pop = Signal.like(beat), Signal(), Signal()
         m.d.comb += last_pop.eq(pop & (left == 1) & tile_last & conv)
-        if c.output_path == "long":
+        if c.pipelining:
             # Beat, half and whether it is the tile's last one, of what is on its way to the lanes.
             on_way = [Cat(beat, half, last_pop)]
             for stage in range(sum_buffer_latency(c)):
@@ -171,7 +159,7 @@ class PostProcessor(wiring.Component):
         with m.If(moves):
             m.d.sync += [v.eq(u) for v, u in zip(valid, [pop, *valid], strict=False)]
         write = [self.record_write, self.record_channel, self.record_half, self.record]
-        if c.output_path == "long":
+        if c.pipelining:
             # The reader is far away, and a record is needed much later.
             write = [delayed(m, value, f"late_{i}") for i, value in enumerate(write)]
         words_written, channel, write_half, word = write
@@ -183,7 +171,7 @@ class PostProcessor(wiring.Component):
             entry = channel[ceil_log2(lanes) :]
             record = Signal(layout, name=f"record_{number}")
             m.submodules[f"lane_{number}"] = shared = SharedModule(
-                "post_lane", PostLane, bits, c.bias_bits, c.shifter, c.output_path
+                "post_lane", PostLane, bits, c.bias_bits, c.shifter, c.pipelining > 0
             )
             lane = shared.ports
             m.d.comb += [

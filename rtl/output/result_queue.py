@@ -9,15 +9,19 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["DEPTH", "ResultQueue"]
+__all__ = ["DEPTH", "LATENCY", "ResultQueue"]
 
 DEPTH = 16
 """Words of an ECP5's distributed RAM. Enough for a word in each cycle while no more than 13 cycles
 are between the beginning of its way and its arrival."""
 
 
+LATENCY = 2
+"""Cycles from a word's arrival until the stream offers it."""
+
+
 class ResultQueue(wiring.Component):
-    """A queue whose words are announced. Latency: 2 cycles.
+    """A queue whose words are announced. Latency: `LATENCY`.
 
     Parameters
     ----------

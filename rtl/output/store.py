@@ -4,7 +4,7 @@
 
     post-processor ─┐
                     ├─► outputs ─┬─► a unit of min(ich, och) bytes ─► activation memory
-    image ──────────┘            └─► result (``output_path="long"``: through a queue)
+    image ──────────┘            └─► result (with ``pipelining``: through a queue)
 
 Outputs come without an address, in the order of the array: for each tile of output channels, for
 each pixel tile, for each pixel of it, ``post_lanes`` channels a beat. The store counts along; it
@@ -23,7 +23,19 @@ from ..program.packets import ErrorCode, LayerDescriptor, LayerTable, Operation
 from .result_queue import ResultQueue
 from .store_walk import StoreWalk
 
-__all__ = ["Store"]
+__all__ = ["DONE_LATENCY", "Store", "write_latency"]
+
+DONE_LATENCY = 1
+"""Cycles from a layer's last output to ``done``."""
+
+
+def write_latency(c: Configuration) -> int:
+    """Cycles from the outputs that end a unit to their write; later where the memory is far."""
+    return 1 + 2 * _far(c)
+
+
+def _far(c: Configuration) -> bool:
+    return c.pipelining > 0 and c.activation_ports == 2
 
 
 class Store(wiring.Component):
@@ -37,7 +49,7 @@ class Store(wiring.Component):
     start : begins a layer (for one cycle)
     stop : the engine has stopped with an error
     valid, outputs, advance : from the post-processor; without ``advance``, they stay; with
-        ``output_path="long"`` they never do, and only without it another output may begin its way
+        ``pipelining`` they never do, and only without it another output may begin its way
     begins : one does
     image : beats of ``post_lanes`` bytes; each pixel begins with a beat of its own
     result : beats of ``post_lanes`` values of 32 bits, zero in lanes without a channel
@@ -92,7 +104,7 @@ class Store(wiring.Component):
 
         # Source: the image while it is loaded, else the post-processor.
         active, taken = Signal(), Signal()
-        arrives = self.valid if c.output_path == "long" else self.valid & self.advance
+        arrives = self.valid if c.pipelining else self.valid & self.advance
         m.d.comb += [
             self.image.ready.eq(active & load & ~self.stop),
             taken.eq(Mux(load, self.image.valid & self.image.ready, arrives)),
@@ -211,10 +223,9 @@ class Store(wiring.Component):
             m.d.sync += address.eq(0)
 
         # Activation memory: a unit at a time. Where that is far away, two cycles later.
-        far = c.output_path == "long" and c.activation_ports == 2
 
         def late(value, name, reset_less=True):
-            for turn in range(2 * far):
+            for turn in range(write_latency(c) - 1):
                 value = delayed(m, value, f"late_{name}_{turn}", reset_less=reset_less)
             return value
 
@@ -246,7 +257,7 @@ class Store(wiring.Component):
             channels_end & (layer.lanes_last < lane) if lane else Const(0) for lane in range(lanes)
         )
         payload = {"data": outputs, "beyond": beyond, "last": last}
-        if c.output_path == "long":
+        if c.pipelining:
             payload = {
                 "data": [
                     delayed(m, v, f"late_{i}", reset_less=True) for i, v in enumerate(outputs)

@@ -1,7 +1,7 @@
 """Sums of a pixel tile on their way to the lanes of the post-processor.
 
 It takes a whole pixel tile at once, so that the array goes on with the next one at once. There are
-two ways out, by ``output_path``::
+two ways out, the long one with ``pipelining``::
 
     short:  totals ─► hold ─────────────────────────► post_lanes totals
                       (shifts by a beat)
@@ -20,6 +20,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from ..array.timing import activation_skew, channel_delays
 from ..configuration import Configuration
 from ..primitives.delay import COPIES, delayed, delayed_copy
 
@@ -28,12 +29,12 @@ __all__ = ["SumBuffer", "sum_buffer_latency"]
 
 def sum_buffer_latency(c: Configuration) -> int:
     """Cycles from the hold's going on from a beat until it is given."""
-    return 3 + _far(c) if c.output_path == "long" else 0
+    return 3 + _far(c) if c.pipelining else 0
 
 
 def _far(c: Configuration) -> bool:
     """Sums are all over a large part: those of some channels come later than those of others."""
-    return any(c.channel_delays)
+    return any(channel_delays(c))
 
 
 class SumBuffer(wiring.Component):
@@ -46,10 +47,10 @@ class SumBuffer(wiring.Component):
     conv : the tile has ``och`` channels; of a pool, the first ``min(ich, och)`` of each pixel count
     residual : the layer has a residual
     capture, totals : bit n: takes the array's totals of pixel n in this cycle, those of each
-        channel its ``channel_delays`` later; pixels' bits come their ``pixel_delays`` after the
+        channel its `channel_delays` later; pixels' bits come their `pixel_delays` after the
         first one's
     load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
-        next; its part of the tile's channels comes first; byte i may be ``activation_skew`` late
+        next; its part of the tile's channels comes first; byte i may be `activation_skew` late
     next : goes on to the next beat
     total, added : totals and bytes of the residual of a beat
     """
@@ -75,7 +76,7 @@ class SumBuffer(wiring.Component):
         c = self.c
         totals = Signal(c.banks * c.och * c.accumulator_bits, reset_less=True)
         # If they shift, all zero after each layer, since a conv shifts out all that it loads.
-        long = c.output_path == "long"
+        long = c.pipelining > 0
         residuals = Signal(c.banks * c.och * 8, reset_less=long)
         (self._long if long else self._short)(m, totals, residuals)
         # A word of the residual holds a unit, or several, of the tile's channels.
@@ -83,7 +84,7 @@ class SumBuffer(wiring.Component):
         if long:
             load = delayed(m, load, "load_late")
             pixels = delayed(m, pixels, "pixels_late", reset_less=True)
-        for byte, (before, late) in enumerate(pairwise((0, *c.activation_skew[: c.unit]))):
+        for byte, (before, late) in enumerate(pairwise((0, *activation_skew(c)[: c.unit]))):
             if late > before:
                 load = delayed(m, load, f"load_{byte}")
             for pixel in range(c.banks):
@@ -187,7 +188,7 @@ class SumBuffer(wiring.Component):
 
     def _groups(self) -> list[tuple[int, range]]:
         """Channels that come together: how much later than the first ones, and which."""
-        delays = self.c.channel_delays
+        delays = channel_delays(self.c)
         return [
             (delay, range(delays.index(delay), delays.index(delay) + delays.count(delay)))
             for delay in sorted(set(delays))

@@ -8,7 +8,7 @@
 
 A layer's table stays in its slot while the layer runs; only the descriptor is copied to registers,
 as that is needed all the time. Where the store's row has a register in front of the memory
-(``read_latency`` of 6 or more), those that blocks take are others than those that are filled.
+(``pipelining`` of 2 or more), those that blocks take are others than those that are filled.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -28,7 +28,7 @@ SLOTS = 4
 
 def load_cycles(c: Configuration) -> int:
     """Cycles in which a descriptor is loaded."""
-    return LayerTable(c).descriptor_rows + 1 + (c.read_latency > 5)
+    return LayerTable(c).descriptor_rows + 1 + (c.pipelining > 1)
 
 
 class LayerMemory(wiring.Component):
@@ -122,7 +122,7 @@ class LayerMemory(wiring.Component):
         # Reading; the descriptor's rows pass through a chain of registers.
         whole_read = whole.read_port()
         # The store knows late which row it needs: a register in front of the memory or behind it.
-        in_front = c.read_latency > 5
+        in_front = c.pipelining > 1
         part_read = part.read_port(domain="comb" if in_front else "sync")
         store_row = Signal(ceil_log2(depth))
         m.d["sync" if in_front else "comb"] += store_row.eq(Cat(self.store_row, current[slot]))

@@ -33,6 +33,7 @@ from ..configuration import Configuration
 __all__ = [
     "FAR_SHIFT",
     "MAGIC",
+    "OPCODE_WORDS",
     "ChannelRecord",
     "ConstructionDescriptor",
     "ErrorCode",
@@ -41,10 +42,14 @@ __all__ = [
     "LayerTable",
     "Opcode",
     "Operation",
+    "crc_words",
     "words_of",
 ]
 
 MAGIC = int.from_bytes(b"HDNT", "little")
+
+OPCODE_WORDS = 1
+"""Program words in front of a packet's items."""
 
 FAR_SHIFT = 9
 """What ``far`` of a layer adds to its shift: the two make every shift from 1 to 24."""
@@ -101,6 +106,11 @@ class Operation(enum.IntEnum):
 def words_of(layout: data.Layout, program_bits: int) -> int:
     """Program words that an item of this layout takes."""
     return -(-layout.size // program_bits)
+
+
+def crc_words(program_bits: int) -> int:
+    """Program words that a number of 32 bits takes: magic, key or CRC."""
+    return max(1, 32 // program_bits)
 
 
 class LayerDescriptor(data.StructLayout):
@@ -301,7 +311,7 @@ class ChannelRecord(data.StructLayout):
 
     Members
     -------
-    bias : less what the array adds too much (see `hiddenite.rtl.array.pe_array.excess`)
+    bias : less the constant offset of its sums (see `hiddenite.rtl.array.builds.ArrayBuild`)
     scale
     """
 

@@ -24,10 +24,19 @@ from .packets import (
     ConstructionDescriptor,
     ErrorCode,
     Opcode,
+    crc_words,
     words_of,
 )
 
-__all__ = ["ProgramReader"]
+__all__ = ["ProgramReader", "check_cycles"]
+
+
+def check_cycles(c: Configuration) -> int:
+    """Cycles from the last word that a CRC covers until the packet is used.
+
+    The words of the CRC, one for an error to reach its register, and one to stop the engine.
+    """
+    return crc_words(c.program_bits) + 2
 
 
 class ProgramReader(wiring.Component):
@@ -88,13 +97,13 @@ class ProgramReader(wiring.Component):
         taken, offered = Signal(), Signal()
         m.d.comb += [taken.eq(self.i.valid & self.i.ready), offered.eq(self.i.valid & ~self.stop)]
 
-        crc_words = max(1, 32 // bits)
-        conv_words = crc_words + words_of(ConstructionDescriptor(c), bits)
+        crc_length = crc_words(bits)
+        conv_words = crc_length + words_of(ConstructionDescriptor(c), bits)
         record_words = words_of(ChannelRecord(c), bits)
         m.submodules.checksum = checksum = Checksum(bits, c.fingerprint)
         m.d.comb += [checksum.data.eq(word), checksum.clear.eq(self.clear)]
 
-        count = Signal(range(max(crc_words, conv_words, record_words)))
+        count = Signal(range(max(crc_length, conv_words, record_words)))
         channel = Signal(range(c.och))
         # Of the packet in hand, 0 for the header; its lowest bit says that a tile follows.
         opcode = Signal(3)
@@ -129,17 +138,17 @@ class ProgramReader(wiring.Component):
             with m.State("HEADER"):
                 m.d.comb += ready.eq(1)
                 magic = Const(MAGIC, max(32, bits))
-                expected = Array(magic.word_select(i, bits) for i in range(crc_words))[count]
+                expected = Array(magic.word_select(i, bits) for i in range(crc_length))[count]
                 with m.If(offered):
                     m.d.sync += self.running.eq(1)
-                    with m.If(counted(crc_words)):
+                    with m.If(counted(crc_length)):
                         m.next = "CHECKSUM"
                     with m.If(word != expected):
                         m.d.comb += error.eq(ErrorCode.MAGIC)
             with m.State("CHECKSUM"):
                 m.d.comb += [ready.eq(1), checksum.check.eq(offered)]
                 with m.If(offered):
-                    with m.If(counted(crc_words)):
+                    with m.If(counted(crc_length)):
                         m.d.comb += program_ends.eq(end)
                         m.next = "WAIT"
                     with m.If(~checksum.right):
@@ -183,7 +192,7 @@ class ProgramReader(wiring.Component):
                 item = offered & (~tile | self.room)
                 m.d.comb += [
                     ready.eq(~tile | self.room),
-                    self.key_word.eq(item & ~tile & (count < crc_words)),
+                    self.key_word.eq(item & ~tile & (count < crc_length)),
                     self.record_write.eq(Mux(item & tile, 1 << count, 0)),
                 ]
                 with m.If(item):

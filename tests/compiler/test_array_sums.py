@@ -7,7 +7,7 @@ from rtl_helpers import CONFIGURATIONS, network_of, random_conv, split, weight_w
 from hiddenite.compiler.array_sums import array_sums
 from hiddenite.compiler.schedule import schedule
 from hiddenite.golden.errors import InputError
-from hiddenite.rtl.array.pe_array import excess
+from hiddenite.rtl.array.builds import build_of
 
 SEED = 11
 
@@ -29,9 +29,9 @@ def test_sums_of_all_words_of_each_channel(ich, array):
     for words in weight_words(c, conv.mask, SEED, conv.index):
         bits = np.array([split(word, 1, 2 * ich) for word in words], bool)
         mask, negative = bits[:, :ich], bits[:, ich:]
-        expected.append(excess(mask, negative, c).sum())
+        expected.append(build_of(c).offset(mask, negative).sum())
         largest.append(expected[-1] + 255 * (mask.sum() - negative.sum()))
-    assert sums.excess.tolist() == expected
+    assert sums.offset.tolist() == expected
     assert sums.largest.tolist() == largest
 
 

@@ -28,7 +28,7 @@ SMALL = Configuration(
     timeout_cycles=0,
 )
 # Registers before and behind multipliers.
-LONG = replace(SMALL, accumulator_bits=20, bias_bits=24, shifter="multiplexers", output_path="long")
+LONG = replace(SMALL, accumulator_bits=20, bias_bits=24, shifter="multiplexers", pipelining=1)
 # Its activation memory takes the SPRAM of an iCE40.
 FOR_DIGITS = Configuration(
     ich=4, och=4, activation_words=1 << 14, activation_ports=1, tile_words=256

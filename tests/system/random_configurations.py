@@ -1,19 +1,61 @@
 """Random configurations of small engines."""
 
 import zlib
+from dataclasses import asdict
+from functools import cache
+from itertools import combinations, product
 
 import numpy as np
 
-from hiddenite.rtl.configuration import Configuration
+from hiddenite.golden.errors import InputError
+from hiddenite.rtl.configuration import Configuration, Technology
+from hiddenite.rtl.configuration.technology import ARRAYS, MASK_DECODERS, SHIFTERS
+
+CHOICES = {
+    "array": ARRAYS,
+    "mask_decoder": MASK_DECODERS,
+    "activation_ports": (1, 2),
+    "shifter": SHIFTERS,
+    "pipelining": (0, 1, 2, 3),
+}
+"""What an engine can be built with."""
 
 TILES = ((1, 1), (1, 2), (4, 1), (2, 2), (2, 1), (1, 4), (4, 2))
 MOST_PES = {"verilator": 256, "icarus": 64}
 
 
+def technologies():
+    """Every technology that is allowed."""
+    for values in product(*CHOICES.values()):
+        try:
+            yield Technology(**dict(zip(CHOICES, values, strict=True)))
+        except InputError:
+            continue
+
+
+def pairs(technology):
+    """Every two choices of a technology."""
+    values = [(name, getattr(technology, name)) for name in CHOICES]
+    return set(combinations(values, 2))
+
+
+@cache
+def pairwise_technologies():
+    """Technologies in which every two choices that may meet do meet; few of them."""
+    every = list(technologies())
+    missing = set().union(*map(pairs, every))
+    found = []
+    while missing:
+        found.append(max(every, key=lambda technology: len(pairs(technology) & missing)))
+        missing -= pairs(found[-1])
+    return found
+
+
 def random_configuration(seed, number, simulator):
     """Return configuration `number` of a seed.
 
-    Of every parameter with k kinds of values, each k configurations in turn have all k kinds.
+    Of every size with k kinds of values, each k configurations in turn have all k kinds; of the
+    technologies, those of `pairwise_technologies`.
     Memories are small enough to be filled; some random networks do not fit.
 
     Parameters
@@ -48,10 +90,7 @@ def random_configuration(seed, number, simulator):
         if compare(o, i) and rows * cols << i + o <= MOST_PES[simulator]
     ]
     ich, och = sizes[rng.integers(len(sizes))]
-    ports = in_turn("activation_ports", (1, 2))
-    latency = in_turn("read_latency", (2, 3, 4, 5, 6, 7))
-    decoder = in_turn("mask_decoder", ("parallel", "serial"))
-    period = in_turn("constructor_period", (1, 2))
+    technology = in_turn("technology", pairwise_technologies())
     return Configuration(
         ich=ich,
         och=och,
@@ -61,15 +100,8 @@ def random_configuration(seed, number, simulator):
         post_lanes=int(lanes("post_lanes", min(ich, och))),
         program_bits=in_turn("program_bits", (8, 16, 32, 64)),
         activation_words=max(64, (1 << int(rng.integers(11, 15))) // (ich * rows * cols)),
-        activation_ports=ports,
-        read_latency=min(latency, 3) if ports == 1 else latency,
         tile_words=1 << int(rng.integers(5, 11)),
         accumulator_bits=int(rng.integers(14, 33)),
         bias_bits=in_turn("bias_bits", (34, 24, 28, 21)),
-        array=in_turn("array", ("tree", "flip", "chain", "combinational")),
-        shifter=in_turn("shifter", ("multiplexers", "multipliers")),
-        output_path=in_turn("output_path", ("short", "long")),
-        mask_decoder=decoder,
-        constructor_period=period if decoder == "parallel" else 1,
-        timeout_cycles=1 << 16,
+        **asdict(technology) | {"timeout_cycles": 1 << 16},
     )

@@ -33,9 +33,7 @@ BUILDS = {
     # Registers wherever there may be some.
     "high clock": {
         "array": "chain",
-        "read_latency": 6,
-        "output_path": "long",
-        "constructor_period": 2,
+        "pipelining": 2,
     },
 }
 MOST_CYCLES = 16

@@ -20,11 +20,9 @@ BUILDS = {
     "combinational": {"array": "combinational", "activation_ports": 1, "post_lanes": 1},
     "chain": {
         "array": "chain",
-        "read_latency": 7,
-        "output_path": "long",
-        "constructor_period": 2,
+        "pipelining": 3,
     },
-    "tree": {"array": "tree", "read_latency": 3, "output_path": "long", "cols": 2},
+    "tree": {"array": "tree", "pipelining": 1, "cols": 2},
 }
 CONFIGURATIONS = PRESETS | {name: replace(BASE, **build) for name, build in BUILDS.items()}
 # Icarus takes minutes to compile the largest arrays.

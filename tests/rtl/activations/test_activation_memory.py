@@ -3,7 +3,8 @@ import random
 import pytest
 from rtl_helpers import CONFIGURATIONS, join, late, simulate, split
 
-from hiddenite.rtl.activations.activation_memory import ActivationMemory
+from hiddenite.rtl.activations.activation_memory import ActivationMemory, memory_latency
+from hiddenite.rtl.array.timing import activation_skew
 
 
 class Bench:
@@ -18,9 +19,9 @@ class Bench:
     def check(self, ctx):
         """Compare the pixels with the windows that are due; None is one that nothing comes of."""
         c = self.c
-        windows = self.due[: max(0, len(self.due) - c.memory_latency + 1)]
+        windows = self.due[: max(0, len(self.due) - memory_latency(c) + 1)]
         if any(window is not None for window in windows):
-            expected = late(windows, c.activation_skew)
+            expected = late(windows, activation_skew(c))
             found = split(ctx.get(self.dut.pixels), 8, c.banks * c.ich)
             assert all(e in (None, f) for e, f in zip(expected, found, strict=True))
 
@@ -116,7 +117,7 @@ def test_addresses_wrap_around():
             bench.bytes[y, x, c.activation_words - 3] = [None] * c.ich
         inside = [False, True]
         due = bench.set_window(ctx, c.activation_words - 3, (1, 1), inside, inside)
-        await ctx.tick().repeat(c.memory_latency)
+        await ctx.tick().repeat(memory_latency(c))
         assert split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due
 
     simulate(bench.dut, run)
@@ -157,7 +158,7 @@ def test_maximum_of_windows(name):
     c = CONFIGURATIONS[name]
     bench = Bench(c, name)
     rng, dut, depth = bench.rng, bench.dut, 16
-    latency = c.memory_latency + max(c.activation_skew)
+    latency = memory_latency(c) + max(activation_skew(c))
 
     def random_window(ctx):
         bank = rng.randrange(c.rows), rng.randrange(c.cols)

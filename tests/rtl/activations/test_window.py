@@ -15,7 +15,7 @@ from rtl_helpers import (
 )
 
 from hiddenite.golden.network import AvgPool, Conv, MaxPool
-from hiddenite.rtl.activations.window import Window
+from hiddenite.rtl.activations.window import Window, issue_latency
 from hiddenite.rtl.program.layer_memory import LayerMemory
 
 
@@ -76,7 +76,7 @@ class Bench:
             self.seen.append((holds, ctx.get(dut.o_tile_last), ctx.get(dut.o_half)))
             if step.valid or step.residual:
                 # With registers behind the tables, the step was issued a cycle before.
-                holds, *self.place = self.seen[-1 - (self.c.read_latency - self.c.memory_latency)]
+                holds, *self.place = self.seen[-issue_latency(self.c)]
                 assert not holds
                 places = "o_bank_y", "o_bank_x", "o_address", "o_rows", "o_cols"
                 return step, tuple(ctx.get(getattr(dut, place)) for place in places)

@@ -1,4 +1,3 @@
-from functools import partial
 from itertools import product
 
 import numpy as np
@@ -6,16 +5,16 @@ import pytest
 from rtl_helpers import join, relative, simulate
 
 from hiddenite.rtl.array.chain_dot_product import ChainDotProduct
-from hiddenite.rtl.array.dot_product import TreeDotProduct
-from hiddenite.rtl.array.flip_dot_product import FlipDotProduct, flip_excess
+from hiddenite.rtl.array.dot_product import CombinationalDotProduct, TreeDotProduct
+from hiddenite.rtl.array.flip_dot_product import FlipDotProduct, flip_offset
 from hiddenite.rtl.primitives.shared_module import collect_modules
 from hiddenite.rtl.verilog import convert
 
 BUILDS = {
-    "tree": partial(TreeDotProduct, registered=True),
+    "tree": TreeDotProduct,
     "flip": FlipDotProduct,
     "chain": ChainDotProduct,
-    "combinational": partial(TreeDotProduct, registered=False),
+    "combinational": CombinationalDotProduct,
 }
 LATENCY = {
     "tree": lambda ich: ich.bit_length() + 1,
@@ -33,10 +32,10 @@ def operands(rng, ich):
     return pixel, mask, mask & (rng.random(ich) < rng.choice([0, 0.5, 1]))
 
 
-def excess(build, mask, sign):
+def offset(build, mask, sign):
     """What the sum of a word is too large by."""
     mask, sign = np.array(mask, bool), np.array(sign, bool)
-    return int(flip_excess(mask, sign) if build == "flip" else 255 * sign.sum())
+    return int(flip_offset(mask, sign) if build == "flip" else 255 * sign.sum())
 
 
 def drive(build, ich, bits, steps, first, valid):
@@ -81,7 +80,7 @@ def test_total_is_the_signed_sum_with_a_constant_of_its_signs_too_much(ich, buil
         if adds:
             total = 0 if begins else total
             total += int((mask * np.where(sign, -1, 1) * pixel.astype(int)).sum())
-            total += excess(build, mask, sign)
+            total += offset(build, mask, sign)
         expected.append(total)
     assert drive(build, ich, 20, steps, first, valid) == expected
 
@@ -90,7 +89,7 @@ def test_total_is_the_signed_sum_with_a_constant_of_its_signs_too_much(ich, buil
 @pytest.mark.parametrize(("ich", "bits"), [(1, 12), (8, 12), (32, 14)])
 def test_accumulator_takes_all_that_its_bits_allow(ich, bits, build):
     for pixel, sign in ((0, 1), (255, 0)):
-        each = excess(build, [1] * ich, [sign] * ich) + pixel * ich
+        each = offset(build, [1] * ich, [sign] * ich) + pixel * ich
         count = ((1 << bits) - 1) // each
         steps = [([pixel] * ich, [1] * ich, [sign] * ich)] * count
         totals = drive(build, ich, bits, steps, [1] + [0] * (count - 1), [1] * count)
@@ -108,7 +107,7 @@ def test_every_pair_of_partial_sum_and_activation(build):
                 values[at] = x
                 mask, sign = [1] * 4, [at % 2] * 4
                 steps.append((values, mask, sign))
-                expected.append((-1 if at % 2 else 1) * sum(values) + excess(build, mask, sign))
+                expected.append((-1 if at % 2 else 1) * sum(values) + offset(build, mask, sign))
     ones = [1] * len(steps)
     assert drive(build, 4, 12, steps, ones, ones) == expected
 
@@ -123,7 +122,7 @@ def test_every_mask_and_sign_of_a_word_that_flips(ich):
         for largest in (True, False):
             pixel = np.where((weights > 0) == largest, 255, 0)
             steps.append((pixel, mask, sign))
-            expected.append(int(weights @ pixel) + excess("flip", mask, sign))
+            expected.append(int(weights @ pixel) + offset("flip", mask, sign))
     ones = [1] * len(steps)
     assert drive("flip", ich, 12, steps, ones, ones) == expected
     assert min(expected) >= 0

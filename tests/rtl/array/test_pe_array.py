@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from rtl_helpers import CONFIGURATIONS, join, late, relative, simulate, split
 
-from hiddenite.rtl.array.pe_array import PEArray, excess
+from hiddenite.rtl.array.builds import build_of
+from hiddenite.rtl.array.pe_array import PEArray
+from hiddenite.rtl.array.timing import (
+    activation_skew,
+    array_latency,
+    channel_delays,
+    pixel_delays,
+    weight_skew,
+)
 
 
 def array_total(c, steps):
@@ -12,13 +20,13 @@ def array_total(c, steps):
     total = np.zeros((c.banks, c.och), int)
     for pixels, masks, signs in steps:
         total += (masks * np.where(signs, -1, 1) * pixels[:, None]).sum(-1)
-        total += excess(masks, signs, c)
+        total += build_of(c).offset(masks, signs)
     return total.reshape(-1)
 
 
 # One whose weights, too, come late, and one that hands activations on.
 WIDE = replace(CONFIGURATIONS["more_och"], ich=16, och=2, cols=2)
-FAR = replace(CONFIGURATIONS["more_och"], och=32, read_latency=7)
+FAR = replace(CONFIGURATIONS["more_och"], och=32, pipelining=3)
 
 
 @pytest.mark.parametrize("array", ["tree", "flip", "chain", "combinational"])
@@ -46,9 +54,9 @@ def test_array_sums_each_pixel_tile(c, array):
         ]
     due, seen = [], []
     done = [[] for _ in range(c.banks)]
-    weights_late = [own + skew for own in c.channel_delays for skew in c.weight_skew]
+    weights_late = [own + skew for own in channel_delays(c) for skew in weight_skew(c)]
     ports = (
-        (dut.pixels, 8, c.activation_skew),
+        (dut.pixels, 8, activation_skew(c)),
         (dut.masks, 1, weights_late),
         (dut.signs, 1, weights_late),
     )
@@ -80,19 +88,19 @@ def test_array_sums_each_pixel_tile(c, array):
                     cycle += 1
                 last = number == len(steps) - 1
                 if last:
-                    due.append(cycle + c.array_latency)
+                    due.append(cycle + array_latency(c))
                 await step(ctx, cycle, values, valid=1, first=number == 0, last=last)
                 cycle += 1
-        for _ in range(c.array_latency + c.banks + c.och):
+        for _ in range(array_latency(c) + c.banks + c.och):
             await step(ctx, cycle)
             cycle += 1
 
     simulate(dut, bench)
-    assert done == [[cycle + late for cycle in due] for late in c.pixel_delays]
+    assert done == [[cycle + late for cycle in due] for late in pixel_delays(c)]
     for cycle, values in zip(due, expected, strict=True):
         for index, value in enumerate(values):
             pixel, channel = divmod(index, c.och)
-            assert seen[cycle + c.pixel_delays[pixel] + c.channel_delays[channel]][index] == value
+            assert seen[cycle + pixel_delays(c)[pixel] + channel_delays(c)[channel]][index] == value
 
 
 def test_a_negative_weight_counts_255_too_much():
@@ -100,4 +108,4 @@ def test_a_negative_weight_counts_255_too_much():
     negative &= mask
     for array in ("tree", "chain", "combinational"):
         c = replace(CONFIGURATIONS["square"], array=array)
-        assert (excess(mask, negative, c) == 255 * negative.sum(-1)).all()
+        assert (build_of(c).offset(mask, negative) == 255 * negative.sum(-1)).all()

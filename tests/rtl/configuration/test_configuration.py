@@ -1,7 +1,7 @@
 import pytest
 
 from hiddenite.golden.errors import InputError
-from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.configuration import Configuration, Sizes, Technology
 
 SIZES = {"ich": 8, "och": 4, "activation_words": 64, "tile_words": 32}
 
@@ -48,10 +48,8 @@ RULES = [
     power("largest_channels", 1 << 16, 1 << 17, low=64),
     span("activation_ports", 1, 2, 0),
     span("activation_ports", 1, 2, 3),
-    span("read_latency", 2, 7, 1),
-    span("read_latency", 2, 7, 8),
-    span("constructor_period", 1, 2, 0),
-    span("constructor_period", 1, 2, 3),
+    span("pipelining", 0, 3, -1),
+    span("pipelining", 0, 3, 4),
     span("accumulator_bits", 12, 32, 11),
     span("accumulator_bits", 12, 32, 33),
     span("timeout_cycles", 0, 2**32 - 1, -1),
@@ -63,7 +61,6 @@ RULES = [
     ),
     ("array", 1, "array must be a string, not 1"),
     ("shifter", "barrel", "shifter must be 'multiplexers' or 'multipliers', not 'barrel'"),
-    ("output_path", "wide", "output_path must be 'short' or 'long', not 'wide'"),
     ("mask_decoder", "slow", "mask_decoder must be 'parallel' or 'serial', not 'slow'"),
     ("ich", 8.0, "ich must be an integer, not 8.0"),
     ("rows", True, "rows must be an integer, not True"),
@@ -101,31 +98,22 @@ def test_derived_sizes():
     # Positions: those of 1024 pixels, and as many outside; 256 + 4 * 8 would do there.
     assert (c.address_bits, c.position_bits) == (6, 11)
     assert c.activation_bytes == 64 * 8 * 8
-    assert c.array_latency == 5
-    assert Configuration(**SIZES, array="chain").array_latency == 10
-    assert Configuration(**SIZES, array="flip").array_latency == 2
-    assert Configuration(**(SIZES | {"ich": 32}), array="flip").array_latency == 4
-    assert Configuration(**(SIZES | {"ich": 1}), array="flip").array_latency == 2
-    assert Configuration(**SIZES, array="combinational").array_latency == 1
 
 
-@pytest.mark.parametrize(
-    ("values", "rule"),
-    [
-        (
-            {"read_latency": 4, "activation_ports": 1},
-            "read_latency must be 2 or 3 with activation_ports of 1, not 4",
-        ),
-        (
-            {"constructor_period": 2, "mask_decoder": "serial"},
-            "constructor_period must be 1 with mask_decoder 'serial', not 2",
-        ),
-    ],
-)
-def test_what_does_not_go_together_is_named(values, rule):
+@pytest.mark.parametrize("pipelining", [2, 3])
+def test_what_does_not_go_together_is_named(pipelining):
     with pytest.raises(InputError) as caught:
-        Configuration(**SIZES, **values)
-    assert str(caught.value) == f"configuration: {rule}"
+        Configuration(**SIZES, activation_ports=1, pipelining=pipelining)
+    assert str(caught.value) == (
+        f"configuration: pipelining must be 0 or 1 with activation_ports of 1, not {pipelining}"
+    )
+
+
+def test_parts_check_themselves():
+    with pytest.raises(InputError, match="ich must be a power of two from 1 to 32, not 3"):
+        Sizes(**SIZES | {"ich": 3})
+    with pytest.raises(InputError, match="pipelining must be 0 to 3, not 4"):
+        Technology(pipelining=4)
 
 
 def test_fingerprint_is_that_of_what_programs_depend_on():
@@ -135,9 +123,7 @@ def test_fingerprint_is_that_of_what_programs_depend_on():
         {"activation_ports": 1},
         {"array": "combinational"},
         {"shifter": "multipliers"},
-        {"output_path": "long"},
-        {"read_latency": 5},
-        {"constructor_period": 2},
+        {"pipelining": 3},
         {"timeout_cycles": 9},
     ):
         assert Configuration(**SIZES, **same).fingerprint == base.fingerprint
@@ -159,21 +145,9 @@ def test_fingerprint_is_that_of_what_programs_depend_on():
         {"largest_channels": 512},
         # Its sums are others, so biases are.
         {"array": "flip"},
+        # It takes its words in another order.
+        {"mask_decoder": "serial"},
     ]
     prints = {Configuration(**(SIZES | other)).fingerprint for other in others}
     assert len(prints | {base.fingerprint}) == len(others) + 1
     assert 0 <= base.fingerprint < 1 << 32
-
-
-@pytest.mark.parametrize("och, post_lanes", [(32, 8), (32, 1), (16, 8), (4, 4), (1, 1)])
-def test_channels_come_before_they_go(och, post_lanes):
-    """A beat is chosen a cycle after the one before, so channels must not come later than that."""
-    sizes = SIZES | {"ich": 16, "och": och, "post_lanes": post_lanes, "read_latency": 7}
-    far = Configuration(**sizes, array="chain", output_path="long")
-    assert far.channel_delays[0] == 0
-    assert all(late <= channel // post_lanes for channel, late in enumerate(far.channel_delays))
-    assert max(far.channel_delays) == min(4, och // post_lanes) - 1
-    for change in ({"array": "tree"}, {"output_path": "short"}, {"read_latency": 6}):
-        changed = {"array": "chain", "output_path": "long"} | change
-        near = Configuration(**(sizes | changed))
-        assert near.channel_delays == (0,) * och

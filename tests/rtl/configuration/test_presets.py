@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import tomli_w
 from memory import at_most
@@ -41,6 +43,21 @@ def load(tmp_path):
 def test_a_file_is_loaded(load):
     values = SIZES | {"rows": 2, "array": "combinational"}
     assert load(tomli_w.dumps(values).encode()) == Configuration(**values)
+
+
+def test_a_file_may_start_from_a_preset(load):
+    loaded = load(b'preset = "up5k"\ntile_words = 128\npipelining = 1\n')
+    assert loaded == replace(PRESETS["up5k"], tile_words=128, pipelining=1)
+
+
+@pytest.mark.parametrize("preset", ["huge", 5, ["tiny"]])
+def test_a_preset_that_is_none_is_refused(load, preset):
+    with pytest.raises(InputError) as caught:
+        load(tomli_w.dumps({"preset": preset}).encode())
+    assert str(caught.value) == (
+        f"configuration {load.path}: preset must be tiny, up5k, hx8k, ecp5-25f, ecp5-85f, asic, "
+        f"not {preset!r}"
+    )
 
 
 @pytest.mark.parametrize(

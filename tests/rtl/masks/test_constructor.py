@@ -14,6 +14,7 @@ from rtl_helpers import (
 
 from hiddenite.compiler.mask_stream import MaskStream
 from hiddenite.rtl.masks.constructor import Constructor
+from hiddenite.rtl.masks.timing import step_period
 from hiddenite.rtl.program.packets import ChannelRecord, words_of
 
 SEED = 0x12345678
@@ -167,5 +168,5 @@ def test_cycles_are_those_that_the_compiler_counts(name, seed):
     simulate(bench.dut, bench.run)
     expected = bench.stream.cycles()
     assert len(bench.cycles) == len(expected)
-    assert np.abs(np.subtract(bench.cycles, expected)).max() <= 12 * c.constructor_period
+    assert np.abs(np.subtract(bench.cycles, expected)).max() <= 12 * step_period(c)
     assert abs(sum(bench.cycles) - sum(expected)) <= 0.05 * sum(expected)

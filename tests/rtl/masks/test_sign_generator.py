@@ -8,7 +8,8 @@ from rtl_helpers import CONFIGURATIONS, CONV_SHAPES, join, key_words, simulate
 
 from hiddenite.golden.weights import signs
 from hiddenite.golden.weights import xorshift32 as golden_xorshift32
-from hiddenite.rtl.masks.sign_generator import SignGenerator, xorshift32
+from hiddenite.rtl.masks.sign_generator import SignGenerator, turn_cycles, xorshift32
+from hiddenite.rtl.masks.timing import step_period
 
 
 def test_xorshift32():
@@ -54,7 +55,7 @@ async def layer(ctx, dut, shape, seed, index, rng=None):
                 ctx.set(dut.row_ends, row_ends)
                 ctx.set(dut.channel_ends, row_ends and y == len(channel) - 1)
                 # What word it is has to be known a cycle before it ends.
-                for _ in range(c.constructor_period - 1):
+                for _ in range(step_period(c) - 1):
                     cycles += 1
                     await ctx.tick()
                 while not ctx.get(dut.valid) or (rng and rng.random() < 0.3):
@@ -121,7 +122,7 @@ def test_a_word_a_cycle_within_a_row(name):
 
     dut = SignGenerator(c, 0)
     simulate(dut, bench)
-    assert cycles[1] - cycles[0] == 32 // c.ich * c.constructor_period
+    assert cycles[1] - cycles[0] == turn_cycles(c) * step_period(c)
 
 
 def test_a_state_of_0_becomes_1():

@@ -4,11 +4,13 @@ from dataclasses import replace
 import pytest
 from rtl_helpers import CONFIGURATIONS, late, relative, simulate, split
 
+from hiddenite.rtl.activations.activation_memory import memory_latency
+from hiddenite.rtl.array.timing import channel_delays, weight_skew
 from hiddenite.rtl.masks.tile_buffer import TileBuffer
 
 # One with chains whose inputs do not come all at once; one that hands addresses on.
 WIDE = replace(CONFIGURATIONS["more_och"], ich=16, och=2)
-FAR = replace(CONFIGURATIONS["more_och"], och=32, read_latency=7)
+FAR = replace(CONFIGURATIONS["more_och"], och=32, pipelining=3)
 
 
 @pytest.mark.parametrize("array", ["tree", "flip", "chain"])
@@ -48,10 +50,10 @@ def test_every_word_comes_back(c, array):
         await write(ctx)
         ctx.set(dut.step, 1)
         masks, signs = [], []
-        skew = [own + skew for own in c.channel_delays for skew in c.weight_skew]
+        skew = [own + skew for own in channel_delays(c) for skew in weight_skew(c)]
         for _ in range(3 * c.tile_words):
             for port, rows in ((dut.masks, masks), (dut.signs, signs)):
-                came = rows[: max(0, len(rows) - c.memory_latency + 1)]
+                came = rows[: max(0, len(rows) - memory_latency(c) + 1)]
                 if len(came) > max(skew):
                     found = split(ctx.get(port), 1, c.och * c.ich)
                     assert found == late(came, skew)
@@ -84,7 +86,7 @@ def test_nothing_between_steps(array):
             ctx.set(dut.step, step)
             await ctx.tick()
             ctx.set(dut.step, 0)
-            await ctx.tick().repeat(c.memory_latency - 1)
+            await ctx.tick().repeat(memory_latency(c) - 1)
             assert bool(ctx.get(dut.masks)) == step
 
     simulate(dut, bench)

@@ -7,9 +7,8 @@ from rtl_helpers import INT32, output_of, simulate
 from hiddenite.rtl.output.post_lane import PostLane
 from hiddenite.rtl.program.packets import FAR_SHIFT
 
-LANE_LATENCY = {"short": 5, "long": 8}
 SHIFTERS = pytest.mark.parametrize("shifter", ["multiplexers", "multipliers"])
-PATHS = pytest.mark.parametrize("path", LANE_LATENCY)
+PIPELINED = pytest.mark.parametrize("pipelined", [False, True])
 
 
 def give(ctx, dut, **values):
@@ -32,9 +31,9 @@ EXTREMES = [
 ]
 
 
-@PATHS
+@PIPELINED
 @SHIFTERS
-def test_lane_computes_the_network_s_arithmetic(shifter, path):
+def test_lane_computes_the_network_s_arithmetic(shifter, pipelined):
     rng = random.Random(1)
     cases = EXTREMES + [
         (
@@ -48,24 +47,24 @@ def test_lane_computes_the_network_s_arithmetic(shifter, path):
         )
         for _ in range(300)
     ]
-    dut = PostLane(32, 34, shifter, path)
+    dut = PostLane(32, 34, shifter, pipelined)
 
     async def bench(ctx):
         give(ctx, dut, conv=1, advance=1)
         for case in cases:
             # The layer's values are those of all outputs on their way.
             give(ctx, dut, **dict(zip(PORTS, case, strict=True)))
-            await ctx.tick().repeat(LANE_LATENCY[path])
+            await ctx.tick().repeat(PostLane.latency(pipelined))
             assert ctx.get(dut.output) == output_of(*case), case
 
     simulate(dut, bench)
 
 
-@PATHS
+@PIPELINED
 @SHIFTERS
-def test_lane_takes_an_output_whenever_it_advances(shifter, path):
+def test_lane_takes_an_output_whenever_it_advances(shifter, pipelined):
     rng = random.Random(2)
-    dut = PostLane(20, 34, shifter, path)
+    dut = PostLane(20, 34, shifter, pipelined)
     values = [rng.getrandbits(20) for _ in range(200)]
 
     async def bench(ctx):
@@ -76,21 +75,21 @@ def test_lane_takes_an_output_whenever_it_advances(shifter, path):
             give(ctx, dut, advance=advance, total=values[len(given)] if advance else 0)
             given += [values[len(given)]] if advance else []
             await ctx.tick()
-            if len(given) >= LANE_LATENCY[path]:
-                expected = output_of(given[-LANE_LATENCY[path]], -500_000, 77, 0, 0, 16, 1)
+            if len(given) >= PostLane.latency(pipelined):
+                expected = output_of(given[-PostLane.latency(pipelined)], -500_000, 77, 0, 0, 16, 1)
                 assert ctx.get(dut.output) == expected
 
     simulate(dut, bench)
 
 
-@PATHS
+@PIPELINED
 @SHIFTERS
 @pytest.mark.parametrize("bias_bits", [16, 20, 27, 33])
-def test_lane_of_fewer_bits(bias_bits, shifter, path):
+def test_lane_of_fewer_bits(bias_bits, shifter, pipelined):
     """All sums that fit in the bias are right, those at its ends too, and near every clip."""
     rng = random.Random(bias_bits)
     low, high = -(1 << bias_bits - 1), (1 << bias_bits - 1) - 1
-    dut = PostLane(18, bias_bits, shifter, path)
+    dut = PostLane(18, bias_bits, shifter, pipelined)
 
     async def bench(ctx):
         give(ctx, dut, conv=1, advance=1)
@@ -108,18 +107,18 @@ def test_lane_of_fewer_bits(bias_bits, shifter, path):
             acc = min(acc, total - low)
             case = (acc, total - acc, scale, residual, residual_scale, shift, signed)
             give(ctx, dut, **dict(zip(PORTS, case, strict=True)))
-            await ctx.tick().repeat(LANE_LATENCY[path])
+            await ctx.tick().repeat(PostLane.latency(pipelined))
             assert ctx.get(dut.output) == output_of(*case), number
 
     simulate(dut, bench)
 
 
-@PATHS
+@PIPELINED
 @SHIFTERS
-def test_lane_of_a_pool(shifter, path):
+def test_lane_of_a_pool(shifter, pipelined):
     """The bias does not count."""
     rng = random.Random(3)
-    dut = PostLane(20, 24, shifter, path)
+    dut = PostLane(20, 24, shifter, pipelined)
 
     async def bench(ctx):
         give(ctx, dut, advance=1)
@@ -128,7 +127,7 @@ def test_lane_of_a_pool(shifter, path):
             scale, shift = rng.randrange(1, 1 << 15), rng.randrange(1, 25)
             bias = rng.getrandbits(23)
             give(ctx, dut, total=total, bias=bias, scale=scale, residual_scale=scale, shift=shift)
-            await ctx.tick().repeat(LANE_LATENCY[path])
+            await ctx.tick().repeat(PostLane.latency(pipelined))
             assert ctx.get(dut.output) == output_of(total, 0, scale, 0, 0, shift, 0)
 
     simulate(dut, bench)

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from rtl_helpers import CONFIGURATIONS, join, late, output_of, simulate, split
 
-from hiddenite.rtl.output.post_processor import PostProcessor, pool_period
+from hiddenite.rtl.activations.window import operand_latency
+from hiddenite.rtl.array.timing import activation_skew, channel_delays, pixel_delays
+from hiddenite.rtl.output.post_processor import PostProcessor
+from hiddenite.rtl.output.timing import capture_latency, pool_period
 from hiddenite.rtl.program.packets import ChannelRecord, Operation, words_of
 
 POOL_BITS = 14
@@ -46,7 +49,7 @@ class Bench:
         quiet = 0
         while not self.finished or quiet < 20:
             ctx.set(dut.advance, not self.to_result or self.rng.random() < 0.6)
-            taken = c.output_path == "long" or ctx.get(dut.advance)
+            taken = c.pipelining or ctx.get(dut.advance)
             if taken and ctx.get(dut.valid):
                 words = split(ctx.get(dut.outputs), 32, c.post_lanes)
                 self.found += [word - (word >> 31 << 32) for word in words]
@@ -115,7 +118,7 @@ class Bench:
             }
             # From the issue of the last step: its register, the memory's, the adders.
             now = self.cycle + 1
-            first = 1 + c.read_latency + c.array_latency
+            first = capture_latency(c)
             self.coming.append((now + first, captured))
             self.pool_nexts.append(now + pool_period(c) - 1)
             await self.pulse(ctx, "last_issued")
@@ -125,7 +128,7 @@ class Bench:
     async def arrive(self, ctx):
         """Sums arrive a fixed time after their last step, several on their way or not."""
         c, dut, width = self.c, self.dut, self.c.accumulator_bits
-        delays = [late + own for late in c.pixel_delays for own in c.channel_delays]
+        delays = [late + own for late in pixel_delays(c) for own in channel_delays(c)]
         # Of the cycles before, the latest first. Totals stand there for their own cycle only.
         recent = [None] * (1 + max(delays))
         while not self.finished:
@@ -144,8 +147,8 @@ class Bench:
             ctx.set(dut.totals, join(totals, width))
             self.words = [*self.words[-c.ich :], self.word or self.random_word()]
             self.word = None
-            ctx.set(dut.pixels, join([v or 0 for v in late(self.words, c.activation_skew)], 8))
-            captured = (recent[late] is not None for late in c.pixel_delays)
+            ctx.set(dut.pixels, join([v or 0 for v in late(self.words, activation_skew(c))], 8))
+            captured = (recent[late] is not None for late in pixel_delays(c))
             ctx.set(dut.capture, join([int(bit) for bit in captured], 1))
             await ctx.tick()
             self.cycle += 1
@@ -159,7 +162,7 @@ class Bench:
         residual = np.zeros((c.banks, c.och), int)
         for word in range(c.och // c.unit):
             await ctx.tick().until(dut.slot_free)
-            await ctx.tick().repeat(c.read_latency)
+            await ctx.tick().repeat(operand_latency(c) - 1)
             self.word = self.random_word()
             pixels = np.reshape(self.word, (c.banks, c.ich))
             residual[:, word * c.unit : (word + 1) * c.unit] = pixels[:, : c.unit]
@@ -193,7 +196,7 @@ LAYERS = [
 
 
 # One whose pool tiles have fewer outputs than a pixel of a conv has.
-FAR = dataclasses.replace(CONFIGURATIONS["more_och"], och=32, read_latency=7)
+FAR = dataclasses.replace(CONFIGURATIONS["more_och"], och=32, pipelining=3)
 FEW_POOLED = dataclasses.replace(CONFIGURATIONS["more_och"], cols=1)
 
 

@@ -17,7 +17,7 @@ from rtl_helpers import (
 )
 
 from hiddenite.golden.network import MaxPool
-from hiddenite.rtl.output.store import Store
+from hiddenite.rtl.output.store import Store, write_latency
 from hiddenite.rtl.program.layer_memory import LayerMemory
 from hiddenite.rtl.program.packets import ErrorCode, Operation
 
@@ -81,12 +81,12 @@ class Bench:
             self.errors.append(ctx.get(dut.error))
         taken = (
             ctx.get(dut.image.valid) and ctx.get(dut.image.ready),
-            ctx.get(dut.valid) and (c.output_path == "long" or ctx.get(dut.advance)),
+            ctx.get(dut.valid) and (c.pipelining or ctx.get(dut.advance)),
         )
         await ctx.tick()
         # Where the activation memory may be far away, a write comes two cycles later.
         self.writes.append(next_write)
-        far = c.output_path == "long" and c.activation_ports == 2
+        far = write_latency(c) > 1
         assert ctx.get(dut.write) == ([0, 0, *self.writes][-3] if far else next_write)
         if ctx.get(dut.write):
             place = ctx.get(dut.write_bank_y), ctx.get(dut.write_bank_x), ctx.get(dut.write_address)
@@ -117,7 +117,7 @@ class Bench:
                     ctx.set(dut.image.valid, offered)
                     ctx.set(dut.image.payload, {"data": join(data, 8), "last": last})
                 else:
-                    if c.output_path == "long":
+                    if c.pipelining:
                         # Announced as it arrives.
                         offered = offered and ctx.get(dut.advance)
                         ctx.set(dut.begins, offered)

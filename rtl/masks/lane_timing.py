@@ -10,12 +10,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from hiddenite.golden.rice import Pieces, RiceCode
-from hiddenite.golden.weights import WORD_BITS
-from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.masks.mask_expander import WINDOW_BITS
-from hiddenite.rtl.program.packets import ChannelRecord, words_of
+
+from ..configuration import Configuration
+from ..program.packets import ChannelRecord, crc_words, words_of
+from .decoders import decoder_of
+from .sign_generator import channel_cycles, turn_cycles
+from .timing import step_period
 
 __all__ = ["construction_cycles"]
+
+SIGNS_BEFORE_LAYER = 3
+"""Cycles from the start of a layer to the end of its first tile's opcode, less a cycle in which the
+generator turns nothing: so long the first signs have been in the making then."""
+
+SIGNS_BEFORE_TILE = 6
+"""Likewise, from the end of a tile: its check, but for the words of the CRC, and the opcode."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +86,6 @@ class _Steps:
         return cls(place[taken], keep[taken], pieces.start[piece], before, behind)
 
 
-def _channel_turns(c: Configuration) -> int:
-    """Cycles from the end of a channel to the next one's first signs."""
-    return 2 * WORD_BITS // c.ich + 1
-
-
 def _quotient(pieces: Pieces, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Ones and remainder of each piece."""
     masks = (1 << np.arange(1, RiceCode.QUOTIENT + 1)) - 1
@@ -141,7 +145,7 @@ class _LaneWork:
         passed = np.where(full & (there < finish), np.maximum(passed - 1, 0), passed)
 
         # Cycle of each step and of the end of each word, if none waits for its signs.
-        period = c.constructor_period
+        period = step_period(c)
         passed *= period
         total = period * np.concatenate([[0], np.cumsum(1 + alone)])
         ahead = np.cumsum(passed)
@@ -149,13 +153,13 @@ class _LaneWork:
         by = np.minimum(np.searchsorted(reach, np.arange(len(ends)), "right"), len(reach) - 1)
         number = np.arange(len(ends))
         end = cycle[by] + period * (1 + number - origin[by])
-        turns = WORD_BITS // c.ich
+        turns = turn_cycles(c)
         size = int(np.diff(in_segment, prepend=0)[-1])
         used_parts, rest = divmod(segments * length - size, c.ich)
         turn = (1 + used_parts) % turns
         wait = np.zeros(len(ends), np.int64)
         wait[::row] = turns - turn if turn or rest + size > c.ich else 0
-        wait[::per_channel] = _channel_turns(c)
+        wait[::per_channel] = channel_cycles(c)
         wait[begin] = 0
         # With two cycles from step to step, a lane sees a cycle late that they are there.
         wait += (period - 1) * (wait > 0)
@@ -193,11 +197,12 @@ class _LaneWork:
             empty_tile = np.append(tile, tiles)[emptied]
         else:
             word_bytes = c.program_bits // 8
-            byte = (steps.before + WINDOW_BITS) // 8 - 1
+            lookahead = decoder_of(c).lookahead_bits
+            byte = (steps.before + lookahead) // 8 - 1
             needed = np.searchsorted(byte, number * word_bytes)
             part = np.append(byte, 0)[needed] - number * word_bytes
             self.wait = 2 + np.minimum(part, word_bytes - 1)
-            enough = 8 * (number + 1) * word_bytes - WINDOW_BITS
+            enough = 8 * (number + 1) * word_bytes - lookahead
             before = np.append(steps.before, steps.after[-1:])
             emptied = np.searchsorted(before, enough) - 1
             # The second byte that a piece makes room for comes a cycle later.
@@ -237,10 +242,8 @@ def construction_cycles(
     # Cycles that the signs of a tile's first word have before its first one: from the start of the
     # layer, with a lane's own part of the key, or from the tile before.
     records = words_of(ChannelRecord(c), c.program_bits)
-    signs = np.full(lanes, 3) - (np.arange(lanes) > 0) * WORD_BITS // c.ich
-    # Cycles from word to word of a lane that waits for nothing else.
-    # With two cycles from step to step, it is asked for when the one before has been moved on.
-    period = c.program_bits // 8 + c.constructor_period - 1 if c.mask_decoder == "parallel" else 1
+    signs = np.full(lanes, SIGNS_BEFORE_LAYER) - (np.arange(lanes) > 0) * turn_cycles(c)
+    period = decoder_of(c).word_cycles(c)
     works = []
     for lane in range(lanes):
         own = mask[lane::lanes]
@@ -250,10 +253,10 @@ def construction_cycles(
         words = range(max(0, int(before[lane]) - 1), int(taken[-1, lane]))
         works.append(_LaneWork(own, code, int(used[lane]), words, c))
     for tile, after in enumerate(taken):
-        signs = signs + min(c.och, len(mask) - tile * c.och) * records - _channel_turns(c)
+        signs = signs + min(c.och, len(mask) - tile * c.och) * records - channel_cycles(c)
         cycles, done = _tile_cycles(works, tile, before.tolist(), after.tolist(), period, signs)
         yield cycles
-        signs = 6 + max(1, 32 // c.program_bits) + cycles - done
+        signs = SIGNS_BEFORE_TILE + crc_words(c.program_bits) + cycles - done
         before = after
 
 

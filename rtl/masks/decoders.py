@@ -1,0 +1,53 @@
+"""The decoders of the mask code, and what compiler and estimate need to know of each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from amaranth.lib import wiring
+
+from ..configuration import Configuration
+from .mask_expander import WINDOW_BITS, MaskExpander
+from .serial_expander import SerialMaskExpander
+from .timing import step_period
+
+__all__ = ["DECODERS", "MaskDecoder", "decoder_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskDecoder:
+    """One way to decode a lane's masks.
+
+    Attributes
+    ----------
+    create : callable
+        Component with the members of `expander_signature`, for a configuration.
+    lookahead_bits : int
+        Bits behind a piece of the code that a lane must have before it decodes the piece. So it
+        takes ``(used + lookahead_bits) // program_bits + 1`` words for ``used`` bits.
+    word_cycles : callable
+        Cycles from word to word of a lane that waits for nothing else, for a configuration.
+    """
+
+    create: Callable[[Configuration], wiring.Component]
+    lookahead_bits: int
+    word_cycles: Callable[[Configuration], int]
+
+
+DECODERS: dict[str, MaskDecoder] = {
+    "parallel": MaskDecoder(
+        create=lambda c: MaskExpander(c.program_bits, step_period(c)),
+        lookahead_bits=WINDOW_BITS,
+        word_cycles=lambda c: MaskExpander.word_cycles(c.program_bits, step_period(c)),
+    ),
+    "serial": MaskDecoder(
+        create=lambda c: SerialMaskExpander(c.program_bits),
+        lookahead_bits=0,
+        word_cycles=lambda c: 1,
+    ),
+}
+"""By the name that ``mask_decoder`` of a configuration has."""
+
+
+def decoder_of(c: Configuration) -> MaskDecoder:
+    """The decoder that a configuration chooses."""
+    return DECODERS[c.mask_decoder]
