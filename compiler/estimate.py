@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from hiddenite.rtl.activations.window import TILE_CYCLES
 from hiddenite.rtl.configuration import Configuration
-from hiddenite.rtl.engine import START_CYCLES
 from hiddenite.rtl.masks.constructor import COMPLETE_LATENCY
 from hiddenite.rtl.output.result_queue import LATENCY as QUEUE_LATENCY
 from hiddenite.rtl.output.store import DONE_LATENCY, write_latency
@@ -26,6 +25,7 @@ from hiddenite.rtl.program.packets import (
     words_of,
 )
 from hiddenite.rtl.program.program_reader import check_cycles
+from hiddenite.rtl.program.sequencer import START_CYCLES
 
 from .program import Program
 from .schedule import Stage

@@ -19,14 +19,15 @@ own, and what it is to do is handed on from slice to slice. Elsewhere one slice 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from ..array.timing import activation_skew
 from ..configuration import Configuration
+from ..interfaces import ActivationRead, ActivationWrite
 from ..primitives.delay import delayed
+from ..primitives.memory import MemoryShape
 from .activation_slice import ActivationSlice
 
-__all__ = ["ActivationMemory", "memory_latency"]
+__all__ = ["ActivationMemory", "activation_banks", "memory_latency"]
 
 
 def memory_latency(c: Configuration) -> int:
@@ -36,52 +37,43 @@ def memory_latency(c: Configuration) -> int:
     return 2 + (c.pipelining > 0) + 2 * (c.pipelining > 1) + (c.pipelining > 2)
 
 
+def activation_banks(c: Configuration) -> MemoryShape:
+    """The banks, which are split into bytes where these come one after the other."""
+    slices = c.unit if any(activation_skew(c)) else 1
+    width = 8 * c.ich // slices
+    count = c.banks * slices
+    return MemoryShape("activation bank", count, c.activation_words, width, c.activation_ports)
+
+
 class ActivationMemory(wiring.Component):
     """All slices, and what they have in common.
 
-    Latency from ``address`` to ``pixels``: `memory_latency`, and `activation_skew` more for
-    each byte.
+    Latency from ``read`` to ``pixels``: `memory_latency`, and `activation_skew` more for each byte.
 
     With one port, a write and a read in the same cycle exclude each other: the read gives nothing.
 
     Members
     -------
-    address, bank_y, bank_x : word of the window's first pixel and the bank it is in
+    read : `ActivationRead`; ``pixels`` take what is read for a step or a residual's word, and stay
+        otherwise; the first ``min(ich, och)`` bytes are those of the step's ``part``, and its
+        ``first`` begins a new maximum of them
     row_step_y, row_step_x : address from a row of banks to the next; they stay while words are read
-    rows, cols : which rows and columns of the window are inside the map
-    part : the word's ``min(ich, och)`` bytes that become its first ones
-    load : ``pixels`` take what is read; otherwise they stay
-    first : the first ``min(ich, och)`` bytes of ``pixels`` begin a new maximum
-    maximum : these bytes take what is read only where that is larger; stable while words are read
+    maximum : the first ``min(ich, och)`` bytes take what is read only where that is larger; stable
+        while words are read
     pixels : rows * cols words, row by row; outside the map a word counts as zero
-    write : writes in this cycle
-    write_bank_y, write_bank_x, write_address, write_data : a word and where it goes
-    write_parts : which units of ``min(ich, och)`` bytes of the word are written
+    write : `ActivationWrite`
     """
 
     def __init__(self, c: Configuration):
         self.c = c
-        word = 8 * c.ich
         super().__init__(
             {
-                "address": In(c.address_bits),
-                "bank_y": In(ceil_log2(c.rows)),
-                "bank_x": In(ceil_log2(c.cols)),
+                "read": In(ActivationRead(c)),
                 "row_step_y": In(c.address_bits),
                 "row_step_x": In(c.address_bits),
-                "rows": In(c.rows),
-                "cols": In(c.cols),
-                "part": In(ceil_log2(c.ich // c.unit)),
-                "load": In(1),
-                "first": In(1),
                 "maximum": In(1),
-                "pixels": Out(c.banks * word),
-                "write": In(1),
-                "write_bank_y": In(ceil_log2(c.rows)),
-                "write_bank_x": In(ceil_log2(c.cols)),
-                "write_address": In(c.address_bits),
-                "write_data": In(word),
-                "write_parts": In(c.ich // c.unit),
+                "pixels": Out(c.banks * 8 * c.ich),
+                "write": In(ActivationWrite(c)),
             }
         )
 
@@ -89,7 +81,10 @@ class ActivationMemory(wiring.Component):
         m = Module()
         c = self.c
         names = "bank_y", "bank_x", "rows", "cols", "part", "load", "first"
-        address, *beside = self.address, *(getattr(self, name) for name in names)
+        read, step, write = self.read, self.read.step, self.write
+        address = read.address
+        beside = [read.bank_y, read.bank_x, read.rows, read.cols]
+        beside += [step.part, step.valid | step.residual, step.first]
         row_step_y, row_step_x = self.row_step_y, self.row_step_x
         if c.pipelining > 2:
             address = delayed(m, address, "way_address")
@@ -110,8 +105,8 @@ class ActivationMemory(wiring.Component):
                 + (Mux(bank_y > row, row_step_y, 0) if row < c.rows - 1 else 0)
                 + (Mux(bank_x > col, row_step_x, 0) if col < c.cols - 1 else 0)
             )
-            here = self.write & (self.write_bank_y == row) & (self.write_bank_x == col)
-            writes.append(Mux(here, self.write_parts, 0))
+            here = write.enable & (write.bank_y == row) & (write.bank_x == col)
+            writes.append(Mux(here, write.parts, 0))
         # What belongs to the words, when they are there.
         for stage in range(min(memory_latency(c) - 1, 3)):
             beside = [
@@ -121,7 +116,7 @@ class ActivationMemory(wiring.Component):
         # A slice takes bytes that come together, of each unit of a word.
         size = 1 if any(activation_skew(c)) else c.unit
         units = range(0, c.ich, c.unit)
-        maximum, writes = self.maximum, [*writes, self.write_address, self.write_data]
+        maximum, writes = self.maximum, [*writes, write.address, write.data]
         for first in range(0, c.unit, size):
             # The writes of four slices come together: reads come later still.
             if first and first % 4 == 0:

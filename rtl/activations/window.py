@@ -14,17 +14,18 @@ innermost loop that goes on.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..configuration import Configuration
+from ..interfaces import ActivationRead, PixelTile, WeightRead, WindowTableRead
 from ..primitives.delay import delayed
-from ..program.packets import Increment, LayerDescriptor, LayerTable, Operation
+from ..program.packets import LayerDescriptor, LayerTable, Operation
 from .activation_memory import memory_latency
 from .window_axis import WindowAxis
 
-__all__ = ["TILE_CYCLES", "Step", "Window", "issue_latency", "operand_latency"]
+__all__ = ["TILE_CYCLES", "Window", "issue_latency", "operand_latency"]
 
 
 TILE_CYCLES = 1
@@ -41,84 +42,43 @@ def operand_latency(c: Configuration) -> int:
     return issue_latency(c) + memory_latency(c)
 
 
-class Step(data.StructLayout):
-    """What travels down the pipeline with a step.
-
-    Members
-    -------
-    valid, residual : a step of the array; a read of a residual word
-    first, last : of a pixel tile
-    part : which part of the word the output channels are (``och < ich`` only), of a residual and of
-        a pool; 0 for a conv's step
-    """
-
-    def __init__(self, c: Configuration):
-        super().__init__(
-            {
-                "valid": 1,
-                "residual": 1,
-                "first": 1,
-                "last": 1,
-                "part": ceil_log2(c.ich // c.unit),
-            }
-        )
-
-
 class Window(wiring.Component):
     """Issues the steps of a layer.
-
-    Everything with the prefix ``o_`` is registered: it speaks of the step of the cycle before.
 
     Members
     -------
     layer : descriptor, stable while the layer runs
-    read, row, increment, residual : row of the layer's table, to be read in this cycle; what was
-        read last, see `hiddenite.rtl.program.layer_memory.LayerMemory`
-    start : begins a layer (for one cycle); ``increment`` is the table's row ``size``
+    table : reads rows of the layer's table
+    start : begins a layer (for one cycle); ``table`` gives the row ``size``
     tile_ready : a constructed tile is there; needed for convs only
     tile_taken : the tile's last step is issued
     slot_free : the post-processor will have room when the pixel tile's sum is there
-    hold : no step may be issued in this cycle
-    last_issued : the last step of a pixel tile is issued
-    o_step : `Step`
-    o_address, o_bank_y, o_bank_x : word of the first pixel lane, and the bank it is in
-    o_rows, o_cols : which pixel lanes are inside the map
-    o_weight : address in the tile buffer
-    o_tile_last, o_half : of the pixel tile whose last step was issued last: it is the last one of a
-        tile of output channels; half of the channel records that it uses
+    stall : no step may be issued in this cycle
+    pixel_tile : `PixelTile`
+    read, weights : words of a step, `issue_latency` after its issue
     """
 
     def __init__(self, c: Configuration):
         self.c = c
-        self.table = LayerTable(c)
         super().__init__(
             {
                 "layer": In(LayerDescriptor(c)),
-                "read": Out(1),
-                "row": Out(ceil_log2(self.table.depth)),
-                "increment": In(Increment(c)),
-                "residual": In(c.address_bits),
+                "table": Out(WindowTableRead(c)),
                 "start": In(1),
                 "tile_ready": In(1),
                 "tile_taken": Out(1),
                 "slot_free": In(1),
-                "hold": In(1),
-                "last_issued": Out(1),
-                "o_step": Out(Step(c), init={"first": 1}),
-                "o_address": Out(c.address_bits),
-                "o_bank_y": Out(ceil_log2(c.rows)),
-                "o_bank_x": Out(ceil_log2(c.cols)),
-                "o_rows": Out(c.rows),
-                "o_cols": Out(c.cols),
-                "o_weight": Out(ceil_log2(c.tile_words)),
-                "o_tile_last": Out(1),
-                "o_half": Out(1),
+                "stall": In(1),
+                "pixel_tile": Out(PixelTile()),
+                "read": Out(ActivationRead(c)),
+                "weights": Out(WeightRead(c)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        c, layer, rows = self.c, self.layer, self.table.rows
+        c, layer, table, read = self.c, self.layer, self.table, self.read
+        rows = LayerTable(c).rows
         conv = layer.operation == Operation.CONV
         advance = Signal()
 
@@ -152,23 +112,23 @@ class Window(wiring.Component):
 
         busy, begun = Signal(), Signal()
         with m.If(~busy):
-            m.d.comb += self.row.eq(rows["start"])
+            m.d.comb += table.row.eq(rows["start"])
         with m.Elif(~group_last | read_residual):
-            m.d.comb += self.row.eq(rows["next"])
+            m.d.comb += table.row.eq(rows["next"])
         with m.Elif(~x.last):
-            m.d.comb += self.row.eq(x.row(rows))
+            m.d.comb += table.row.eq(x.row(rows))
         with m.Elif(~y.last):
-            m.d.comb += self.row.eq(y.row(rows))
+            m.d.comb += table.row.eq(y.row(rows))
         with m.Elif(~tile_x_last):
-            m.d.comb += self.row.eq(rows["tile_x"])
+            m.d.comb += table.row.eq(rows["tile_x"])
         with m.Elif(~tile_y_last):
-            m.d.comb += self.row.eq(rows["tile_y"])
+            m.d.comb += table.row.eq(rows["tile_y"])
         with m.Else():
-            m.d.comb += self.row.eq(rows["map"])
+            m.d.comb += table.row.eq(rows["map"])
             if c.ich > c.och:
                 with m.If(tile[: ceil_log2(c.ich // c.och)].all()):
-                    m.d.comb += self.row.eq(rows["map_word"])
-        m.d.comb += self.read.eq(~busy | advance)
+                    m.d.comb += table.row.eq(rows["map_word"])
+        m.d.comb += table.enable.eq(~busy | advance)
         with m.If(advance):
             with m.If(read_residual):
                 m.d.sync += word.eq(word + 1)
@@ -189,13 +149,13 @@ class Window(wiring.Component):
         # The step in hand.
         step_residual, step_last = Signal(), Signal()
         step_tile_last, layer_last = Signal(), Signal()
-        part = Signal.like(self.o_step.part)
+        part = Signal.like(read.step.part)
         address, residual = Signal(c.address_bits), Signal(c.address_bits)
         # Along each axis, where the step is in the map, and where behind its end: that one is
         # negative before it.
         position_y, position_x = (Signal(c.position_bits, name=f"position_{i}") for i in "yx")
         behind_y, behind_x = (Signal(c.position_bits, name=f"behind_{i}") for i in "yx")
-        bank_y, bank_x = Signal.like(self.o_bank_y), Signal.like(self.o_bank_x)
+        bank_y, bank_x = Signal.like(read.bank_y), Signal.like(read.bank_x)
         with m.If(advance):
             m.d.sync += [
                 step_residual.eq(read_residual),
@@ -211,13 +171,13 @@ class Window(wiring.Component):
             return delayed(m, value, f"{name}_later")
 
         increment = {
-            name: later(getattr(self.increment, name), f"increment_{name}")
+            name: later(getattr(table.increment, name), f"increment_{name}")
             for name in ("y", "x", "address")
         }
         starts, goes_on = later(self.start, "start"), later(advance, "advance")
         idle = later(~busy, "idle")
         after_residual, after_last = later(step_residual, "residual"), later(step_last, "last")
-        residual_increment = later(self.residual, "residual_increment")
+        residual_increment = later(table.residual, "residual_increment")
         new_part = later(Mux(conv & ~read_residual, 0, tile)[: len(part)], "part")
         new_bank_y, new_bank_x = later(y.bank, "bank_y"), later(x.bank, "bank_x")
         with m.If(goes_on):
@@ -245,11 +205,11 @@ class Window(wiring.Component):
 
         half = Signal()
         waiting, go = Signal(), Signal()
-        ends = self.last_issued & step_tile_last
+        ends = self.pixel_tile.issued & step_tile_last
         m.d.comb += [
-            go.eq(busy & ~waiting & ~self.hold & (self.slot_free | ~(step_last | step_residual))),
+            go.eq(busy & ~waiting & ~self.stall & (self.slot_free | ~(step_last | step_residual))),
             advance.eq(go | begun),
-            self.last_issued.eq(go & step_last),
+            self.pixel_tile.issued.eq(go & step_last),
             self.tile_taken.eq(ends & conv),
         ]
         weight = Signal(ceil_log2(c.tile_words))
@@ -274,27 +234,31 @@ class Window(wiring.Component):
         weight_address = Cat(weight[:-1], weight[-1] | (half & ~layer.large_tiles))
         of_residual = later(step_residual, "of_residual")
         m.d.sync += [
-            self.o_step.valid.eq(later(go & ~step_residual, "valid")),
-            self.o_step.residual.eq(later(go & step_residual, "residual_step")),
-            self.o_step.last.eq(later(step_last, "step_last")),
-            self.o_step.part.eq(part),
-            self.o_weight.eq(later(weight_address, "weight")),
-            self.o_address.eq(address),
-            self.o_bank_y.eq(bank_y),
-            self.o_bank_x.eq(bank_x),
-            self.o_rows.eq(y.inside(position_y, behind_y)),
-            self.o_cols.eq(x.inside(position_x, behind_x)),
+            read.step.valid.eq(later(go & ~step_residual, "valid")),
+            read.step.residual.eq(later(go & step_residual, "residual_step")),
+            read.step.last.eq(later(step_last, "step_last")),
+            read.step.part.eq(part),
+            self.weights.address.eq(later(weight_address, "weight")),
+            read.address.eq(address),
+            read.bank_y.eq(bank_y),
+            read.bank_x.eq(bank_x),
+            read.rows.eq(y.inside(position_y, behind_y)),
+            read.cols.eq(x.inside(position_x, behind_x)),
         ]
-        with m.If(self.o_step.valid):
-            m.d.sync += self.o_step.first.eq(self.o_step.last)
-        with m.If(self.last_issued):
-            m.d.sync += [self.o_tile_last.eq(step_tile_last), self.o_half.eq(half)]
+        m.d.comb += self.weights.step.eq(read.step.valid)
+        with m.If(read.step.valid):
+            m.d.sync += read.step.first.eq(read.step.last)
+        with m.If(self.pixel_tile.issued):
+            m.d.sync += [
+                self.pixel_tile.tile_last.eq(step_tile_last),
+                self.pixel_tile.half.eq(half),
+            ]
         with m.If(of_residual):
             m.d.sync += [
-                self.o_address.eq(residual),
-                self.o_bank_y.eq(0),
-                self.o_bank_x.eq(0),
-                self.o_rows.eq(Const(-1, c.rows)),
-                self.o_cols.eq(Const(-1, c.cols)),
+                read.address.eq(residual),
+                read.bank_y.eq(0),
+                read.bank_x.eq(0),
+                read.rows.eq(Const(-1, c.rows)),
+                read.cols.eq(Const(-1, c.cols)),
             ]
         return m

@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..configuration import Configuration
+from ..interfaces import Sums, Weights
 from ..primitives.delay import COPIES, delayed, delayed_copy
 from ..primitives.shared_module import SharedModule
 from .builds import build_of
@@ -16,22 +17,17 @@ __all__ = ["PEArray"]
 
 
 class PEArray(wiring.Component):
-    """All dot products. Latency from the operands to ``totals``: `array_latency` cycles.
+    """All dot products. Latency from the operands to ``sums``: `array_latency` cycles.
 
     That is for the first one; others come the `pixel_delays` of their pixel and the
     `channel_delays` of their channel later.
 
     Members
     -------
-    pixels : activation words, as `ActivationMemory` gives them: byte i may be `activation_skew`
-        late
-    masks, signs : ich bits for each output channel, as `TileBuffer` gives them: bit i may be
-        `weight_skew` late; signs are 0 where masks are, and encoded as the
-        build asks (`hiddenite.rtl.array.builds.ArrayBuild`)
+    pixels : activation words, as `ActivationMemory` gives them: byte i comes `activation_skew` late
+    weights : `Weights`
     valid, first, last : the operands are a step; the first or last one of a pixel tile
-    totals : accumulators, output channel fastest, then column, then row
-    done : bit n: ``totals`` are those of a whole pixel tile for pixel n, or will be when its
-        channels' `channel_delays` have passed
+    sums : `Sums`
     """
 
     def __init__(self, c: Configuration):
@@ -39,13 +35,11 @@ class PEArray(wiring.Component):
         super().__init__(
             {
                 "pixels": In(c.banks * c.ich * 8),
-                "masks": In(c.och * c.ich),
-                "signs": In(c.och * c.ich),
+                "weights": In(Weights(c)),
                 "valid": In(1),
                 "first": In(1),
                 "last": In(1),
-                "totals": Out(c.banks * c.och * c.accumulator_bits),
-                "done": Out(c.banks),
+                "sums": Out(Sums(c)),
             }
         )
 
@@ -63,7 +57,7 @@ class PEArray(wiring.Component):
         # Pixels that are far from each other have registers of their own for them.
         far = any(late_pixels)
 
-        operands = self.pixels, self.masks, self.signs
+        operands = self.pixels, self.weights.masks, self.weights.signs
         if build.chained:
             # Registers of its own: the dot products that take an operand are all over the part.
             names = "all_pixels", "all_masks", "all_signs"
@@ -88,7 +82,7 @@ class PEArray(wiring.Component):
             copy = pixel % COPIES if far else 0
             # A register: many take it. None that begins as 1: a reset must not announce sums.
             ended = valid[end - 1] & last[end - 1]
-            m.d.comb += self.done[pixel].eq(delayed_copy(m, ended, f"done_{pixel}", copy % 2))
+            m.d.comb += self.sums.done[pixel].eq(delayed_copy(m, ended, f"done_{pixel}", copy % 2))
             own_valid, own_first = valid[end - 1], first[end - 1]
             if far:
                 own_valid = delayed_copy(m, valid[end - 2], f"valid_to_{pixel}", copy)
@@ -115,7 +109,7 @@ class PEArray(wiring.Component):
                     dot.sign.eq(signs[channel]),
                     dot.valid.eq(Cat(valid[end - len(dot.valid) : end - 1], own_valid)),
                     dot.first.eq(own_first),
-                    self.totals.word_select(pixel * c.och + channel, c.accumulator_bits).eq(
+                    self.sums.totals.word_select(pixel * c.och + channel, c.accumulator_bits).eq(
                         dot.total
                     ),
                 ]

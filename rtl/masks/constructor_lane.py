@@ -17,11 +17,11 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..configuration import Configuration
+from ..interfaces import TileWrite
 from ..program.packets import ConstructionDescriptor
 from .decoders import decoder_of
 from .mask_expander import RUN_BITS
 from .sign_generator import SignGenerator
-from .tile_buffer import TileWrite
 from .timing import step_period
 
 __all__ = ["ConstructorLane"]

@@ -2,15 +2,15 @@
 
 ::
 
-    word ─► hold ─► window of 3 bytes ─► piece: skip `run` weights, keep one or none
+    word ─► bytes ► window of 3 bytes ─► piece: skip `run` weights, keep one or none
             (a byte a cycle)
 
 The window moves by whole bytes; the next piece begins in its first byte, and the longest one ends
 in it wherever that is.
 
 How many words it takes depends on the code alone, never on when they come, so the compiler knows
-their order: a lane takes a word when its hold is empty, and is left out when it has constructed its
-share of the tile with a full window and a hold that is not empty.
+their order: a lane takes a word when it has no byte left, and is left out when it has constructed
+its share of the tile with a full window and a byte left.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -85,7 +85,7 @@ class MaskExpander(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         longest, quotient = RiceCode.MAX_PARAMETER, RiceCode.QUOTIENT
-        hold, held = Signal(self.program_bits), Signal(range(self.program_bits // 8 + 1))
+        waiting, count = Signal(self.program_bits), Signal(range(self.program_bits // 8 + 1))
         # Where the piece begins, and how many bytes the window is short of.
         window, offset = Signal(WINDOW_BITS), Signal(3)
         missing = Signal(range(WINDOW_BITS // 8 + 1), init=WINDOW_BITS // 8)
@@ -121,27 +121,27 @@ class MaskExpander(wiring.Component):
         ]
         m.d.comb += end.eq(before + counted)
         m.d.comb += [
-            self.full.eq((missing == 0) & (held != 0)),
+            self.full.eq((missing == 0) & (count != 0)),
             self.whole.eq(1),
         ]
 
         short, moves = Signal.like(missing), Signal()
         m.d.comb += [
             short.eq(Mux(self.take, end >> 3, missing)),
-            moves.eq((short != 0) & (held != 0)),
-            self.i.ready.eq((held == 0) | ((held == 1) & moves if self.period == 1 else 0)),
+            moves.eq((short != 0) & (count != 0)),
+            self.i.ready.eq((count == 0) | ((count == 1) & moves if self.period == 1 else 0)),
         ]
         m.d.sync += missing.eq(short - moves)
         with m.If(self.take):
             m.d.sync += offset.eq(end)
         with m.If(moves):
             m.d.sync += [
-                window.eq(Cat(window[8:], hold[:8])),
-                hold.eq(hold >> 8),
-                held.eq(held - 1),
+                window.eq(Cat(window[8:], waiting[:8])),
+                waiting.eq(waiting >> 8),
+                count.eq(count - 1),
             ]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [hold.eq(self.i.payload), held.eq(self.program_bits // 8)]
+            m.d.sync += [waiting.eq(self.i.payload), count.eq(self.program_bits // 8)]
         with m.If(self.clear):
-            m.d.sync += [held.eq(0), missing.eq(missing.init), offset.eq(0)]
+            m.d.sync += [count.eq(0), missing.eq(missing.init), offset.eq(0)]
         return m

@@ -15,53 +15,36 @@ from itertools import pairwise
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from ..activations.activation_memory import memory_latency
 from ..array.builds import build_of
 from ..array.timing import channel_delays, weight_skew
 from ..configuration import Configuration
+from ..interfaces import TileWrite, WeightRead, Weights
 from ..primitives.delay import delayed
-from ..primitives.memory import shared_memory
+from ..primitives.memory import MemoryShape, shared_memory
 
-__all__ = ["TileBuffer", "TileWrite"]
+__all__ = ["TileBuffer", "tile_buffer_slices"]
 
 
-class TileWrite(wiring.Signature):
-    """One constructor lane's way into its slices.
-
-    Members
-    -------
-    enable : writes in this cycle
-    slice : lane n writes the output channels n, n + lanes, n + 2 * lanes, ...: which of them
-    address, data : the word
-    """
-
-    def __init__(self, c: Configuration):
-        super().__init__(
-            {
-                "enable": Out(1),
-                "slice": Out(ceil_log2(c.och // c.constructor_lanes)),
-                "address": Out(ceil_log2(c.tile_words)),
-                "data": Out(2 * c.ich),
-            }
-        )
+def tile_buffer_slices(c: Configuration) -> MemoryShape:
+    """The slices, one for each output channel and for all inputs that come together."""
+    inputs = weight_skew(c).count(0)
+    return MemoryShape("tile buffer slice", c.och * c.ich // inputs, c.tile_words, 2 * inputs, 2)
 
 
 class TileBuffer(wiring.Component):
     """Memory of masks and signs.
 
-    Latency from ``address`` to ``masks``: `memory_latency`, and `weight_skew` more for each
-    input, `channel_delays` for each channel.
+    Latency from ``read`` to ``weights``: `memory_latency`, and `weight_skew` more for each input,
+    `channel_delays` for each channel.
 
     Members
     -------
     writes : one port for each constructor lane
-    address : word that is read of all slices
-    step : it is read for a step of the array; if not, ``masks`` and ``signs`` mean nothing, and
-        where a register gives them they are 0
-    masks, signs : ich bits for each output channel; the signs are encoded as the build of the
-        array asks
+    read : `WeightRead`; without ``step``, ``weights`` mean nothing, and where a register gives them
+        they are 0
+    weights : `Weights`
     """
 
     def __init__(self, c: Configuration):
@@ -69,10 +52,8 @@ class TileBuffer(wiring.Component):
         super().__init__(
             {
                 "writes": In(TileWrite(c)).array(c.constructor_lanes),
-                "address": In(ceil_log2(c.tile_words)),
-                "step": In(1),
-                "masks": Out(c.och * c.ich),
-                "signs": Out(c.och * c.ich),
+                "read": In(WeightRead(c)),
+                "weights": Out(Weights(c)),
             }
         )
 
@@ -94,7 +75,7 @@ class TileBuffer(wiring.Component):
         skew = weight_skew(c)
         size = skew.count(0)
         for first in range(0, c.ich, size):
-            address, step = self.address, self.step
+            address, step = self.read.address, self.read.step
             waiting = cycles + skew[first]
             for turn in range(waiting):
                 address = delayed(m, address, f"address_{first}_{turn}")
@@ -138,7 +119,7 @@ class TileBuffer(wiring.Component):
                     words.write_address.eq(write_address),
                     words.write_data.eq(data),
                     words.read_address.eq(address),
-                    self.masks[place:][:size].eq(weights[:size]),
-                    self.signs[place:][:size].eq(weights[size:]),
+                    self.weights.masks[place:][:size].eq(weights[:size]),
+                    self.weights.signs[place:][:size].eq(weights[size:]),
                 ]
         return m

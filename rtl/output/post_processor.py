@@ -2,8 +2,8 @@
 
 ::
 
-    totals ─► hold ─► + bias ─► x scale ─► + ─► >> shift ─► round ─► clip ─► outputs
-    pixels ─►      ─► residual x residual scale
+    totals ─► sum  ─► + bias ─► x scale ─► + ─► >> shift ─► round ─► clip ─► outputs
+    pixels ─► buffer ► residual x residual scale
               (post_lanes a cycle)
 """
 
@@ -15,15 +15,23 @@ from amaranth.utils import ceil_log2
 from ..activations.window import operand_latency
 from ..array.timing import array_latency
 from ..configuration import Configuration
+from ..interfaces import Outputs, PixelTile, RecordWrite, Sums
 from ..primitives.delay import delayed
-from ..primitives.memory import shared_memory
+from ..primitives.memory import MemoryShape, shared_memory
 from ..primitives.shared_module import SharedModule
 from ..program.packets import ChannelRecord, LayerDescriptor, Operation, words_of
 from .post_lane import PostLane
 from .sum_buffer import SumBuffer, sum_buffer_latency
 from .timing import output_beats, post_latency
 
-__all__ = ["PostProcessor"]
+__all__ = ["PostProcessor", "channel_records"]
+
+
+def channel_records(c: Configuration) -> MemoryShape:
+    """The channels' records, two tiles of them, a memory for each lane."""
+    depth = max(2, 2 * c.och // c.post_lanes)
+    width = words_of(ChannelRecord(c), c.program_bits) * c.program_bits
+    return MemoryShape("channel records", c.post_lanes, depth, width, 2)
 
 
 class PostProcessor(wiring.Component):
@@ -32,21 +40,15 @@ class PostProcessor(wiring.Component):
     Members
     -------
     layer : descriptor, stable while the layer runs
-    capture, totals : takes the array's totals, see `hiddenite.rtl.output.sum_buffer.SumBuffer`; of
-        a pool, the first ``min(ich, och)`` channels of each pixel
-    tile_last, half : of the tile that is captured, see `hiddenite.rtl.activations.window.Step`
-    last_issued : the window has issued the last step of a pixel tile
+    sums : `Sums`; of a pool, the first ``min(ich, och)`` channels of each pixel count
+    pixel_tile : `PixelTile`, of the sums that come next
     pool_next : `pool_period` less a cycle after the last step of a pool's pixel tile
     slot_free : the window may issue it
     load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
         next; its part of the tile's channels comes first
-    record_write, record_channel, record_half, record : writes a word of a channel record; which of
-        its words it is, one bit each
+    records : `RecordWrite`
     released : the tile's channel records and weights are no longer needed
-    advance : outputs are taken in this cycle, and otherwise stay; with ``pipelining`` they
-        never stay, and another beat may begin its way
-    begins : one does
-    valid, outputs : ``post_lanes`` outputs of 32 bits
+    outputs : `Outputs`
     """
 
     def __init__(self, c: Configuration):
@@ -54,24 +56,15 @@ class PostProcessor(wiring.Component):
         super().__init__(
             {
                 "layer": In(LayerDescriptor(c)),
-                "capture": In(c.banks),
-                "totals": In(c.banks * c.och * c.accumulator_bits),
-                "tile_last": In(1),
-                "half": In(1),
-                "last_issued": In(1),
+                "sums": In(Sums(c)),
+                "pixel_tile": In(PixelTile()),
                 "pool_next": In(1),
                 "slot_free": Out(1, init=1),
                 "load_residual": In(c.och // c.unit),
                 "pixels": In(c.banks * c.ich * 8),
-                "record_write": In(words_of(ChannelRecord(c), c.program_bits)),
-                "record_channel": In(ceil_log2(c.och)),
-                "record_half": In(1),
-                "record": In(c.program_bits),
+                "records": In(RecordWrite(c)),
                 "released": Out(1),
-                "advance": In(1),
-                "begins": Out(1),
-                "valid": Out(1),
-                "outputs": Out(32 * c.post_lanes),
+                "outputs": Out(Outputs(c)),
             }
         )
 
@@ -82,35 +75,34 @@ class PostProcessor(wiring.Component):
         conv = layer.operation == Operation.CONV
         array_beats, pool_beats = output_beats(c, conv=True), output_beats(c, conv=False)
 
-        m.submodules.hold = hold = SumBuffer(c)
+        m.submodules.sum_buffer = buffer = SumBuffer(c)
         left = Signal(range(array_beats + 1))
         beat = Signal(range(max(2, c.och // lanes)))
         tile_last, half, pending = Signal(), Signal(), Signal()
-        capture = self.capture[0]  # Other pixels come later, if not at once.
+        capture = self.sums.done[0]  # Other pixels come later, if not at once.
 
         pop, moves = Signal(), Signal()
         m.d.comb += [
-            moves.eq(1 if c.pipelining else self.advance),
-            pop.eq(self.advance & (left != 0)),
-            self.begins.eq(pop),
-            *(
-                getattr(hold, name).eq(getattr(self, name))
-                for name in ("capture", "totals", "load_residual", "pixels")
-            ),
-            hold.conv.eq(conv),
-            hold.residual.eq(layer.residual),
-            hold.next.eq(pop),
+            moves.eq(1 if c.pipelining else self.outputs.advance),
+            pop.eq(self.outputs.advance & (left != 0)),
+            self.outputs.begins.eq(pop),
+            buffer.load_residual.eq(self.load_residual),
+            buffer.pixels.eq(self.pixels),
+            buffer.conv.eq(conv),
+            buffer.residual.eq(layer.residual),
+            buffer.next.eq(pop),
         ]
-        # A sum that is on its way needs the hold when it arrives, not before; an output that may
-        # have to wait for the result stream makes that time unknown. Known a cycle before, as all
-        # that the window does depends on it.
+        wiring.connect(m, wiring.flipped(self.sums), buffer.sums)
+        # A sum that is on its way needs the sum buffer when it arrives, not before; an output that
+        # may have to wait for the result stream makes that time unknown. Known a cycle before, as
+        # all that the window does depends on it.
         arrives = 1 + operand_latency(c) + Mux(layer.residual, 0, array_latency(c))
         early = Mux(layer.to_result, 0, arrives)
         beats, still_pending, room = Signal.like(left), Signal(), Signal()
         arrived = Mux(conv | layer.to_result, capture, self.pool_next)
         m.d.comb += [
             beats.eq(Mux(conv, array_beats, pool_beats)),
-            still_pending.eq(self.last_issued | (pending & ~arrived)),
+            still_pending.eq(self.pixel_tile.issued | (pending & ~arrived)),
             room.eq(
                 Mux(
                     capture,
@@ -127,14 +119,13 @@ class PostProcessor(wiring.Component):
         with m.If(capture):
             m.d.sync += [
                 left.eq(beats),
-                tile_last.eq(self.tile_last),
-                half.eq(self.half),
+                tile_last.eq(self.pixel_tile.tile_last),
+                half.eq(self.pixel_tile.half),
                 beat.eq(0),
             ]
 
         # Channel records: one memory for each lane, two halves in turn. The one that belongs to
-        # what the hold gives is read while that gets there.
-        depth = max(2, 2 * c.och // lanes)
+        # what the sum buffer gives is read while that gets there.
         read_beat, read_half, last_pop = Signal.like(beat), Signal(), Signal()
         m.d.comb += last_pop.eq(pop & (left == 1) & tile_last & conv)
         if c.pipelining:
@@ -150,23 +141,25 @@ class PostProcessor(wiring.Component):
         else:
             m.d.comb += [
                 read_beat.eq(Mux(capture, 0, beat + pop)),
-                read_half.eq(Mux(capture, self.half, half)),
+                read_half.eq(Mux(capture, self.pixel_tile.half, half)),
                 self.released.eq(last_pop),
             ]
         layout = ChannelRecord(c)
-        record_bits = words_of(layout, c.program_bits) * c.program_bits
+        shape = channel_records(c)
+        record_bits = shape.width
         valid = [Signal(name=f"valid_{i}") for i in range(post_latency(c))]
         with m.If(moves):
             m.d.sync += [v.eq(u) for v, u in zip(valid, [pop, *valid], strict=False)]
-        write = [self.record_write, self.record_channel, self.record_half, self.record]
+        records = self.records
+        write = [records.words, records.channel, records.half, records.data]
         if c.pipelining:
             # The reader is far away, and a record is needed much later.
             write = [delayed(m, value, f"late_{i}") for i, value in enumerate(write)]
         words_written, channel, write_half, word = write
         for number in range(lanes):
-            memory = shared_memory(record_bits, depth, granularity=c.program_bits)
+            memory = shared_memory(record_bits, shape.depth, granularity=c.program_bits)
             m.submodules[f"records_{number}"] = memory
-            records = memory.ports
+            ports = memory.ports
             own = channel[: ceil_log2(lanes)] == number if lanes > 1 else 1
             entry = channel[ceil_log2(lanes) :]
             record = Signal(layout, name=f"record_{number}")
@@ -175,22 +168,22 @@ class PostProcessor(wiring.Component):
             )
             lane = shared.ports
             m.d.comb += [
-                records.write.eq(Mux(own, words_written, 0)),
-                records.write_address.eq(Cat(entry, write_half)),
-                records.write_data.eq(word.replicate(record_bits // c.program_bits)),
-                records.read_address.eq(Cat(read_beat[: ceil_log2(c.och // lanes)], read_half)),
-                record.eq(records.read_data),
+                ports.write.eq(Mux(own, words_written, 0)),
+                ports.write_address.eq(Cat(entry, write_half)),
+                ports.write_data.eq(word.replicate(record_bits // c.program_bits)),
+                ports.read_address.eq(Cat(read_beat[: ceil_log2(c.och // lanes)], read_half)),
+                record.eq(ports.read_data),
                 lane.advance.eq(moves),
-                lane.total.eq(hold.total.word_select(number, bits)),
+                lane.total.eq(buffer.total.word_select(number, bits)),
                 lane.conv.eq(conv),
                 lane.bias.eq(record.bias),
                 lane.scale.eq(Mux(conv, record.scale, layer.scale[:16].as_signed())),
-                lane.residual.eq(hold.added.word_select(number, 8)),
+                lane.residual.eq(buffer.added.word_select(number, 8)),
                 lane.residual_scale.eq(layer.scale),
                 lane.shift.eq(layer.shift),
                 lane.shift_far.eq(layer.far),
                 lane.int32.eq(layer.signed),
-                self.outputs.word_select(number, 32).eq(lane.output),
+                self.outputs.values.word_select(number, 32).eq(lane.output),
             ]
-        m.d.comb += self.valid.eq(valid[-1])
+        m.d.comb += self.outputs.valid.eq(valid[-1])
         return m

@@ -1,15 +1,18 @@
 """Where results wait for the one who takes them, so that nothing before has to.
 
-An output takes a dozen cycles from the hold to here, through registers all over the part. To stop
-all of them where the result stream stalls would take a signal from here to each; instead an output
-begins its way only when there is room for it here.
+An output takes a dozen cycles from the sum buffer to here, through registers all over the part. To
+stop all of them where the result stream stalls would take a signal from here to each; instead an
+output begins its way only when there is room for it here.
 """
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["DEPTH", "LATENCY", "ResultQueue"]
+from ..configuration import Configuration
+from ..primitives.memory import MemoryShape
+
+__all__ = ["DEPTH", "LATENCY", "ResultQueue", "result_memory"]
 
 DEPTH = 16
 """Words of an ECP5's distributed RAM. Enough for a word in each cycle while no more than 13 cycles
@@ -18,6 +21,11 @@ are between the beginning of its way and its arrival."""
 
 LATENCY = 2
 """Cycles from a word's arrival until the stream offers it."""
+
+
+def result_memory(c: Configuration) -> MemoryShape:
+    """The queue's memory: beats and their ``last``."""
+    return MemoryShape("result queue", 1, DEPTH, 32 * c.post_lanes + 1, 2, distributed=True)
 
 
 class ResultQueue(wiring.Component):

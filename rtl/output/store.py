@@ -13,11 +13,12 @@ its pixel tiles had one pixel, but in ``y, x, channel`` order.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..configuration import Configuration
+from ..interfaces import ActivationWrite, Outputs, StoreTableRead, packet_stream
 from ..primitives.delay import delayed
 from ..program.packets import ErrorCode, LayerDescriptor, LayerTable, Operation
 from .result_queue import ResultQueue
@@ -44,16 +45,13 @@ class Store(wiring.Component):
     Members
     -------
     layer : descriptor, stable while the layer runs
-    row, increment : row of the layer's table, to be read in this cycle; what was read in the cycle
-        before, see `hiddenite.rtl.program.layer_memory.LayerMemory`
+    table : reads rows of the layer's table
     start : begins a layer (for one cycle)
     stop : the engine has stopped with an error
-    valid, outputs, advance : from the post-processor; without ``advance``, they stay; with
-        ``pipelining`` they never do, and only without it another output may begin its way
-    begins : one does
+    outputs : `Outputs`
     image : beats of ``post_lanes`` bytes; each pixel begins with a beat of its own
     result : beats of ``post_lanes`` values of 32 bits, zero in lanes without a channel
-    write, write_* : to the activation memory, see `ActivationMemory`
+    write : `ActivationWrite`
     write_next : a write comes in the next cycle, with one port of the activation memory
     done : the layer's last output is stored (for one cycle)
     begun : the image has begun and not ended
@@ -62,28 +60,16 @@ class Store(wiring.Component):
 
     def __init__(self, c: Configuration):
         self.c = c
-        self.table = LayerTable(c)
-        beat = data.StructLayout({"data": 32 * c.post_lanes, "last": 1})
-        image = data.StructLayout({"data": 8 * c.post_lanes, "last": 1})
         super().__init__(
             {
                 "layer": In(LayerDescriptor(c)),
-                "row": Out(ceil_log2(self.table.depth)),
-                "increment": In(c.address_bits),
+                "table": Out(StoreTableRead(c)),
                 "start": In(1),
                 "stop": In(1),
-                "valid": In(1),
-                "outputs": In(32 * c.post_lanes),
-                "advance": Out(1),
-                "begins": In(1),
-                "image": In(stream.Signature(image)),
-                "result": Out(stream.Signature(beat)),
-                "write": Out(1),
-                "write_bank_y": Out(ceil_log2(c.rows)),
-                "write_bank_x": Out(ceil_log2(c.cols)),
-                "write_address": Out(c.address_bits),
-                "write_data": Out(8 * c.ich),
-                "write_parts": Out(c.ich // c.unit),
+                "outputs": In(Outputs(c)),
+                "image": In(packet_stream(8 * c.post_lanes)),
+                "result": Out(packet_stream(32 * c.post_lanes)),
+                "write": Out(ActivationWrite(c)),
                 "write_next": Out(1),
                 "done": Out(1),
                 "begun": Out(1),
@@ -93,7 +79,7 @@ class Store(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        c, layer, rows = self.c, self.layer, self.table.other
+        c, layer, rows = self.c, self.layer, LayerTable(self.c).other
         lanes, unit_beats = c.post_lanes, c.unit // c.post_lanes
         # Known a cycle late: nothing comes before a layer has begun.
         load, conv = Signal(), Signal()
@@ -104,7 +90,8 @@ class Store(wiring.Component):
 
         # Source: the image while it is loaded, else the post-processor.
         active, taken = Signal(), Signal()
-        arrives = self.valid if c.pipelining else self.valid & self.advance
+        given, write = self.outputs, self.write
+        arrives = given.valid if c.pipelining else given.valid & given.advance
         m.d.comb += [
             self.image.ready.eq(active & load & ~self.stop),
             taken.eq(Mux(load, self.image.valid & self.image.ready, arrives)),
@@ -114,7 +101,7 @@ class Store(wiring.Component):
             Mux(
                 load,
                 self.image.payload.data,
-                Cat(self.outputs.word_select(i, 32)[:8] for i in range(lanes)),
+                Cat(given.values.word_select(i, 32)[:8] for i in range(lanes)),
             )
         )
 
@@ -142,21 +129,21 @@ class Store(wiring.Component):
         split = ceil_log2(c.ich // c.unit)
         parts_end = tile[:split].all() if split else 1
         with m.If(~active):
-            m.d.comb += self.row.eq(rows["start"])
+            m.d.comb += self.table.row.eq(rows["start"])
         with m.Elif(~pixel_last):
-            m.d.comb += self.row.eq(rows["next"])
+            m.d.comb += self.table.row.eq(rows["next"])
         with m.Elif(map_ends):
-            m.d.comb += self.row.eq(rows["map"])
+            m.d.comb += self.table.row.eq(rows["map"])
             if split:
                 with m.If(parts_end):
-                    m.d.comb += self.row.eq(rows["map_word"])
+                    m.d.comb += self.table.row.eq(rows["map_word"])
         with m.Elif(pixels_end & x.tile_last):
-            m.d.comb += self.row.eq(y.row(rows, "y"))
+            m.d.comb += self.table.row.eq(y.row(rows, "y"))
         with m.Elif(row_ends & ~y.pixel_last):
             if c.rows > 1:
-                m.d.comb += self.row.eq(y.row(rows, "row"))
+                m.d.comb += self.table.row.eq(y.row(rows, "row"))
         with m.Else():
-            m.d.comb += self.row.eq(x.row(rows, "x"))
+            m.d.comb += self.table.row.eq(x.row(rows, "x"))
 
         with m.If(self.start):
             m.d.sync += [active.eq(1), *(s.eq(0) for s in (tile, chunk, over))]
@@ -218,7 +205,7 @@ class Store(wiring.Component):
                     m.d.sync += row_base.eq(address)
             base = Mux(of_row, row_base, Mux(of_tile, tile_base, address))
         with m.If(goes_on):
-            m.d.sync += address.eq(base + self.increment)
+            m.d.sync += address.eq(base + self.table.increment)
         with m.If(self.start):
             m.d.sync += address.eq(0)
 
@@ -236,22 +223,22 @@ class Store(wiring.Component):
                 m.d.sync += collected.word_select(index, 8 * lanes).eq(late_beat)
         m.d.comb += [
             self.write_next.eq(taken & inside & ~layer.to_result & (part_last | channels_end)),
-            self.write_address.eq(late(address, "address")),
-            self.write_data.eq(collected.replicate(c.ich // c.unit)),
+            write.address.eq(late(address, "address")),
+            write.data.eq(collected.replicate(c.ich // c.unit)),
         ]
         m.d.sync += [
-            self.write.eq(late(self.write_next, "write", False)),
-            self.write_bank_y.eq(late(y.bank, "bank_y")),
-            self.write_bank_x.eq(late(x.bank, "bank_x")),
-            self.write_parts.eq(late(1 << tile[:split] if split else 1, "parts")),
+            write.enable.eq(late(self.write_next, "write", False)),
+            write.bank_y.eq(late(y.bank, "bank_y")),
+            write.bank_x.eq(late(x.bank, "bank_x")),
+            write.parts.eq(late(1 << tile[:split] if split else 1, "parts")),
         ]
 
         # Result stream.
         last = channels_end & y.last & x.last
         valid, ended = Signal(), Signal()
         m.d.sync += ended.eq(taken & map_ends & tile_last)
-        m.d.comb += valid.eq(self.valid & inside & layer.to_result)
-        outputs = [self.outputs.word_select(i, 32) for i in range(lanes)]
+        m.d.comb += valid.eq(given.valid & inside & layer.to_result)
+        outputs = [given.values.word_select(i, 32) for i in range(lanes)]
         # The first lane always has a channel.
         beyond = Cat(
             channels_end & (layer.lanes_last < lane) if lane else Const(0) for lane in range(lanes)
@@ -271,19 +258,19 @@ class Store(wiring.Component):
             m.d.sync += waits.eq((ended | waits) & ~queue.empty)
             m.d.comb += [
                 results.valid.eq(delayed(m, valid, "late_valid")),
-                queue.arrives.eq(delayed(m, self.valid & layer.to_result, "late_arrives")),
-                queue.begins.eq(self.begins & layer.to_result),
+                queue.arrives.eq(delayed(m, given.valid & layer.to_result, "late_arrives")),
+                queue.begins.eq(given.begins & layer.to_result),
                 self.result.valid.eq(queue.o.valid & ~self.stop),
                 self.result.payload.eq(queue.o.payload),
                 queue.o.ready.eq(self.result.ready & ~self.stop),
-                self.advance.eq(queue.room),
+                given.advance.eq(queue.room),
                 self.done.eq((ended | waits) & queue.empty),
             ]
         else:
             results = self.result
             m.d.comb += [
                 results.valid.eq(valid & ~self.stop),
-                self.advance.eq(~self.stop & (~results.valid | results.ready)),
+                given.advance.eq(~self.stop & (~results.valid | results.ready)),
                 self.done.eq(ended),
             ]
         values = [

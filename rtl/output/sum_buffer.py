@@ -3,9 +3,9 @@
 It takes a whole pixel tile at once, so that the array goes on with the next one at once. There are
 two ways out, the long one with ``pipelining``::
 
-    short:  totals ─► hold ─────────────────────────► post_lanes totals
+    short:  totals ─► sums ─────────────────────────► post_lanes totals
                       (shifts by a beat)
-    long:   totals ─► hold ─► a pixel's ─► a beat's ─► post_lanes totals
+    long:   totals ─► sums ─► a pixel's ─► a beat's ─► post_lanes totals
                       (stays)
 
 The short one takes a multiplexer of two inputs for each bit, and an enable that reaches all of
@@ -22,13 +22,14 @@ from amaranth.utils import ceil_log2
 
 from ..array.timing import activation_skew, channel_delays
 from ..configuration import Configuration
+from ..interfaces import Sums
 from ..primitives.delay import COPIES, delayed, delayed_copy
 
 __all__ = ["SumBuffer", "sum_buffer_latency"]
 
 
 def sum_buffer_latency(c: Configuration) -> int:
-    """Cycles from the hold's going on from a beat until it is given."""
+    """Cycles from the sum buffer's going on from a beat until it is given."""
     return 3 + _far(c) if c.pipelining else 0
 
 
@@ -46,9 +47,8 @@ class SumBuffer(wiring.Component):
     -------
     conv : the tile has ``och`` channels; of a pool, the first ``min(ich, och)`` of each pixel count
     residual : the layer has a residual
-    capture, totals : bit n: takes the array's totals of pixel n in this cycle, those of each
-        channel its `channel_delays` later; pixels' bits come their `pixel_delays` after the
-        first one's
+    sums : `Sums`, taken when they are done: those of each channel its `channel_delays` later;
+        pixels' bits come their `pixel_delays` after the first one's
     load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
         next; its part of the tile's channels comes first; byte i may be `activation_skew` late
     next : goes on to the next beat
@@ -61,8 +61,7 @@ class SumBuffer(wiring.Component):
             {
                 "conv": In(1),
                 "residual": In(1),
-                "capture": In(c.banks),
-                "totals": In(c.banks * c.och * c.accumulator_bits),
+                "sums": In(Sums(c)),
                 "load_residual": In(c.och // c.unit),
                 "pixels": In(c.banks * c.ich * 8),
                 "next": In(1),
@@ -103,12 +102,12 @@ class SumBuffer(wiring.Component):
                 totals.eq(totals >> len(self.total)),
                 residuals.eq(residuals >> len(self.added)),
             ]
-        captured = self.totals
+        captured = self.sums.totals
         if c.banks > 1 and c.och > c.unit:
             pixels = [captured.word_select(i, width) for i in range(c.banks)]
             pooled = Cat(pixel[: c.unit * c.accumulator_bits] for pixel in pixels)
             captured = Mux(self.conv, captured, Cat(pooled, captured[len(pooled) :]))
-        with m.If(self.capture[0]):
+        with m.If(self.sums.done[0]):
             m.d.sync += totals.eq(captured)
         m.d.comb += [self.total.eq(totals), self.added.eq(residuals)]
 
@@ -118,14 +117,14 @@ class SumBuffer(wiring.Component):
         groups = self._groups()
         # They are taken as they come, and go in this order.
         width = c.accumulator_bits
-        for number, own in enumerate(self.capture):
+        for number, own in enumerate(self.sums.done):
             for delay, channels in groups:
                 if delay:
                     own = delayed_copy(m, own, f"capture_{number}_{delay}", number % 2)
                 first = number * c.och * width
                 part = slice(first + channels.start * width, first + channels.stop * width)
                 with m.If(own):
-                    m.d.sync += totals[part].eq(self.totals[part])
+                    m.d.sync += totals[part].eq(self.sums.totals[part])
 
         # What chooses the pixel: for channels that come later, later, too; and several registers,
         # as many take it.
@@ -138,7 +137,7 @@ class SumBuffer(wiring.Component):
             before = choices[-1][0]
         pixel = choices[0][0]
         m.d.comb += following.eq(pixel)
-        with m.If(self.capture[0]):
+        with m.If(self.sums.done[0]):
             m.d.sync += beat.eq(0)
             m.d.comb += following.eq(0)
         with m.Elif(self.next):

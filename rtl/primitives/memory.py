@@ -5,6 +5,8 @@ has, and which take megabytes of Verilog. In emitted Verilog this one is a small
 written out below, to be replaced by a macro where there is one.
 """
 
+from dataclasses import dataclass
+
 from amaranth.hdl import Module
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -12,7 +14,22 @@ from amaranth.utils import ceil_log2
 
 from .shared_module import SharedModule
 
-__all__ = ["RandomAccessMemory", "shared_memory"]
+__all__ = ["MemoryShape", "RandomAccessMemory", "shared_memory"]
+
+
+@dataclass(frozen=True)
+class MemoryShape:
+    """One kind of memory in an engine: ``count`` of ``depth`` words of ``width`` bits.
+
+    ``distributed`` ones are read without a clock, which block RAM is not.
+    """
+
+    name: str
+    count: int
+    depth: int
+    width: int
+    ports: int
+    distributed: bool = False
 
 
 def shared_memory(width: int, depth: int, *, granularity: int | None = None, ports: int = 2):

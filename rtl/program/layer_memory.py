@@ -17,10 +17,12 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..configuration import Configuration
+from ..interfaces import StoreTableRead, WindowTableRead
 from ..primitives.delay import delayed_copy
-from .packets import Increment, LayerDescriptor, LayerTable
+from ..primitives.memory import MemoryShape
+from .packets import LayerDescriptor, LayerTable
 
-__all__ = ["SLOTS", "LayerMemory", "load_cycles"]
+__all__ = ["SLOTS", "LayerMemory", "load_cycles", "table_memories"]
 
 SLOTS = 4
 """Layer tables in the memory: that of the layer that runs, and those of the layers after it."""
@@ -29,6 +31,16 @@ SLOTS = 4
 def load_cycles(c: Configuration) -> int:
     """Cycles in which a descriptor is loaded."""
     return LayerTable(c).descriptor_rows + 1 + (c.pipelining > 1)
+
+
+def table_memories(c: Configuration) -> tuple[MemoryShape, MemoryShape]:
+    """The tables' rows, and the increments of outputs in them, which are read apart."""
+    table = LayerTable(c)
+    depth = SLOTS * table.depth
+    return (
+        MemoryShape("layer tables", 1, depth, table.columns * c.program_bits, 2),
+        MemoryShape("output increments", 1, depth, table.store_bits, 2),
+    )
 
 
 class LayerMemory(wiring.Component):
@@ -41,18 +53,14 @@ class LayerMemory(wiring.Component):
     commit : the table that was written last is right (for one cycle)
     empty : there is no table that is right
     load : loads the descriptor, until ``loaded``: `load_cycles`
-    loaded : the descriptor is there after this cycle, and in ``window`` the row behind it
+    loaded : the descriptor is there after this cycle, and in ``window.increment`` the row behind it
     done : the table is no longer needed (for one cycle)
     layer, other_layer : descriptor, for blocks that may be far from each other
-    window_read, window_row : reads a row for the window
-    window, residual : what the window has read, from the next cycle on
-    store_row, store : row that the store reads in each cycle; what it has read, a cycle later
+    window, store : `WindowTableRead`, `StoreTableRead`
     """
 
     def __init__(self, c: Configuration):
         self.c = c
-        self.table = table = LayerTable(c)
-        row = ceil_log2(table.depth)
         super().__init__(
             {
                 "words": In(stream.Signature(c.program_bits)),
@@ -64,18 +72,14 @@ class LayerMemory(wiring.Component):
                 "done": In(1),
                 "layer": Out(LayerDescriptor(c)),
                 "other_layer": Out(LayerDescriptor(c)),
-                "window_read": In(1),
-                "window_row": In(row),
-                "window": Out(Increment(c)),
-                "residual": Out(c.address_bits),
-                "store_row": In(row),
-                "store": Out(c.address_bits),
+                "window": In(WindowTableRead(c)),
+                "store": In(StoreTableRead(c)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        c, table, bits = self.c, self.table, self.c.program_bits
+        c, table, bits = self.c, LayerTable(self.c), self.c.program_bits
         depth = SLOTS * table.depth
         rows = table.words // table.columns
 
@@ -125,7 +129,7 @@ class LayerMemory(wiring.Component):
         in_front = c.pipelining > 1
         part_read = part.read_port(domain="comb" if in_front else "sync")
         store_row = Signal(ceil_log2(depth))
-        m.d["sync" if in_front else "comb"] += store_row.eq(Cat(self.store_row, current[slot]))
+        m.d["sync" if in_front else "comb"] += store_row.eq(Cat(self.store.row, current[slot]))
         last = load_cycles(c) - 1
         loading = Signal(range(last + 1))
         chain = Signal(table.descriptor_rows * table.descriptor_bits, reset_less=True)
@@ -134,12 +138,12 @@ class LayerMemory(wiring.Component):
         size = table.descriptor_rows
         loading_row = Mux(loading > size, size, loading) if last > size else loading
         m.d.comb += [
-            whole_read.en.eq(self.load | self.window_read),
-            whole_read.addr.eq(Cat(Mux(self.load, loading_row, self.window_row), current[slot])),
+            whole_read.en.eq(self.load | self.window.enable),
+            whole_read.addr.eq(Cat(Mux(self.load, loading_row, self.window.row), current[slot])),
             part_read.addr.eq(store_row),
-            self.window.eq(above),
-            self.residual.eq(whole_read.data),
-            self.store.eq(part_read.data),
+            self.window.increment.eq(above),
+            self.window.residual.eq(whole_read.data),
+            self.store.increment.eq(part_read.data),
             self.loaded.eq(self.load & (loading == last)),
         ]
         for copy, port in enumerate((self.layer, self.other_layer)):

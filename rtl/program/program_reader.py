@@ -12,11 +12,10 @@ Anything but a flawless program ends in a state that only a reset leaves, with i
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from ..configuration import Configuration
+from ..interfaces import Construction, RecordWrite, packet_stream
 from .checksum import Checksum
 from .packets import (
     MAGIC,
@@ -49,12 +48,8 @@ class ProgramReader(wiring.Component):
     layers : words of layer tables, for the layer memory
     layers_end : the word in hand ends a table
     layer_commit : the table that was written last is right (for one cycle)
-    construction : construction descriptor of the conv layer in hand
-    clear, key_word, start_layer, start_tile, channels_last, room, complete, masks : see
-        `Constructor`
-    record_write, record_channel, record_half, record : a word of a channel record, which of its
-        words it is (one bit each), and where the record goes
-    tile_commit : the tile that was constructed last is right (for one cycle)
+    construction : `Construction`
+    records : `RecordWrite`
     quiet : the array's side has run all that was committed
     running : between the first word of a program and the end of its last layer
     error : why the program can't be run (`ErrorCode`), for one cycle, the one after it is seen
@@ -64,25 +59,13 @@ class ProgramReader(wiring.Component):
         self.c = c
         super().__init__(
             {
-                "i": In(stream.Signature(StructLayout({"data": c.program_bits, "last": 1}))),
+                "i": In(packet_stream(c.program_bits)),
                 "stop": In(1),
                 "layers": Out(stream.Signature(c.program_bits)),
                 "layers_end": In(1),
                 "layer_commit": Out(1),
-                "construction": Out(ConstructionDescriptor(c)),
-                "clear": Out(1),
-                "key_word": Out(1),
-                "start_layer": Out(1),
-                "start_tile": Out(1),
-                "channels_last": Out(ceil_log2(c.och)),
-                "room": In(1),
-                "complete": In(1),
-                "masks": Out(stream.Signature(c.program_bits)),
-                "record_write": Out(words_of(ChannelRecord(c), c.program_bits)),
-                "record_channel": Out(ceil_log2(c.och)),
-                "record_half": Out(1),
-                "record": Out(c.program_bits),
-                "tile_commit": Out(1),
+                "construction": Out(Construction(c)),
+                "records": Out(RecordWrite(c)),
                 "quiet": In(1),
                 "running": Out(1),
                 "error": Out(ErrorCode),
@@ -92,7 +75,7 @@ class ProgramReader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self.c
-        bits = c.program_bits
+        bits, to, records = c.program_bits, self.construction, self.records
         word = self.i.payload.data
         taken, offered = Signal(), Signal()
         m.d.comb += [taken.eq(self.i.valid & self.i.ready), offered.eq(self.i.valid & ~self.stop)]
@@ -101,7 +84,7 @@ class ProgramReader(wiring.Component):
         conv_words = crc_length + words_of(ConstructionDescriptor(c), bits)
         record_words = words_of(ChannelRecord(c), bits)
         m.submodules.checksum = checksum = Checksum(bits, c.fingerprint)
-        m.d.comb += [checksum.data.eq(word), checksum.clear.eq(self.clear)]
+        m.d.comb += [checksum.data.eq(word), checksum.clear.eq(to.clear)]
 
         count = Signal(range(max(crc_length, conv_words, record_words)))
         channel = Signal(range(c.och))
@@ -113,13 +96,14 @@ class ProgramReader(wiring.Component):
         constructing = Signal(words_of(ConstructionDescriptor(c), bits) * bits)
         half = Signal()
         m.d.comb += [
-            self.construction.eq(constructing),
-            self.record.eq(word),
-            self.record_channel.eq(channel),
-            self.record_half.eq(half),
-            self.channels_last.eq(Mux(more_tiles, c.och - 1, self.construction.channels_last)),
+            to.layer.eq(constructing),
+            records.data.eq(word),
+            records.channel.eq(channel),
+            records.half.eq(half),
+            to.half.eq(half),
+            to.channels_last.eq(Mux(more_tiles, c.och - 1, to.layer.channels_last)),
             self.layers.payload.eq(word),
-            self.masks.payload.eq(word),
+            to.masks.payload.eq(word),
         ]
 
         def counted(words):
@@ -162,9 +146,9 @@ class ProgramReader(wiring.Component):
             with m.State("CHECKED"), m.If(~self.stop):
                 m.d.comb += [
                     self.layer_commit.eq(layer),
-                    self.start_layer.eq(layer & more_tiles),
-                    self.tile_commit.eq(tile),
-                    self.clear.eq(end & self.quiet),
+                    to.start_layer.eq(layer & more_tiles),
+                    to.commit_tile.eq(tile),
+                    to.clear.eq(end & self.quiet),
                 ]
                 m.d.sync += half.eq(half ^ tile)
                 with m.If(~end):
@@ -189,11 +173,11 @@ class ProgramReader(wiring.Component):
                         m.d.comb += error.eq(ErrorCode.OPCODE)
             # Key and construction descriptor of a conv, or channel records of a tile.
             with m.State("ITEM"):
-                item = offered & (~tile | self.room)
+                item = offered & (~tile | to.room)
                 m.d.comb += [
-                    ready.eq(~tile | self.room),
-                    self.key_word.eq(item & ~tile & (count < crc_length)),
-                    self.record_write.eq(Mux(item & tile, 1 << count, 0)),
+                    ready.eq(~tile | to.room),
+                    to.key_word.eq(item & ~tile & (count < crc_length)),
+                    records.words.eq(Mux(item & tile, 1 << count, 0)),
                 ]
                 with m.If(item):
                     with m.If(~tile):
@@ -201,17 +185,17 @@ class ProgramReader(wiring.Component):
                         m.d.sync += constructing.eq(Cat(constructing, word)[bits:])
                     with m.If(counted(Mux(tile, record_words, conv_words))):
                         m.d.sync += channel.eq(channel + 1)
-                        with m.If(~tile | (channel == self.channels_last)):
-                            m.d.comb += self.start_tile.eq(tile)
+                        with m.If(~tile | (channel == to.channels_last)):
+                            m.d.comb += to.start_tile.eq(tile)
                             m.next = "BODY"
             # Layer table, or mask.
             with m.State("BODY"):
                 m.d.comb += [
-                    ready.eq(Mux(tile, self.masks.ready, self.layers.ready)),
+                    ready.eq(Mux(tile, to.masks.ready, self.layers.ready)),
                     self.layers.valid.eq(self.i.valid & ~tile),
-                    self.masks.valid.eq(self.i.valid & tile),
+                    to.masks.valid.eq(self.i.valid & tile),
                 ]
-                with m.If(Mux(tile, self.complete, taken & self.layers_end)):
+                with m.If(Mux(tile, to.complete, taken & self.layers_end)):
                     m.next = "CHECKSUM"
 
         # Only the word that ends an end packet may be the last. Another one is seen a cycle late,

@@ -32,12 +32,12 @@ class Bench:
         word = self.bytes.setdefault((row, col, address), [None] * c.ich)
         own = slice(part * c.unit, (part + 1) * c.unit)
         word[own] = data[own]
-        ctx.set(dut.write, 1)
-        ctx.set(dut.write_bank_y, row)
-        ctx.set(dut.write_bank_x, col)
-        ctx.set(dut.write_address, address)
-        ctx.set(dut.write_data, join(data, 8))
-        ctx.set(dut.write_parts, 1 << part)
+        ctx.set(dut.write.enable, 1)
+        ctx.set(dut.write.bank_y, row)
+        ctx.set(dut.write.bank_x, col)
+        ctx.set(dut.write.address, address)
+        ctx.set(dut.write.data, join(data, 8))
+        ctx.set(dut.write.parts, 1 << part)
 
     async def fill(self, ctx, addresses, choice=range(256), steps=(1, 1)):
         """Write all words up to an address; from a row of banks to the next it goes on by steps."""
@@ -55,19 +55,19 @@ class Bench:
         for place in places:
             self.set_write(ctx, *place, choice)
             await ctx.tick()
-        ctx.set(self.dut.write, 0)
+        ctx.set(self.dut.write.enable, 0)
 
     def set_window(self, ctx, address, bank, rows, cols, part=0):
         """Ask for a window; return the pixels that must come."""
         c, dut = self.c, self.dut
         for port, value in zip(
-            (dut.address, dut.bank_y, dut.bank_x), (address, *bank), strict=True
+            (dut.read.address, dut.read.bank_y, dut.read.bank_x), (address, *bank), strict=True
         ):
             ctx.set(port, value)
-        ctx.set(dut.rows, join(rows, 1))
-        ctx.set(dut.cols, join(cols, 1))
-        ctx.set(dut.part, part)
-        ctx.set(dut.load, 1)
+        ctx.set(dut.read.rows, join(rows, 1))
+        ctx.set(dut.read.cols, join(cols, 1))
+        ctx.set(dut.read.step.part, part)
+        ctx.set(dut.read.step.valid, 1)
         pixels = []
         for row in range(c.rows):
             for col in range(c.cols):
@@ -133,7 +133,7 @@ def test_reads_beside_writes(name):
     async def run(ctx):
         await bench.fill(ctx, 16)
         for _ in range(100):
-            ctx.set(bench.dut.write, 0)
+            ctx.set(bench.dut.write.enable, 0)
             writes = rng.random() < 0.4
             bank = rng.randrange(c.rows), rng.randrange(c.cols)
             flags = [True] * c.rows, [True] * c.cols
@@ -173,16 +173,16 @@ def test_maximum_of_windows(name):
         for _ in range(25):
             largest = None
             for number in range(rng.randrange(1, 7)):
-                ctx.set(dut.first, number == 0)
+                ctx.set(dut.read.step.first, number == 0)
                 pixels = random_window(ctx)
                 await ctx.tick()
                 largest = [max(pair) for pair in zip(largest or pixels, pixels, strict=True)]
                 while rng.random() < 0.4:
                     random_window(ctx)
-                    ctx.set(dut.first, rng.randrange(2))
-                    ctx.set(dut.load, 0)
+                    ctx.set(dut.read.step.first, rng.randrange(2))
+                    ctx.set(dut.read.step.valid, 0)
                     await ctx.tick()
-            ctx.set(dut.load, 0)
+            ctx.set(dut.read.step.valid, 0)
             await ctx.tick().repeat(latency)
             found = split(ctx.get(dut.pixels), 8, c.banks * c.ich)
             for pixel in range(c.banks):

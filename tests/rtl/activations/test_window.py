@@ -4,6 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 from amaranth.hdl import Module
+from amaranth.lib import wiring
 from rtl_helpers import (
     CONFIGURATIONS,
     compiled,
@@ -43,7 +44,7 @@ class Bench:
         self.dut, self.tables = Window(c), LayerMemory(c)
         self.program = program
         self.tiles = self.last_issued = 0
-        # What was to be seen after each cycle: hold, end of a tile, half.
+        # What was to be seen after each cycle: stall, end of a tile, half.
         self.seen = [(0, 0, 0)]
 
     def expected_words(self, oy, ox, ky, kx, group):
@@ -61,25 +62,27 @@ class Bench:
         return words
 
     async def next_step(self, ctx):
-        """The next step that is not a bubble, after random holds."""
+        """The next step that is not a bubble, after random stalls."""
         dut = self.dut
         while True:
-            ctx.set(dut.hold, self.rng.random() < 0.2)
+            ctx.set(dut.stall, self.rng.random() < 0.2)
             ctx.set(dut.slot_free, self.rng.random() < 0.6)
             ctx.set(dut.tile_ready, self.conv and self.rng.random() < 0.3)
-            holds, free = ctx.get(dut.hold), ctx.get(dut.slot_free)
-            self.last_issued += ctx.get(dut.last_issued)
+            stalls, free = ctx.get(dut.stall), ctx.get(dut.slot_free)
+            self.last_issued += ctx.get(dut.pixel_tile.issued)
             self.tiles += ctx.get(dut.tile_taken)
-            assert free or not ctx.get(dut.last_issued)
+            assert free or not ctx.get(dut.pixel_tile.issued)
             await ctx.tick()
-            step = ctx.get(dut.o_step)
-            self.seen.append((holds, ctx.get(dut.o_tile_last), ctx.get(dut.o_half)))
+            step = ctx.get(dut.read.step)
+            self.seen.append(
+                (stalls, ctx.get(dut.pixel_tile.tile_last), ctx.get(dut.pixel_tile.half))
+            )
             if step.valid or step.residual:
                 # With registers behind the tables, the step was issued a cycle before.
-                holds, *self.place = self.seen[-issue_latency(self.c)]
-                assert not holds
-                places = "o_bank_y", "o_bank_x", "o_address", "o_rows", "o_cols"
-                return step, tuple(ctx.get(getattr(dut, place)) for place in places)
+                stalls, *self.place = self.seen[-issue_latency(self.c)]
+                assert not stalls
+                places = "bank_y", "bank_x", "address", "rows", "cols"
+                return step, tuple(ctx.get(getattr(dut.read, place)) for place in places)
 
     async def pixel_tile(self, ctx, layer, tile, oy, ox):
         stage, c = self.stage, self.c
@@ -104,9 +107,9 @@ class Bench:
             assert {lane: words[lane] for lane in expected} == expected
             if self.conv:
                 base = 0 if layer.large_tiles else self.half * c.tile_words // 2
-                assert ctx.get(self.dut.o_weight) == base + 1 + number
+                assert ctx.get(self.dut.weights.address) == base + 1 + number
             else:
-                assert ctx.get(self.dut.o_weight) == 0
+                assert ctx.get(self.dut.weights.address) == 0
             if c.ich > c.unit:
                 assert step.part == (0 if self.conv else tile * c.unit % c.ich // c.unit)
 
@@ -141,11 +144,11 @@ class Bench:
                     assert self.place == [(oy, ox) == corners[-1], self.half]
             assert self.last_issued == len(tiles) * len(corners)
             assert self.tiles == (len(tiles) if self.conv else 0)
-            ctx.set(self.dut.hold, 0)
+            ctx.set(self.dut.stall, 0)
             ctx.set(self.dut.slot_free, 1)
             for _ in range(5):
                 await ctx.tick()
-                assert not ctx.get(self.dut.o_step).valid
+                assert not ctx.get(self.dut.read.step).valid
             ctx.set(self.tables.done, 1)
             await ctx.tick()
             ctx.set(self.tables.done, 0)
@@ -153,13 +156,8 @@ class Bench:
     def simulate(self):
         m = Module()
         m.submodules.window, m.submodules.tables = w, t = self.dut, self.tables
-        m.d.comb += [
-            w.layer.eq(t.layer),
-            w.increment.eq(t.window),
-            w.residual.eq(t.residual),
-            t.window_read.eq(w.read),
-            t.window_row.eq(w.row),
-        ]
+        m.d.comb += w.layer.eq(t.layer)
+        wiring.connect(m, w.table, t.window)
         simulate(m, self.run)
 
 

@@ -57,8 +57,8 @@ def test_array_sums_each_pixel_tile(c, array):
     weights_late = [own + skew for own in channel_delays(c) for skew in weight_skew(c)]
     ports = (
         (dut.pixels, 8, activation_skew(c)),
-        (dut.masks, 1, weights_late),
-        (dut.signs, 1, weights_late),
+        (dut.weights.masks, 1, weights_late),
+        (dut.weights.signs, 1, weights_late),
     )
     operands = [[] for _ in ports]
 
@@ -73,9 +73,9 @@ def test_array_sums_each_pixel_tile(c, array):
         for flag in ("valid", "first", "last"):
             ctx.set(getattr(dut, flag), flags.get(flag, 0))
         for pixel in range(c.banks):
-            if ctx.get(dut.done[pixel]):
+            if ctx.get(dut.sums.done[pixel]):
                 done[pixel].append(cycle)
-        seen.append(split(ctx.get(dut.totals), c.accumulator_bits, c.banks * c.och))
+        seen.append(split(ctx.get(dut.sums.totals), c.accumulator_bits, c.banks * c.och))
         await ctx.tick()
 
     async def bench(ctx):

@@ -72,15 +72,15 @@ class Bench:
         """Give the words that the compiler dealt to a tile: no more and no fewer are taken."""
         dut, taken = self.dut, 0
         self.cycles.append(0)
-        while not ctx.get(dut.complete):
+        while not ctx.get(dut.i.complete):
             self.cycles[-1] += 1
             going = not self.stalls or self.rng.random() < 0.8
             offered = taken < len(words) and going
-            ctx.set(dut.i.valid, offered)
-            ctx.set(dut.i.payload, words[taken] if taken < len(words) else 0)
-            taken += offered and ctx.get(dut.i.ready)
+            ctx.set(dut.i.masks.valid, offered)
+            ctx.set(dut.i.masks.payload, words[taken] if taken < len(words) else 0)
+            taken += offered and ctx.get(dut.i.masks.ready)
             await self.cycle(ctx)
-        ctx.set(dut.i.valid, 0)
+        ctx.set(dut.i.masks.valid, 0)
         assert taken == len(words)
 
     async def run(self, ctx):
@@ -88,35 +88,35 @@ class Bench:
         dut, och = self.dut, self.c.och
         record = words_of(ChannelRecord(self.c), self.c.program_bits)
         # The program reader clears for as long as it waits.
-        ctx.set(dut.clear, 1)
+        ctx.set(dut.i.clear, 1)
         while not ctx.get(dut.prepared):
             await self.cycle(ctx)
-        await self.pulse(ctx, dut.clear)
+        await self.pulse(ctx, dut.i.clear)
         for fields, key, words in self.layers:
             for word in key:
-                ctx.set(dut.i.payload, word)
-                ctx.set(dut.key_word, 1)
+                ctx.set(dut.i.masks.payload, word)
+                ctx.set(dut.i.key_word, 1)
                 await self.cycle(ctx)
-            ctx.set(dut.key_word, 0)
-            ctx.set(dut.layer, fields)
-            await self.pulse(ctx, dut.start_layer)
+            ctx.set(dut.i.key_word, 0)
+            ctx.set(dut.i.layer, fields)
+            await self.pulse(ctx, dut.i.start_layer)
             await self.wait(ctx, 2)
             for first in range(0, len(words), och):
                 own = words[first : first + och]
                 size = fields["tile_words"]
                 while True:
-                    assert ctx.get(dut.room) == self.room(size)
+                    assert ctx.get(dut.i.room) == self.room(size)
                     if self.room(size) and (not self.held or self.rng.random() < 0.7):
                         break
                     await self.release(ctx)
                 await self.wait(ctx, len(own) * record)
-                ctx.set(dut.channels_last, len(own) - 1)
-                await self.pulse(ctx, dut.start_tile)
+                ctx.set(dut.i.channels_last, len(own) - 1)
+                await self.pulse(ctx, dut.i.start_tile)
                 half = self.c.tile_words // 2
                 self.held.append((1 + half if self.tiles % 2 and size < half else 1, own))
                 await self.feed(ctx, integers(next(self.mask_words)))
                 self.tiles += 1
-                ctx.set(dut.half, self.tiles % 2)
+                ctx.set(dut.i.half, self.tiles % 2)
                 await self.wait(ctx, 5 + max(1, 32 // self.c.program_bits))
         while self.held:
             await self.release(ctx)

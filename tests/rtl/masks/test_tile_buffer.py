@@ -48,11 +48,11 @@ def test_every_word_comes_back(c, array):
 
     async def bench(ctx):
         await write(ctx)
-        ctx.set(dut.step, 1)
+        ctx.set(dut.read.step, 1)
         masks, signs = [], []
         skew = [own + skew for own in channel_delays(c) for skew in weight_skew(c)]
         for _ in range(3 * c.tile_words):
-            for port, rows in ((dut.masks, masks), (dut.signs, signs)):
+            for port, rows in ((dut.weights.masks, masks), (dut.weights.signs, signs)):
                 came = rows[: max(0, len(rows) - memory_latency(c) + 1)]
                 if len(came) > max(skew):
                     found = split(ctx.get(port), 1, c.och * c.ich)
@@ -64,7 +64,7 @@ def test_every_word_comes_back(c, array):
             if array == "flip":
                 stored = [relative(bits) for bits in stored]
             signs.append([bit for word in stored for bit in word])
-            ctx.set(dut.address, address)
+            ctx.set(dut.read.address, address)
             await ctx.tick()
 
     simulate(dut, bench)
@@ -83,10 +83,10 @@ def test_nothing_between_steps(array):
         # With chains, what is written waits a cycle.
         await ctx.tick()
         for step in (1, 0, 0, 1, 1, 0, 1):
-            ctx.set(dut.step, step)
+            ctx.set(dut.read.step, step)
             await ctx.tick()
-            ctx.set(dut.step, 0)
+            ctx.set(dut.read.step, 0)
             await ctx.tick().repeat(memory_latency(c) - 1)
-            assert bool(ctx.get(dut.masks)) == step
+            assert bool(ctx.get(dut.weights.masks)) == step
 
     simulate(dut, bench)

@@ -48,21 +48,19 @@ class Bench:
         dut, c = self.dut, self.c
         quiet = 0
         while not self.finished or quiet < 20:
-            ctx.set(dut.advance, not self.to_result or self.rng.random() < 0.6)
-            taken = c.pipelining or ctx.get(dut.advance)
-            if taken and ctx.get(dut.valid):
-                words = split(ctx.get(dut.outputs), 32, c.post_lanes)
+            ctx.set(dut.outputs.advance, not self.to_result or self.rng.random() < 0.6)
+            taken = c.pipelining or ctx.get(dut.outputs.advance)
+            if taken and ctx.get(dut.outputs.valid):
+                words = split(ctx.get(dut.outputs.values), 32, c.post_lanes)
                 self.found += [word - (word >> 31 << 32) for word in words]
             self.releases += ctx.get(dut.released)
             quiet = quiet + 1 if self.finished else 0
             await ctx.tick()
 
-    async def pulse(self, ctx, strobe, what=1, **values):
-        for name, value in values.items():
-            ctx.set(getattr(self.dut, name), value)
-        ctx.set(getattr(self.dut, strobe), what)
+    async def pulse(self, ctx, strobe, what=1):
+        ctx.set(strobe, what)
         await ctx.tick()
-        ctx.set(getattr(self.dut, strobe), 0)
+        ctx.set(strobe, 0)
 
     async def write_records(self, ctx, half):
         """Write the channel records of a conv's tile."""
@@ -75,8 +73,11 @@ class Bench:
             record = layout.const(dict(zip(("bias", "scale"), values, strict=True)))
             count = words_of(layout, c.program_bits)
             for at, word in enumerate(split(record.as_value().value, c.program_bits, count)):
-                place = {"record_channel": channel, "record_half": half, "record": word}
-                await self.pulse(ctx, "record_write", 1 << at, **place)
+                port = self.dut.records
+                ctx.set(port.channel, channel)
+                ctx.set(port.half, half)
+                ctx.set(port.data, word)
+                await self.pulse(ctx, port.words, 1 << at)
 
     def random_totals(self):
         """Totals of a pixel tile; of a pool, channels count of which there is a PE's input."""
@@ -121,7 +122,7 @@ class Bench:
             first = capture_latency(c)
             self.coming.append((now + first, captured))
             self.pool_nexts.append(now + pool_period(c) - 1)
-            await self.pulse(ctx, "last_issued")
+            await self.pulse(ctx, dut.pixel_tile.issued)
         while self.coming:
             await ctx.tick()
 
@@ -138,18 +139,18 @@ class Bench:
                 _, captured = self.coming.pop(0)
                 recent[0] = split(captured.pop("totals"), width, len(delays))
                 for name, value in captured.items():
-                    ctx.set(getattr(dut, name), value)
+                    ctx.set(getattr(dut.pixel_tile, name), value)
             own = [recent[late] for late in delays]
             totals = [
                 self.rng.getrandbits(width) if tile is None else tile[index]
                 for index, tile in enumerate(own)
             ]
-            ctx.set(dut.totals, join(totals, width))
+            ctx.set(dut.sums.totals, join(totals, width))
             self.words = [*self.words[-c.ich :], self.word or self.random_word()]
             self.word = None
             ctx.set(dut.pixels, join([v or 0 for v in late(self.words, activation_skew(c))], 8))
             captured = (recent[late] is not None for late in pixel_delays(c))
-            ctx.set(dut.capture, join([int(bit) for bit in captured], 1))
+            ctx.set(dut.sums.done, join([int(bit) for bit in captured], 1))
             await ctx.tick()
             self.cycle += 1
 
@@ -166,7 +167,7 @@ class Bench:
             self.word = self.random_word()
             pixels = np.reshape(self.word, (c.banks, c.ich))
             residual[:, word * c.unit : (word + 1) * c.unit] = pixels[:, : c.unit]
-            await self.pulse(ctx, "load_residual", 1 << word)
+            await self.pulse(ctx, self.dut.load_residual, 1 << word)
         return residual.reshape(-1).tolist()
 
     async def give(self, ctx):

@@ -4,6 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 from amaranth.hdl import Module
+from amaranth.lib import wiring
 from rtl_helpers import (
     CONFIGURATIONS,
     compiled,
@@ -47,10 +48,9 @@ def with_tables(dut, tables):
     """The store beside its layer memory."""
     m = Module()
     m.submodules.store, m.submodules.tables = dut, tables
+    wiring.connect(m, dut.table, tables.store)
     m.d.comb += [
         dut.layer.eq(tables.layer),
-        dut.increment.eq(tables.store),
-        tables.store_row.eq(dut.row),
         tables.done.eq(dut.done),
     ]
     return m
@@ -81,17 +81,17 @@ class Bench:
             self.errors.append(ctx.get(dut.error))
         taken = (
             ctx.get(dut.image.valid) and ctx.get(dut.image.ready),
-            ctx.get(dut.valid) and (c.pipelining or ctx.get(dut.advance)),
+            ctx.get(dut.outputs.valid) and (c.pipelining or ctx.get(dut.outputs.advance)),
         )
         await ctx.tick()
         # Where the activation memory may be far away, a write comes two cycles later.
         self.writes.append(next_write)
         far = write_latency(c) > 1
-        assert ctx.get(dut.write) == ([0, 0, *self.writes][-3] if far else next_write)
-        if ctx.get(dut.write):
-            place = ctx.get(dut.write_bank_y), ctx.get(dut.write_bank_x), ctx.get(dut.write_address)
-            data = split(ctx.get(dut.write_data), 8, c.ich)
-            parts = ctx.get(dut.write_parts)
+        assert ctx.get(dut.write.enable) == ([0, 0, *self.writes][-3] if far else next_write)
+        if ctx.get(dut.write.enable):
+            place = ctx.get(dut.write.bank_y), ctx.get(dut.write.bank_x), ctx.get(dut.write.address)
+            data = split(ctx.get(dut.write.data), 8, c.ich)
+            parts = ctx.get(dut.write.parts)
             word = self.memory.setdefault(place, [None] * c.ich)
             for lane in range(c.ich):
                 if parts >> lane // c.unit & 1:
@@ -119,16 +119,16 @@ class Bench:
                 else:
                     if c.pipelining:
                         # Announced as it arrives.
-                        offered = offered and ctx.get(dut.advance)
-                        ctx.set(dut.begins, offered)
-                    ctx.set(dut.valid, offered)
-                    ctx.set(dut.outputs, join(beat, 32) if offered else 0)
+                        offered = offered and ctx.get(dut.outputs.advance)
+                        ctx.set(dut.outputs.begins, offered)
+                    ctx.set(dut.outputs.valid, offered)
+                    ctx.set(dut.outputs.values, join(beat, 32) if offered else 0)
                 assert c.post_lanes == len(beat[0] if load else beat)
                 if await self.cycle(ctx):
                     break
         ctx.set(dut.image.valid, 0)
-        ctx.set(dut.valid, 0)
-        ctx.set(dut.begins, 0)
+        ctx.set(dut.outputs.valid, 0)
+        ctx.set(dut.outputs.begins, 0)
         # Results wait in a queue.
         for _ in range(60):
             await self.cycle(ctx)
@@ -257,13 +257,13 @@ def test_nothing_moves_after_an_error():
             ctx.set(dut.start, 1)
             await ctx.tick()
             ctx.set(dut.start, 0)
-            ctx.set(dut.valid, 1)
+            ctx.set(dut.outputs.valid, 1)
             await ctx.tick().repeat(2)
             ctx.set(dut.stop, 1)
             ctx.set(dut.image.valid, 1)
             await ctx.tick()
             assert not ctx.get(dut.image.ready)
-            assert not ctx.get(dut.advance)
+            assert not ctx.get(dut.outputs.advance)
             assert not ctx.get(dut.result.valid)
 
     simulate(with_tables(dut, tables), run)

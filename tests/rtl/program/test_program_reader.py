@@ -45,18 +45,8 @@ class Bench:
     def run(self, bench):
         m = Module()
         m.submodules.reader, m.submodules.constructor = r, k = self.dut, self.constructor
-        wiring.connect(m, r.masks, k.i)
-        m.d.comb += [
-            k.layer.eq(r.construction),
-            k.clear.eq(r.clear),
-            k.key_word.eq(r.key_word),
-            k.start_layer.eq(r.start_layer),
-            k.start_tile.eq(r.start_tile),
-            k.channels_last.eq(r.channels_last),
-            r.room.eq(k.room),
-            r.complete.eq(k.complete),
-            k.release.eq(r.tile_commit),
-        ]
+        wiring.connect(m, r.construction, k.i)
+        m.d.comb += k.release.eq(r.construction.commit_tile)
         # Where a layer's words end is known by who takes them.
         table, number = LayerTable(self.c).words, Signal(16)
         m.d.comb += r.layers_end.eq(number == table - 1)
@@ -72,19 +62,19 @@ class Bench:
         ctx.set(dut.stop, self.error != ErrorCode.NONE)
         if ctx.get(dut.layers.valid) and ctx.get(dut.layers.ready):
             self.layers.append(ctx.get(dut.layers.payload))
-        if ctx.get(dut.record_write):
-            size = len(dut.record_write)
-            assert ctx.get(dut.record_write) == 1 << len(self.record)
-            self.record.append(ctx.get(dut.record))
+        if ctx.get(dut.records.words):
+            size = len(dut.records.words)
+            assert ctx.get(dut.records.words) == 1 << len(self.record)
+            self.record.append(ctx.get(dut.records.data))
             if len(self.record) == size:
                 layout = ChannelRecord(self.c)
                 bits = join(self.record, self.c.program_bits) & ((1 << layout.size) - 1)
                 record = layout.from_bits(bits)
-                place = ctx.get(dut.record_half), ctx.get(dut.record_channel)
+                place = ctx.get(dut.records.half), ctx.get(dut.records.channel)
                 self.records.append((*place, record.bias, record.scale))
                 self.record = []
         self.layer_commits += ctx.get(dut.layer_commit)
-        self.tile_commits += ctx.get(dut.tile_commit)
+        self.tile_commits += ctx.get(dut.construction.commit_tile)
         taken = ctx.get(dut.i.valid) and ctx.get(dut.i.ready)
         if self.error == ErrorCode.NONE:
             self.error = ctx.get(dut.error)
