@@ -12,7 +12,7 @@ import tomli_w
 from hiddenite.cli.display import Steps, clean, files_size, print_json, table
 from hiddenite.cli.files import Output, make_directory, output
 from hiddenite.cli.options import Selected, config_option, json_option
-from hiddenite.rtl.configuration import PRESETS, Configuration
+from hiddenite.rtl.configuration import PRESETS, Configuration, Sizes, Technology
 from hiddenite.rtl.verilog import TOP, check_name, generate
 from hiddenite.synthesis.parts import PARTS, memory_blocks
 
@@ -29,8 +29,15 @@ def describe_array(c: Configuration) -> str:
 
 def configuration_toml(selected: Selected) -> bytes:
     """Return the content of a file that loads as a configuration."""
-    text = tomli_w.dumps(asdict(selected.configuration))
-    return f"# hiddenite {version('hiddenite')}, from {clean(selected.name)}\n{text}".encode()
+    values = asdict(selected.configuration)
+    lines = [f"# hiddenite {version('hiddenite')}, from {clean(selected.name)}"]
+    for title, part in (
+        ("Sizes, which programs depend on.", Sizes),
+        ("Technology: how the engine is built.", Technology),
+    ):
+        own = {field.name: values[field.name] for field in fields(part)}
+        lines += [f"\n# {title}", tomli_w.dumps(own).rstrip()]
+    return ("\n".join(lines) + "\n").encode()
 
 
 @dataclass(frozen=True, kw_only=True)
