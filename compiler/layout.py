@@ -1,11 +1,10 @@
-"""How tensors lie in the activation memory, and which of them is where at what time."""
+"""How tensors lie in the activation memory."""
 
 from dataclasses import dataclass
 
-from hiddenite.golden.errors import InputError
 from hiddenite.rtl.configuration import Configuration
 
-__all__ = ["Layout", "MemoryPlan"]
+__all__ = ["Layout"]
 
 
 @dataclass(frozen=True)
@@ -52,49 +51,3 @@ class Layout:
     def words(self) -> int:
         """Words that it takes in each bank."""
         return self.phases[0] * self.plane_steps[0]
-
-
-class MemoryPlan:
-    """First address of each tensor, so that no two that live at one time overlap.
-
-    Parameters
-    ----------
-    words : int
-        Depth of a bank.
-
-    Attributes
-    ----------
-    used : int
-        Words of a bank that are used at any time.
-    """
-
-    def __init__(self, words: int):
-        self.words = words
-        self.used = 0
-        self._live: dict[object, tuple[int, int]] = {}
-
-    def place(self, key: object, size: int, where: str) -> int:
-        """First address for a tensor, the lowest that is free.
-
-        Raises
-        ------
-        InputError
-            No room; ``where`` names the layer.
-        """
-        address = 0
-        for begin, end in sorted(self._live.values()):
-            if begin - address >= size:
-                break
-            address = end
-        if address + size > self.words:
-            raise InputError(
-                f"{where}: activation memory: needs {address + size} words in each bank, "
-                f"has {self.words}: raise activation_words"
-            )
-        self._live[key] = address, address + size
-        self.used = max(self.used, address + size)
-        return address
-
-    def free(self, key: object) -> None:
-        """Forget a tensor."""
-        del self._live[key]

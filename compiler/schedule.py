@@ -6,7 +6,8 @@ from hiddenite.golden.network import AvgPool, Conv, Layer, MaxPool, Network
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program.packets import Operation
 
-from .layout import Layout, MemoryPlan
+from .layout import Layout
+from .memory_plan import MemoryPlan, StoredTensor, plan_memory
 
 __all__ = ["Placed", "Stage", "schedule"]
 
@@ -50,6 +51,39 @@ class Stage:
     shape: tuple[int, int, int]
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """A tensor in one of its forms: its name, and its planes along y and x."""
+
+    name: str
+    phases: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """A stage before tensors have addresses.
+
+    Attributes
+    ----------
+    name : str
+        Of the tensor that it makes.
+    layer : Layer, optional
+    reads : tuple of _Stored
+        Input and, if there is one, residual.
+    writes : _Stored, optional
+    """
+
+    name: str
+    layer: Layer | None = None
+    reads: tuple[_Stored, ...] = ()
+    writes: _Stored | None = None
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"{'tensor' if self.layer is None else 'layer'} {self.name!r}"
+
+
 def _stride(layer: Layer, shape: tuple[int, int, int]) -> tuple[int, int]:
     """The layer's stride, 1 along an axis where the window does not move."""
     return tuple(
@@ -67,6 +101,38 @@ def _needed(network: Network) -> list[Layer]:
     return kept[::-1]
 
 
+def _reads(layer: Layer, shape: tuple[int, int, int]) -> tuple[_Stored, ...]:
+    """What a layer reads, and in which form."""
+    reads = (_Stored(layer.input, _stride(layer, shape)),)
+    if isinstance(layer, Conv) and layer.residual is not None:
+        reads += (_Stored(layer.residual, (1, 1)),)
+    return reads
+
+
+def _order_of_work(network: Network) -> list[_Work]:
+    """All stages in order; copies come just before the first layer that reads them."""
+    layers = [(layer, _reads(layer, network.shapes[layer.name])) for layer in _needed(network)]
+    forms: dict[str, set[_Stored]] = {}
+    for _, reads in layers:
+        for read in reads:
+            forms.setdefault(read.name, set()).add(read)
+    made = {
+        name: next(iter(wanted)) if len(wanted) == 1 else _Stored(name, (1, 1))
+        for name, wanted in forms.items()
+    }
+    image = network.input.name
+    order = [_Work(name=image, writes=made[image])]
+    there = {made[image]}
+    for layer, reads in layers:
+        for read in reads:
+            if read not in there:
+                order.append(_Work(name=read.name, reads=(made[read.name],), writes=read))
+                there.add(read)
+        order.append(_Work(name=layer.name, layer=layer, reads=reads, writes=made.get(layer.name)))
+        there.add(order[-1].writes)
+    return order
+
+
 def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPlan]:
     """Plan a network: leave out what the result does not need, and place every tensor.
 
@@ -82,69 +148,46 @@ def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPla
     InputError
         The tensors do not fit into the activation memory.
     """
-    layers = _needed(network)
-    shapes = network.shapes
-    strides = {layer.name: _stride(layer, shapes[layer.name]) for layer in layers}
+    order = _order_of_work(network)
+    last_read = {read: at for at, work in enumerate(order) for read in work.reads}
+    tensors = {
+        work.writes: StoredTensor(
+            name=work.name,
+            layout=Layout(network.shapes[work.name], work.writes.phases, c),
+            copy=work.layer is None and bool(work.reads),
+            first=at,
+            last=last_read[work.writes],
+        )
+        for at, work in enumerate(order)
+        if work.writes is not None
+    }
+    plan = plan_memory(
+        list(tensors.values()), [work.title for work in order], available=c.activation_words
+    )
+    placed = {
+        stored: Placed(tensor.layout, address)
+        for (stored, tensor), address in zip(tensors.items(), plan.addresses, strict=True)
+    }
+    return [_stage(work, network, placed) for work in order], plan
 
-    forms: dict[str, set[tuple[int, int]]] = {}
-    for layer in layers:
-        forms.setdefault(layer.input, set()).add(strides[layer.name])
-        if isinstance(layer, Conv) and layer.residual is not None:
-            forms.setdefault(layer.residual, set()).add((1, 1))
-    first = {name: next(iter(f)) if len(f) == 1 else (1, 1) for name, f in forms.items()}
 
-    # The order of work, as (produced tensor and form, layer or None, what is read).
-    image = network.input.name
-    order = [((image, first[image]), None, [])]
-    there = {order[0][0]}
-    for layer in layers:
-        reads = [(layer.input, strides[layer.name])]
-        if isinstance(layer, Conv) and layer.residual is not None:
-            reads.append((layer.residual, (1, 1)))
-        for read in reads:
-            if read not in there:
-                order.append((read, None, [(read[0], first[read[0]])]))
-                there.add(read)
-        product = (layer.name, first.get(layer.name))
-        order.append((product, layer, reads))
-        there.add(product)
-
-    last_use = {read: at for at, (_, _, reads) in enumerate(order) for read in reads}
-    plan = MemoryPlan(c.activation_words)
-    placed: dict[tuple, Placed] = {}
-    stages = []
-    for at, (product, layer, reads) in enumerate(order):
-        name, form = product
-        shape = shapes[name]
-        where = f"layer {name!r}" if layer is not None else f"tensor {name!r}"
-        if form is not None:
-            layout = Layout(shape, form, c)
-            placed[product] = Placed(layout, plan.place(product, layout.words, where))
-        common = {"name": name, "shape": shape, "target": placed.get(product)}
-        if layer is None:
-            operation = Operation.MAX_POOL if reads else Operation.LOAD
-            source = placed[reads[0]] if reads else None
-            stages.append(Stage(operation=operation, source=source, **common))
-        else:
-            operations = {
-                Conv: Operation.CONV,
-                MaxPool: Operation.MAX_POOL,
-                AvgPool: Operation.AVG_POOL,
-            }
-            stages.append(
-                Stage(
-                    operation=operations[type(layer)],
-                    layer=layer,
-                    kernel=layer.kernel,
-                    stride=strides[name],
-                    padding=layer.padding,
-                    source=placed[reads[0]],
-                    residual=placed[reads[1]] if len(reads) > 1 else None,
-                    **common,
-                )
-            )
-        for read in reads:
-            if last_use[read] == at and read in placed:
-                plan.free(read)
-                del placed[read]
-    return stages, plan
+def _stage(work: _Work, network: Network, placed: dict[_Stored, Placed]) -> Stage:
+    layer, reads = work.layer, [placed[read] for read in work.reads]
+    common = {
+        "name": work.name,
+        "shape": network.shapes[work.name],
+        "source": reads[0] if reads else None,
+        "target": placed.get(work.writes),
+    }
+    if layer is None:
+        return Stage(operation=Operation.MAX_POOL if reads else Operation.LOAD, **common)
+    operations = {Conv: Operation.CONV, MaxPool: Operation.MAX_POOL, AvgPool: Operation.AVG_POOL}
+    return Stage(
+        operation=operations[type(layer)],
+        layer=layer,
+        kernel=layer.kernel,
+        stride=_stride(layer, common["shape"]),
+        padding=layer.padding,
+        residual=reads[1] if len(reads) > 1 else None,
+        **common,
+    )

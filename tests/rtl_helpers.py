@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 from amaranth.sim import Simulator
 
+from hiddenite.compiler import memory_plan
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.network import Conv, Input, Network
 from hiddenite.golden.weights import KEY_CHANNEL, channel_key, signs
@@ -171,6 +172,12 @@ def network_of(shape, *layers, seed=11):
 def compiled(shape, *layers, c):
     """The program of such a network."""
     return compile_network(network_of(shape, *layers), c)
+
+
+def place_behind(monkeypatch, address):
+    """Let the compiler place all tensors from this address on, in place of 0."""
+    place = memory_plan.place
+    monkeypatch.setattr(memory_plan, "place", lambda blocks: [address + a for a in place(blocks)])
 
 
 def packets(program):

@@ -1,12 +1,10 @@
-import random
 from itertools import product
 
 import pytest
 from rtl_helpers import CONFIGURATIONS, word_of_pixel
 
-from hiddenite.compiler.layout import Layout, MemoryPlan
+from hiddenite.compiler.layout import Layout
 from hiddenite.compiler.schedule import Placed
-from hiddenite.golden.errors import InputError
 
 TENSORS = [
     ((5, 7, 9), (1, 1)),
@@ -66,41 +64,3 @@ def test_size_is_that_of_the_fullest_bank():
     assert Layout((5, 4, 4), (1, 1), c).words == 6
     # Planes of 3x2 pixels, each a row of banks more than they fill.
     assert Layout((5, 4, 4), (2, 2), c).words == 4 * 2
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_live_tensors_never_overlap(seed):
-    rng = random.Random(seed)
-    plan, live, most = MemoryPlan(200), {}, 0
-    for key in range(200):
-        size = rng.randrange(1, 60)
-        try:
-            address = plan.place(key, size, "layer")
-        except InputError:
-            assert not any(_free(live, at, size) for at in range(200 - size + 1))
-        else:
-            assert _free(live, address, size) and address + size <= 200
-            # The lowest address that is free.
-            assert not any(_free(live, at, size) for at in range(address))
-            live[key] = address, address + size
-            most = max(most, address + size)
-        while live and rng.random() < 0.5:
-            gone = rng.choice(list(live))
-            plan.free(gone)
-            del live[gone]
-        assert plan.used == most
-
-
-def _free(live, address, size):
-    return all(address + size <= begin or end <= address for begin, end in live.values())
-
-
-def test_what_does_not_fit_is_refused():
-    plan = MemoryPlan(64)
-    plan.place("a", 40, "layer 'a'")
-    with pytest.raises(InputError) as caught:
-        plan.place("b", 30, "layer 'b'")
-    assert str(caught.value) == (
-        "layer 'b': activation memory: needs 70 words in each bank, has 64: raise activation_words"
-    )
-    assert plan.place("c", 24, "layer 'c'") == 40

@@ -1,0 +1,100 @@
+"""Which tensor is where in the activation memory, and from when to when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hiddenite.golden.errors import InputError
+
+from .layout import Layout
+from .placement import Block, live_words, place
+
+__all__ = ["MemoryPlan", "StoredTensor", "plan_memory"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredTensor:
+    """A tensor in the activation memory.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer that makes it, or of the network's input.
+    layout : Layout
+    copy : bool
+        A copy of a tensor that is stored in another form besides.
+    first, last : int
+        Number of the stage that writes it, and of the last one that reads it.
+    """
+
+    name: str
+    layout: Layout
+    copy: bool = False
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryPlan:
+    """First address of each tensor.
+
+    Attributes
+    ----------
+    tensors : tuple of StoredTensor
+        In the order in which they are written.
+    addresses : tuple of int
+        Of each of them.
+    live : tuple of int
+        Words of a bank that are alive in each stage.
+    """
+
+    tensors: tuple[StoredTensor, ...]
+    addresses: tuple[int, ...]
+    live: tuple[int, ...]
+
+    @property
+    def used(self) -> int:
+        """Words of a bank that are used at any time."""
+        places = zip(self.tensors, self.addresses, strict=True)
+        return max(address + tensor.layout.words for tensor, address in places)
+
+    @property
+    def peak(self) -> int:
+        """Number of the first stage in which most is alive."""
+        return self.live.index(max(self.live))
+
+
+def plan_memory(
+    tensors: Sequence[StoredTensor], stages: Sequence[str], available: int
+) -> MemoryPlan:
+    """Place tensors so that none that live at one time overlap, in as few words as can be found.
+
+    Parameters
+    ----------
+    tensors : sequence of StoredTensor
+        In the order in which they are written.
+    stages : sequence of str
+        What messages call each stage.
+    available : int
+        Words of a bank.
+
+    Raises
+    ------
+    InputError
+        There are too few words; the message names the stage in which most is alive.
+    """
+    blocks = [
+        Block(words=tensor.layout.words, first=tensor.first, last=tensor.last) for tensor in tensors
+    ]
+    live = live_words(blocks)
+    live += [0] * (len(stages) - len(live))
+    plan = MemoryPlan(
+        tensors=tuple(tensors),
+        addresses=tuple(place(blocks)),
+        live=tuple(live),
+    )
+    if plan.used > available:
+        raise InputError(
+            f"{stages[plan.peak]}: activation memory: needs {plan.used} words in each bank, "
+            f"has {available}: raise activation_words"
+        )
+    return plan
