@@ -1,7 +1,7 @@
 """Which tensor is where in the activation memory, and from when to when."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hiddenite.golden.errors import InputError
 
@@ -24,6 +24,9 @@ class StoredTensor:
         A copy of a tensor that is stored in another form besides.
     first, last : int
         Number of the stage that writes it, and of the last one that reads it.
+    over : int, optional
+        Number of the tensor in whose place it is written. That one must have the same layout and be
+        read last by the stage that writes this one.
     """
 
     name: str
@@ -31,6 +34,7 @@ class StoredTensor:
     copy: bool = False
     first: int
     last: int
+    over: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +86,22 @@ def plan_memory(
     InputError
         There are too few words; the message names the stage in which most is alive.
     """
-    blocks = [
-        Block(words=tensor.layout.words, first=tensor.first, last=tensor.last) for tensor in tensors
-    ]
+    # A tensor and those that are written over it are one block.
+    blocks: list[Block] = []
+    block_of: list[int] = []
+    for tensor in tensors:
+        if tensor.over is None:
+            block_of.append(len(blocks))
+            blocks.append(Block(words=tensor.layout.words, first=tensor.first, last=tensor.last))
+        else:
+            block_of.append(block_of[tensor.over])
+            blocks[block_of[-1]] = replace(blocks[block_of[-1]], last=tensor.last)
     live = live_words(blocks)
     live += [0] * (len(stages) - len(live))
+    addresses = place(blocks)
     plan = MemoryPlan(
         tensors=tuple(tensors),
-        addresses=tuple(place(blocks)),
+        addresses=tuple(addresses[number] for number in block_of),
         live=tuple(live),
     )
     if plan.used > available:

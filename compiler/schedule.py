@@ -133,11 +133,32 @@ def _order_of_work(network: Network) -> list[_Work]:
     return order
 
 
+def _replaces_residual(work: _Work) -> bool:
+    """Whether a stage may write its output over its residual, if nothing else reads that later.
+
+    Output and residual have the same shape, and here the same form: a unit of output channels of a
+    pixel goes to the very unit of a word from which its residual comes. (A unit is a word, or with
+    ``och < ich`` a part of one; the store leaves the other parts as they are.) Each unit of the
+    residual is used once, for these outputs. They depend on it, hence none of them is written
+    before it has been read, however many pixel tiles are on their way from the window to the store.
+    Of the words that the window reads besides, behind the last channel or outside of the map,
+    nothing is used.
+
+    The input must be another tensor: it is read again for neighbouring pixels and for later tiles
+    of output channels, when the first outputs are written.
+    """
+    if len(work.reads) < 2:
+        return False
+    source, residual = work.reads
+    return source != residual and work.writes.phases == residual.phases
+
+
 def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPlan]:
     """Plan a network: leave out what the result does not need, and place every tensor.
 
     A tensor whose readers have one stride is stored for that stride. One that is read with several,
     or as a residual besides, is stored plainly, and copied for the other strides by a pool of 1x1.
+    A conv writes its output over its residual where it can.
 
     Returns
     -------
@@ -150,17 +171,23 @@ def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPla
     """
     order = _order_of_work(network)
     last_read = {read: at for at, work in enumerate(order) for read in work.reads}
-    tensors = {
-        work.writes: StoredTensor(
+    tensors: dict[_Stored, StoredTensor] = {}
+    numbers: dict[_Stored, int] = {}
+    for at, work in enumerate(order):
+        if work.writes is None:
+            continue
+        over = None
+        if _replaces_residual(work) and last_read[work.reads[1]] == at:
+            over = numbers[work.reads[1]]
+        numbers[work.writes] = len(tensors)
+        tensors[work.writes] = StoredTensor(
             name=work.name,
             layout=Layout(network.shapes[work.name], work.writes.phases, c),
             copy=work.layer is None and bool(work.reads),
             first=at,
             last=last_read[work.writes],
+            over=over,
         )
-        for at, work in enumerate(order)
-        if work.writes is not None
-    }
     plan = plan_memory(
         list(tensors.values()), [work.title for work in order], available=c.activation_words
     )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from rtl_helpers import CONFIGURATIONS
 
@@ -38,3 +40,15 @@ def test_what_does_not_fit_is_refused():
     assert str(caught.value) == (
         "layer 'a': activation memory: needs 70 words in each bank, has 69: raise activation_words"
     )
+
+
+def test_a_tensor_that_is_written_over_another():
+    tensors = [
+        tensor("image", 4, 0, 2),
+        tensor("a", 10, 1, 2),
+        replace(tensor("b", 4, 2, 3), over=0),
+    ]
+    plan = plan_memory(tensors, [*STAGES, "layer 'c'"], 14)
+    assert plan.addresses[2] == plan.addresses[0]
+    assert plan.live == (4, 14, 14, 4)
+    assert plan.used == 14

@@ -2,7 +2,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from random_networks import random_network
+from memory_model import MemoryModel
+from random_networks import random_network, random_residual_network
 from rtl_helpers import CONFIGURATIONS, network_of, random_conv
 
 from hiddenite.compiler.schedule import schedule
@@ -72,28 +73,78 @@ def test_a_window_that_does_not_move_has_no_stride():
     assert stages[0].target.layout.phases == (1, 3)
 
 
+def check_memory(network, c):
+    """Each read finds what was stored, whatever came between; return stages and plan."""
+    stages, plan = schedule(network, c)
+    for late in (False, True):
+        MemoryModel(c, late).run(stages)
+    for stage in stages:
+        for placed in (stage.source, stage.residual, stage.target):
+            if placed is not None:
+                assert 0 <= placed.address <= plan.used - placed.layout.words
+    return stages, plan
+
+
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_nothing_is_overwritten_that_is_still_read(name):
-    """Of random networks: each stage's inputs are what was stored, whatever came between."""
-    c = dataclasses.replace(CONFIGURATIONS[name], activation_words=1 << 14)
+    c = dataclasses.replace(CONFIGURATIONS[name], activation_words=1 << 12)
     rng = np.random.default_rng(3)
-    for _ in range(40):
-        network = random_network(rng, max_weights=300, max_layers=8)
-        stages, plan = schedule(network, c)
-        owner = np.full(c.activation_words, -1)
-        places = {}
-        for number, stage in enumerate(stages):
-            for read in (stage.source, stage.residual):
-                if read is not None:
-                    region = owner[read.address : read.address + read.layout.words]
-                    assert (region == places[read.address]).all()
-            if stage.target is not None:
-                begin, end = stage.target.address, stage.target.address + stage.target.layout.words
-                owner[begin:end] = number
-                places[begin] = number
-                assert end <= plan.used
+    for _ in range(20):
+        network = random_network(rng, max_weights=300, max_layers=8, max_pixels=80)
+        stages, _ = check_memory(network, c)
         assert stages[-1].name == network.layers[-1].name
         assert [s.operation for s in stages].count(Operation.LOAD) == 1
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_residual_networks_are_stored_right(name):
+    c = dataclasses.replace(CONFIGURATIONS[name], activation_words=1 << 12)
+    rng = np.random.default_rng(4)
+    over = 0
+    for _ in range(12):
+        _, plan = check_memory(random_residual_network(rng), c)
+        over += sum(tensor.over is not None for tensor in plan.tensors)
+    assert over > 5
+
+
+def adding(name, source, residual, channels=4, **fields):
+    """A conv with a residual."""
+    fields |= {"name": name, "input": source, "residual": residual, "residual_scale": 1}
+    return random_conv(np.random.default_rng(1), channels, channels, **fields)
+
+
+def over(*layers):
+    """Name of each tensor that is written over another one, and that one's."""
+    _, plan = schedule(network_of((8, 8, 4), *layers), C)
+    pairs = [(t.name, plan.tensors[t.over].name) for t in plan.tensors if t.over is not None]
+    for number, tensor in enumerate(plan.tensors):
+        if tensor.over is not None:
+            assert plan.addresses[number] == plan.addresses[tensor.over]
+    return pairs
+
+
+def test_an_output_is_written_over_its_residual():
+    a, b, c = pool("a", "image"), adding("b", "a", "image"), adding("c", "a", "b")
+    assert over(a, b, c, pool("d", "c")) == [("b", "image"), ("c", "b")]
+    # Three tensors at once, in the place of two.
+    assert schedule(network_of((8, 8, 4), a, b, c, pool("d", "c")), C)[1].used == 2 * 16
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        # Something reads the residual later.
+        (pool("a", "image"), adding("b", "a", "image"), adding("c", "b", "image")),
+        # The input is the residual.
+        (adding("a", "image", "image"), pool("b", "a")),
+        # The output is stored for a stride.
+        (pool("a", "image"), adding("b", "a", "image"), pool("c", "b", 2, 2)),
+        # The output is the result.
+        (pool("a", "image"), adding("b", "a", "image")),
+    ],
+)
+def test_a_residual_that_is_not_written_over(layers):
+    assert over(*layers) == []
 
 
 def test_memory_is_used_again():
