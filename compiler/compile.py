@@ -241,11 +241,11 @@ def _shift(shift: int) -> dict:
 def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
     """How a stage's window lies along one axis of its input."""
     layout, banks = stage.source.layout, (c.rows, c.cols)[axis]
-    stride = stage.stride[axis]
-    q, phase = divmod(-stage.padding[axis], stride)
+    phases = layout.phases[axis]
+    q, phase = divmod(-stage.padding[axis], phases)
     fields = {
         "kernel_last": stage.kernel[axis] - 1,
-        "phases_last": stride - 1,
+        "phases_last": phases - 1,
         "phase": phase,
         "bank": q % banks,
     }

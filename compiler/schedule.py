@@ -101,17 +101,23 @@ def _needed(network: Network) -> list[Layer]:
     return kept[::-1]
 
 
-def _reads(layer: Layer, shape: tuple[int, int, int]) -> tuple[_Stored, ...]:
-    """What a layer reads, and in which form."""
-    reads = (_Stored(layer.input, _stride(layer, shape)),)
+def _reads(layer: Layer, shape: tuple[int, int, int], c: Configuration) -> tuple[_Stored, ...]:
+    """What a layer reads, and in which form.
+
+    Along an axis with one bank, the increments of the addresses make any stride. With more banks,
+    the pixels of a window must be in different ones wherever it lies: only planes give that.
+    """
+    axes = zip(_stride(layer, shape), (c.rows, c.cols), strict=True)
+    phases = tuple(1 if banks == 1 else stride for stride, banks in axes)
+    reads = (_Stored(layer.input, phases),)
     if isinstance(layer, Conv) and layer.residual is not None:
         reads += (_Stored(layer.residual, (1, 1)),)
     return reads
 
 
-def _order_of_work(network: Network) -> list[_Work]:
+def _order_of_work(network: Network, c: Configuration) -> list[_Work]:
     """All stages in order; copies come just before the first layer that reads them."""
-    layers = [(layer, _reads(layer, network.shapes[layer.name])) for layer in _needed(network)]
+    layers = [(layer, _reads(layer, network.shapes[layer.name], c)) for layer in _needed(network)]
     forms: dict[str, set[_Stored]] = {}
     for _, reads in layers:
         for read in reads:
@@ -158,6 +164,7 @@ def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPla
 
     A tensor whose readers have one stride is stored for that stride. One that is read with several,
     or as a residual besides, is stored plainly, and copied for the other strides by a pool of 1x1.
+    Strides along an axis with one bank do not count.
     A conv writes its output over its residual where it can.
 
     Returns
@@ -169,7 +176,7 @@ def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPla
     InputError
         The tensors do not fit into the activation memory.
     """
-    order = _order_of_work(network)
+    order = _order_of_work(network, c)
     last_read = {read: at for at, work in enumerate(order) for read in work.reads}
     tensors: dict[_Stored, StoredTensor] = {}
     numbers: dict[_Stored, int] = {}

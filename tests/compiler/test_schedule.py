@@ -61,6 +61,18 @@ def test_a_tensor_of_several_strides_is_copied():
     assert last.residual == third.target
 
 
+def test_strides_along_an_axis_with_one_bank_take_neither_planes_nor_copies():
+    a, b = pool("a", "image", (2, 3)), pool("b", "image")
+    mean = pool("c", "b", (2, 3)), adding("d", "a", "c")
+    for name, phases in (("single", [(1, 1)]), ("tall", [(1, 1), (2, 1)])):
+        stages, _ = schedule(network_of((9, 9, 4), a, b, *mean), CONFIGURATIONS[name])
+        copies = [stage.name for stage in stages if stage.layer is None][1:]
+        assert copies == ["image"] * (name == "tall")
+        targets = [stage.target for stage in stages if stage.target is not None]
+        assert {target.layout.phases for target in targets} == set(phases)
+        assert [stage.stride for stage in stages if stage.name == "a"] == [(2, 3)]
+
+
 def test_a_tensor_of_one_stride_is_not_copied():
     stages, _ = schedule(network_of((9, 9, 4), pool("a", "image", (2, 3))), C)
     assert names(stages) == [("image", "LOAD"), ("a", "MAX_POOL")]
