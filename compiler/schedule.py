@@ -6,7 +6,7 @@ from hiddenite.golden.network import AvgPool, Conv, Layer, MaxPool, Network
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program.packets import Operation
 
-from .layout import Layout
+from .layout import PLAIN, Form, Layout
 from .memory_plan import MemoryPlan, StoredTensor, plan_memory
 
 __all__ = ["Placed", "Stage", "schedule"]
@@ -53,10 +53,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class _Stored:
-    """A tensor in one of its forms: its name, and its planes along y and x."""
+    """A tensor in one of its forms."""
 
     name: str
-    phases: tuple[int, int]
+    form: Form
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,29 +107,51 @@ def _reads(layer: Layer, shape: tuple[int, int, int], c: Configuration) -> tuple
     Along an axis with one bank, the increments of the addresses make any stride. With more banks,
     the pixels of a window must be in different ones wherever it lies: only planes give that.
     """
-    axes = zip(_stride(layer, shape), (c.rows, c.cols), strict=True)
-    phases = tuple(1 if banks == 1 else stride for stride, banks in axes)
-    reads = (_Stored(layer.input, phases),)
+    phases = tuple(
+        1 if banks == 1 else stride
+        for stride, banks in zip(_stride(layer, shape), (c.rows, c.cols), strict=True)
+    )
+    # A kernel of one pixel lies on the first plane alone.
+    first_only = tuple(
+        phase > 1 and size == 1 and padding == 0
+        for phase, size, padding in zip(phases, layer.kernel, layer.padding, strict=True)
+    )
+    reads = (_Stored(layer.input, Form(phases, first_only)),)
     if isinstance(layer, Conv) and layer.residual is not None:
-        reads += (_Stored(layer.residual, (1, 1)),)
+        reads += (_Stored(layer.residual, PLAIN),)
     return reads
 
 
+def _forms(reads: list[_Stored]) -> dict[_Stored, _Stored]:
+    """Form in which each read finds its tensor: one for all that have the same phases."""
+    merged: dict[tuple, Form] = {}
+    for read in reads:
+        key = read.name, read.form.phases
+        merged[key] = read.form.merged(merged.get(key, read.form))
+    return {read: _Stored(read.name, merged[read.name, read.form.phases]) for read in reads}
+
+
 def _order_of_work(network: Network, c: Configuration) -> list[_Work]:
-    """All stages in order; copies come just before the first layer that reads them."""
+    """All stages in order; copies come just before the first layer that reads them.
+
+    A layer of stride 1 cannot read planes: the pixels of its window would lie in the same banks.
+    Hence the copies, where a layer of another stride reads the same tensor. Where that one reads
+    the first plane alone (as the points beside the blocks of a ResNet-50 do), its copy has no more.
+    """
     layers = [(layer, _reads(layer, network.shapes[layer.name], c)) for layer in _needed(network)]
-    forms: dict[str, set[_Stored]] = {}
-    for _, reads in layers:
-        for read in reads:
-            forms.setdefault(read.name, set()).add(read)
+    forms = _forms([read for _, reads in layers for read in reads])
+    wanted: dict[str, set[_Stored]] = {}
+    for stored in forms.values():
+        wanted.setdefault(stored.name, set()).add(stored)
     made = {
-        name: next(iter(wanted)) if len(wanted) == 1 else _Stored(name, (1, 1))
-        for name, wanted in forms.items()
+        name: next(iter(own)) if len(own) == 1 else _Stored(name, PLAIN)
+        for name, own in wanted.items()
     }
     image = network.input.name
     order = [_Work(name=image, writes=made[image])]
     there = {made[image]}
-    for layer, reads in layers:
+    for layer, asked in layers:
+        reads = tuple(forms[read] for read in asked)
         for read in reads:
             if read not in there:
                 order.append(_Work(name=read.name, reads=(made[read.name],), writes=read))
@@ -156,7 +178,7 @@ def _replaces_residual(work: _Work) -> bool:
     if len(work.reads) < 2:
         return False
     source, residual = work.reads
-    return source != residual and work.writes.phases == residual.phases
+    return source != residual and work.writes.form == residual.form
 
 
 def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPlan]:
@@ -189,7 +211,7 @@ def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPla
         numbers[work.writes] = len(tensors)
         tensors[work.writes] = StoredTensor(
             name=work.name,
-            layout=Layout(network.shapes[work.name], work.writes.phases, c),
+            layout=Layout(network.shapes[work.name], work.writes.form, c),
             copy=work.layer is None and bool(work.reads),
             first=at,
             last=last_read[work.writes],

@@ -248,13 +248,27 @@ async def load_layer(ctx, tables, words):
 def word_of_pixel(placed, y, x, group):
     """Bank and address of a pixel's word, straight from the description of the planes."""
     layout, c = placed.layout, placed.layout.configuration
-    (qy, phase_y), (qx, phase_x) = (
-        divmod(position, phases) for position, phases in zip((y, x), layout.phases, strict=True)
-    )
-    plane = phase_y * layout.phases[1] + phase_x
-    rows, cols = layout.rows
-    row = (plane * rows + qy // c.rows) * cols + qx // c.cols
-    return qy % c.rows, qx % c.cols, placed.address + row * layout.groups + group
+    height, width = layout.rows
+    words, plane, rows, banks = height * width * layout.groups, 0, [], []
+    for axis, (position, number) in enumerate(zip((y, x), (c.rows, c.cols), strict=True)):
+        phases = layout.phases[axis]
+        q, phase = divmod(position, phases)
+        if layout.form.first_only[axis]:
+            # Where a pixel of the first plane belongs, so many rows of banks further on.
+            rows.append(q // number + phase)
+            words += (phases - 1) * (width, 1)[axis] * layout.groups
+        else:
+            rows.append(q // number)
+            plane = plane * phases + phase
+        banks.append(q % number)
+    row = rows[0] * width + rows[1]
+    return *banks, placed.address + plane * words + row * layout.groups + group
+
+
+def is_kept(layout, y, x):
+    """Whether a pixel lies in a plane that is read."""
+    axes = zip((y, x), layout.phases, layout.form.first_only, strict=True)
+    return not any(only and position % phases for position, phases, only in axes)
 
 
 def construction_fields(c, mask, parameter):

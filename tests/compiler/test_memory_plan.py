@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from rtl_helpers import CONFIGURATIONS
 
-from hiddenite.compiler.layout import Layout
+from hiddenite.compiler.layout import PLAIN, Layout
 from hiddenite.compiler.memory_plan import StoredTensor, plan_memory
 from hiddenite.golden.errors import InputError
 
@@ -13,7 +13,7 @@ STAGES = ["tensor 'image'", "layer 'a'", "layer 'b'"]
 def tensor(name, words, first, last):
     """A tensor of one pixel."""
     c = CONFIGURATIONS["square"]
-    layout = Layout((1, 1, words * c.ich), (1, 1), c)
+    layout = Layout((1, 1, words * c.ich), PLAIN, c)
     assert layout.words == words
     return StoredTensor(name=name, layout=layout, first=first, last=last)
 

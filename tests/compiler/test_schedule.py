@@ -6,6 +6,7 @@ from memory_model import MemoryModel
 from random_networks import random_network, random_residual_network
 from rtl_helpers import CONFIGURATIONS, network_of, random_conv
 
+from hiddenite.compiler.layout import PLAIN, Form
 from hiddenite.compiler.schedule import schedule
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import MaxPool
@@ -59,6 +60,27 @@ def test_a_tensor_of_several_strides_is_copied():
     assert (load.target.layout.phases, copy.target.layout.phases) == ((1, 1), (2, 2))
     assert first.source == copy.target and second.source == load.target
     assert last.residual == third.target
+
+
+@pytest.mark.parametrize(
+    ("kernel", "padding", "first_only"),
+    [(1, 0, (True, True)), ((1, 3), (0, 1), (True, False)), (3, 1, (False, False))],
+)
+def test_only_planes_that_are_read_are_stored(kernel, padding, first_only):
+    a, b = pool("a", "image"), pool("b", "image", 2, kernel, padding=padding)
+    c = adding("c", "a", "b", stride=2)
+    stages, _ = schedule(network_of((9, 9, 4), a, b, c), C)
+    assert names(stages)[2] == ("image", "MAX_POOL")
+    forms = [stage.target.layout.form for stage in stages[:4]]
+    assert forms == [PLAIN, Form((2, 2), (True, True)), Form((2, 2), first_only), PLAIN]
+
+
+def test_readers_of_one_stride_share_a_form():
+    """Also where one of them reads fewer planes."""
+    a, b = pool("a", "image", 2), pool("b", "image", 2, 3, padding=1)
+    stages, _ = schedule(network_of((9, 9, 4), a, b, adding("c", "a", "b")), C)
+    assert names(stages)[:2] == [("image", "LOAD"), ("a", "MAX_POOL")]
+    assert stages[0].target.layout.form == Form((2, 2))
 
 
 def test_strides_along_an_axis_with_one_bank_take_neither_planes_nor_copies():
