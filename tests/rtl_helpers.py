@@ -21,7 +21,8 @@ from hiddenite.rtl.program.packets import (
     words_of,
 )
 
-_SMALL = {"activation_words": 1024, "tile_words": 64}
+# Of the addresses, a few at the end have no words.
+_SMALL = {"activation_words": 1008, "tile_words": 64}
 
 CONFIGURATIONS = {
     "single": Configuration(

@@ -40,7 +40,7 @@ class Configuration:
     program_bits : int
         Width of the program stream: 8, 16, 32 or 64.
     activation_words : int
-        Depth of each activation bank in words of ``ich`` bytes, a power of two, 16 to 2**20.
+        Depth of each activation bank in words of ``ich`` bytes, a multiple of 16, 16 to 2**20.
     activation_ports : int
         1: one access a cycle to each bank, writes hold reads up (single-port SRAM, SPRAM of iCE40);
         2: one read and one write a cycle (block RAM).
@@ -137,7 +137,7 @@ class Configuration:
         self._power_of_two("constructor_lanes", 1, self.och, " (och)")
         self._power_of_two("post_lanes", 1, shared, " (the smaller of ich and och)")
         self._power_of_two("program_bits", 8, 64)
-        self._power_of_two("activation_words", 16, 1 << 20)
+        self._multiple("activation_words", 16, 1 << 20)
         self._power_of_two("tile_words", 16, 1 << 16)
         self._power_of_two("largest_map", 16, 4096)
         self._power_of_two("largest_kernel", 1, 4096)
@@ -192,6 +192,14 @@ class Configuration:
         if value < 1 or value & (value - 1) or not low <= value <= high:
             raise InputError(
                 f"configuration: {name} must be a power of two from {low} to {high}{note}, "
+                f"not {one_line(value)}"
+            )
+
+    def _multiple(self, name: str, unit: int, high: int) -> None:
+        value = getattr(self, name)
+        if value % unit or not unit <= value <= high:
+            raise InputError(
+                f"configuration: {name} must be a multiple of {unit} from {unit} to {high}, "
                 f"not {one_line(value)}"
             )
 

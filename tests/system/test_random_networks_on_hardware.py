@@ -96,6 +96,7 @@ def test_default_run_has_every_kind_of_configuration():
     assert {c.program_bits for c in drawn} == {8, 16, 32, 64}
     assert {c.array for c in drawn} == {"tree", "flip", "chain", "combinational"}
     assert {c.activation_ports for c in drawn} == {1, 2}
+    assert {c.activation_words.bit_count() == 1 for c in drawn} == {False, True}
     assert {np.sign(c.och - c.ich) for c in drawn} == {-1, 0, 1}
     assert {np.sign(c.rows - c.cols) for c in drawn} == {-1, 0, 1}
     for lanes, most in (

@@ -30,7 +30,7 @@ def words_of_step(c, layer, sample):
         at = address + (over_y * layer.window_y.row_step if c.rows > 1 else 0)
         at += over_x * layer.window_x.row_step if c.cols > 1 else 0
         inside = rows >> row & 1 and cols >> col & 1
-        words[row, col] = (y, x, at % c.activation_words) if inside else None
+        words[row, col] = (y, x, at % (1 << c.address_bits)) if inside else None
     return words
 
 
