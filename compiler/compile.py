@@ -87,7 +87,7 @@ def compile_network(network: Network, c: Configuration) -> Program:
         result_shape=network.shapes[last.name],
         result_type=network.types[last.name],
         stages=stages,
-        memory_words=plan.used,
+        memory=plan,
         mask_words=[len(words) for words in tile_words],
         construction_cycles=masks.cycles(),
         weights=weights,

@@ -40,10 +40,11 @@ class Layout:
 
     The store writes every pixel, also those of planes that no layer reads. Where only the first
     plane is read, the others lie on top of it, each a row of banks further on than the one before.
-    No pixel of the first plane is lost: a pixel of another plane, position q * phases + phase, lies
-    where position (q + phase * banks) * phases of the first plane belongs. That is at least a pixel
-    tile further on, hence the store writes it later. What lies behind the last row of banks is
-    overwritten by nothing, and has words of its own at the end of each plane.
+    No pixel of the first plane is lost: a pixel of another plane, position q * phases + phase along
+    the axis, lies where position (q + phase * banks) * phases belongs or, behind the end of a row
+    of the map, one of a later row. That one is in a later pixel tile, hence the store writes it
+    later. What lies behind the last row of banks is overwritten by nothing, and has words of its
+    own at the end of each plane.
 
     Parameters
     ----------
@@ -90,6 +91,11 @@ class Layout:
     def words(self) -> int:
         """Words that it takes in each bank."""
         return self._planes[0] * self._planes[1] * self._plane
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that it takes in all banks."""
+        return self.words * self.configuration.banks * self.configuration.ich
 
     @property
     def _planes(self) -> tuple[int, int]:

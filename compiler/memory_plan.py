@@ -22,8 +22,10 @@ class StoredTensor:
     layout : Layout
     copy : bool
         A copy of a tensor that is stored in another form besides.
-    first, last : int
-        Number of the stage that writes it, and of the last one that reads it.
+    first : int
+        Number of the stage that writes it.
+    reads : tuple of int
+        Numbers of the stages that read it, at least one, in order.
     over : int, optional
         Number of the tensor in whose place it is written. That one must have the same layout and be
         read last by the stage that writes this one.
@@ -33,8 +35,13 @@ class StoredTensor:
     layout: Layout
     copy: bool = False
     first: int
-    last: int
+    reads: tuple[int, ...]
     over: int | None = None
+
+    @property
+    def last(self) -> int:
+        """Number of the last stage that reads it."""
+        return self.reads[-1]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from hiddenite.rtl.configuration import Configuration
 
+from .memory_plan import MemoryPlan
 from .schedule import Stage
 
 __all__ = ["Program"]
@@ -26,8 +27,8 @@ class Program:
         ``"uint8"`` or ``"int32"``.
     stages : list of Stage
         What the engine does.
-    memory_words : int
-        Words used in each activation bank.
+    memory : MemoryPlan
+        Where its tensors lie, and when.
     mask_words : list of int
         Words that carry masks, for each tile of output channels of each conv in turn.
     construction_cycles : list of int
@@ -44,7 +45,7 @@ class Program:
     result_shape: tuple[int, int, int]
     result_type: str
     stages: list[Stage]
-    memory_words: int
+    memory: MemoryPlan
     mask_words: list[int]
     construction_cycles: list[int]
     weights: int

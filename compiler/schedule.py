@@ -199,14 +199,17 @@ def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPla
         The tensors do not fit into the activation memory.
     """
     order = _order_of_work(network, c)
-    last_read = {read: at for at, work in enumerate(order) for read in work.reads}
+    reads: dict[_Stored, list[int]] = {}
+    for at, work in enumerate(order):
+        for read in set(work.reads):
+            reads.setdefault(read, []).append(at)
     tensors: dict[_Stored, StoredTensor] = {}
     numbers: dict[_Stored, int] = {}
     for at, work in enumerate(order):
         if work.writes is None:
             continue
         over = None
-        if _replaces_residual(work) and last_read[work.reads[1]] == at:
+        if _replaces_residual(work) and reads[work.reads[1]][-1] == at:
             over = numbers[work.reads[1]]
         numbers[work.writes] = len(tensors)
         tensors[work.writes] = StoredTensor(
@@ -214,7 +217,7 @@ def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPla
             layout=Layout(network.shapes[work.name], work.writes.form, c),
             copy=work.layer is None and bool(work.reads),
             first=at,
-            last=last_read[work.writes],
+            reads=tuple(reads[work.writes]),
             over=over,
         )
     plan = plan_memory(

@@ -15,7 +15,7 @@ def tensor(name, words, first, last):
     c = CONFIGURATIONS["square"]
     layout = Layout((1, 1, words * c.ich), PLAIN, c)
     assert layout.words == words
-    return StoredTensor(name=name, layout=layout, first=first, last=last)
+    return StoredTensor(name=name, layout=layout, first=first, reads=(last,))
 
 
 def test_what_is_alive_and_where():
