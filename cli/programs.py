@@ -10,6 +10,7 @@ import click
 from hiddenite.cli.design import describe_array
 from hiddenite.cli.display import Steps, clean, files_size, print_json, table
 from hiddenite.cli.files import output, output_beside
+from hiddenite.cli.memory import describe_memory, memory_facts, show_memory
 from hiddenite.cli.options import Selected, config_option, json_option, network_argument
 from hiddenite.compiler.compile import compile_network
 from hiddenite.compiler.estimate import Estimate, estimate
@@ -32,8 +33,16 @@ def _compile(network: Network, selected: Selected) -> Program:
 @click.command("estimate")
 @network_argument
 @config_option
+@click.option(
+    "--memory",
+    "with_memory",
+    is_flag=True,
+    help="Show also which tensor takes what of the activation memory, and when.",
+)
 @json_option
-def estimate_command(network: Network, selected: Selected, as_json: bool) -> None:
+def estimate_command(
+    network: Network, selected: Selected, with_memory: bool, as_json: bool
+) -> None:
     """Estimate cycles, layer by layer."""
     program = _compile(network, selected)
     result = estimate(program)
@@ -62,8 +71,11 @@ def estimate_command(network: Network, selected: Selected, as_json: bool) -> Non
         f"\n{result.cycles:,} cycles an image, {result.utilisation:.1%} of the PEs used\n"
         f"program {files_size(result.program_bytes)}, {result.mask_bits_per_weight:.3f} mask bits"
         f" per weight (a binary network: 1)\n"
-        f"activation memory {program.memory_words:,} of {c.activation_words:,} words"
+        f"{describe_memory(program)}"
     )
+    if with_memory:
+        click.echo()
+        show_memory(program)
 
 
 def _estimate_facts(
@@ -84,7 +96,7 @@ def _estimate_facts(
         "mask_bits": program.mask_bits,
         "mask_entropy": program.mask_entropy,
         "weights": program.weights,
-        "memory_words": program.memory_words,
+        "memory": memory_facts(program),
         "layers": [{name: getattr(layer, name) for name in names} for layer in result.layers],
     }
 
@@ -121,7 +133,7 @@ def compile_command(network: Network, selected: Selected, path: Path, as_json: b
         f"{clean(path)}: {files_size(len(program.bytes))}, {len(program.words):,} words of"
         f" {c.program_bits} bits, for {clean(selected.name)}\n"
         f"{clean(beside)}: the streams' shapes and orders\n"
-        f"activation memory {program.memory_words:,} of {c.activation_words:,} words"
+        f"{describe_memory(program)}"
     )
 
 
@@ -173,5 +185,5 @@ def _program_facts(network: Network, program: Program) -> dict[str, object]:
             " and beats without a channel are left out, lanes after the last channel mean nothing",
             "last": "with the last beat",
         },
-        "memory_words": program.memory_words,
+        "memory_words": program.memory.used,
     }

@@ -88,7 +88,7 @@ def compile_network(network: Network, c: Configuration) -> Program:
         result_shape=network.shapes[last.name],
         result_type=network.types[last.name],
         stages=stages,
-        memory_words=plan.used,
+        memory=plan,
         mask_words=[len(words) for words in tile_words],
         masks=masks,
         weights=weights,
@@ -242,11 +242,11 @@ def _shift(shift: int) -> dict:
 def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
     """How a stage's window lies along one axis of its input."""
     layout, banks = stage.source.layout, (c.rows, c.cols)[axis]
-    stride = stage.stride[axis]
-    q, phase = divmod(-stage.padding[axis], stride)
+    phases = layout.phases[axis]
+    q, phase = divmod(-stage.padding[axis], phases)
     fields = {
         "kernel_last": stage.kernel[axis] - 1,
-        "phases_last": stride - 1,
+        "phases_last": phases - 1,
         "phase": phase,
         "bank": q % banks,
     }

@@ -24,6 +24,14 @@ class _Axis:
         q, phase = divmod(position, self.phases)
         return phase * self.plane_step + q // self.banks * self.row_step
 
+    def move(self, stride: int) -> int:
+        """To the same place of the next pixel tile of a layer with this stride.
+
+        Planes have the stride of the layer that reads them; with one bank, the stride is that of
+        the rows.
+        """
+        return stride // self.phases * self.row_step
+
     def steps(self, name: str) -> dict[str, int]:
         """To the next plane, to the first one again, and that in the next row of banks."""
         wrap = -(self.phases - 1) * self.plane_step
@@ -53,16 +61,17 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
     groups = layout.groups - 1 if conv else 0
     span_x = x.address(kernel_x - 1 - pad_x) - first_x + groups
     span = y.address(kernel_y - 1 - pad_y) - first_y + span_x
-    far_x = (tiles_x - 1) * x.row_step
-    far = (tiles_y - 1) * y.row_step + far_x
+    tile_y, tile_x = y.move(stage.stride[0]), x.move(stage.stride[1])
+    far_x = (tiles_x - 1) * tile_x
+    far = (tiles_y - 1) * tile_y + far_x
 
     back_y, back_x = 1 - kernel_y, 1 - kernel_x
     back = -span - far, back_y - (tiles_y - 1) * move_y, back_x - (tiles_x - 1) * move_x
     rows = {
         "size": (0, -layout.shape[0], -layout.shape[1]),
         "next": (1, 0, 0),
-        "tile_x": (x.row_step - span, back_y, move_x + back_x),
-        "tile_y": (y.row_step - far_x - span, move_y + back_y, back[2]),
+        "tile_x": (tile_x - span, back_y, move_x + back_x),
+        "tile_y": (tile_y - far_x - span, move_y + back_y, back[2]),
         "map": back,
         "start": (stage.source.address + first_y + first_x, -pad_y, -pad_x),
     }

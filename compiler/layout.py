@@ -1,29 +1,67 @@
-"""How tensors lie in the activation memory, and which of them is where at what time."""
+"""How tensors lie in the activation memory."""
 
 from dataclasses import dataclass
 
-from hiddenite.golden.errors import InputError
 from hiddenite.rtl.configuration import Configuration
 
-__all__ = ["Layout", "MemoryPlan"]
+__all__ = ["PLAIN", "Form", "Layout"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the layers that read a tensor ask of the way it is stored.
+
+    Parameters
+    ----------
+    phases : (int, int)
+        Planes along y and x: position p is in plane p mod phases.
+    first_only : (bool, bool)
+        Along y and x, no plane but the first is read.
+    """
+
+    phases: tuple[int, int]
+    first_only: tuple[bool, bool] = (False, False)
+
+    def merged(self, other: "Form") -> "Form":
+        """The form that serves the readers of both; they have the same phases."""
+        return Form(
+            self.phases,
+            tuple(a and b for a, b in zip(self.first_only, other.first_only, strict=True)),
+        )
+
+
+PLAIN = Form((1, 1))
+"""One plane: the form of a tensor that is read with a stride of 1, and of every residual."""
 
 
 @dataclass(frozen=True)
 class Layout:
     """A tensor in memory (see `hiddenite.rtl.program.packets.LayerDescriptor`).
 
+    The store writes every pixel, also those of planes that no layer reads. Where only the first
+    plane is read, the others lie on top of it, each a row of banks further on than the one before.
+    No pixel of the first plane is lost: a pixel of another plane, position q * phases + phase along
+    the axis, lies where position (q + phase * banks) * phases belongs or, behind the end of a row
+    of the map, one of a later row. That one is in a later pixel tile, hence the store writes it
+    later. What lies behind the last row of banks is overwritten by nothing, and has words of its
+    own at the end of each plane.
+
     Parameters
     ----------
     shape : (int, int, int)
         Height, width, channels.
-    phases : (int, int)
-        Planes along y and x: the stride of the layer that reads it.
+    form : Form
     configuration : Configuration
     """
 
     shape: tuple[int, int, int]
-    phases: tuple[int, int]
+    form: Form
     configuration: Configuration
+
+    @property
+    def phases(self) -> tuple[int, int]:
+        """Planes along y and x, of which some may lie on top of each other."""
+        return self.form.phases
 
     @property
     def groups(self) -> int:
@@ -45,56 +83,29 @@ class Layout:
     @property
     def plane_steps(self) -> tuple[int, int]:
         """Address from a plane to the next, along y and x."""
-        plane = self.rows[0] * self.rows[1] * self.groups
-        return self.phases[1] * plane, plane
+        steps = self._planes[1] * self._plane, self._plane
+        choices = zip(self.form.first_only, self.row_steps, steps, strict=True)
+        return tuple(row if only else plane for only, row, plane in choices)
 
     @property
     def words(self) -> int:
         """Words that it takes in each bank."""
-        return self.phases[0] * self.plane_steps[0]
+        return self._planes[0] * self._planes[1] * self._plane
 
+    @property
+    def bytes(self) -> int:
+        """Bytes that it takes in all banks."""
+        return self.words * self.configuration.banks * self.configuration.ich
 
-class MemoryPlan:
-    """First address of each tensor, so that no two that live at one time overlap.
+    @property
+    def _planes(self) -> tuple[int, int]:
+        """Planes along y and x that have a place of their own."""
+        pairs = zip(self.phases, self.form.first_only, strict=True)
+        return tuple(1 if only else phases for phases, only in pairs)
 
-    Parameters
-    ----------
-    words : int
-        Depth of a bank.
-
-    Attributes
-    ----------
-    used : int
-        Words of a bank that are used at any time.
-    """
-
-    def __init__(self, words: int):
-        self.words = words
-        self.used = 0
-        self._live: dict[object, tuple[int, int]] = {}
-
-    def place(self, key: object, size: int, where: str) -> int:
-        """First address for a tensor, the lowest that is free.
-
-        Raises
-        ------
-        InputError
-            No room; ``where`` names the layer.
-        """
-        address = 0
-        for begin, end in sorted(self._live.values()):
-            if begin - address >= size:
-                break
-            address = end
-        if address + size > self.words:
-            raise InputError(
-                f"{where}: activation memory: needs {address + size} words in each bank, "
-                f"has {self.words}: raise activation_words"
-            )
-        self._live[key] = address, address + size
-        self.used = max(self.used, address + size)
-        return address
-
-    def free(self, key: object) -> None:
-        """Forget a tensor."""
-        del self._live[key]
+    @property
+    def _plane(self) -> int:
+        """Words of a plane in each bank."""
+        axes = zip(self.form.first_only, self.phases, self.row_steps, strict=True)
+        behind = sum((phases - 1) * step for only, phases, step in axes if only)
+        return self.rows[0] * self.rows[1] * self.groups + behind

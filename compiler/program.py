@@ -8,6 +8,7 @@ import numpy as np
 from hiddenite.rtl.configuration import Configuration
 
 from .mask_stream import MaskStream
+from .memory_plan import MemoryPlan
 from .schedule import Stage
 
 __all__ = ["Program"]
@@ -28,8 +29,8 @@ class Program:
         ``"uint8"`` or ``"int32"``.
     stages : list of Stage
         What the engine does.
-    memory_words : int
-        Words used in each activation bank.
+    memory : MemoryPlan
+        Where its tensors lie, and when.
     mask_words : list of int
         Words that carry masks, for each tile of output channels of each conv in turn.
     masks : MaskStream
@@ -46,7 +47,7 @@ class Program:
     result_shape: tuple[int, int, int]
     result_type: str
     stages: list[Stage]
-    memory_words: int
+    memory: MemoryPlan
     mask_words: list[int]
     masks: MaskStream
     weights: int

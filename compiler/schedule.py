@@ -6,7 +6,8 @@ from hiddenite.golden.network import AvgPool, Conv, Layer, MaxPool, Network
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program.packets import Operation
 
-from .layout import Layout, MemoryPlan
+from .layout import PLAIN, Form, Layout
+from .memory_plan import MemoryPlan, StoredTensor, plan_memory
 
 __all__ = ["Placed", "Stage", "schedule"]
 
@@ -50,6 +51,39 @@ class Stage:
     shape: tuple[int, int, int]
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """A tensor in one of its forms."""
+
+    name: str
+    form: Form
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """A stage before tensors have addresses.
+
+    Attributes
+    ----------
+    name : str
+        Of the tensor that it makes.
+    layer : Layer, optional
+    reads : tuple of _Stored
+        Input and, if there is one, residual.
+    writes : _Stored, optional
+    """
+
+    name: str
+    layer: Layer | None = None
+    reads: tuple[_Stored, ...] = ()
+    writes: _Stored | None = None
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"{'tensor' if self.layer is None else 'layer'} {self.name!r}"
+
+
 def _stride(layer: Layer, shape: tuple[int, int, int]) -> tuple[int, int]:
     """The layer's stride, 1 along an axis where the window does not move."""
     return tuple(
@@ -67,11 +101,93 @@ def _needed(network: Network) -> list[Layer]:
     return kept[::-1]
 
 
+def _reads(layer: Layer, shape: tuple[int, int, int], c: Configuration) -> tuple[_Stored, ...]:
+    """What a layer reads, and in which form.
+
+    Along an axis with one bank, the increments of the addresses make any stride. With more banks,
+    the pixels of a window must be in different ones wherever it lies: only planes give that.
+    """
+    phases = tuple(
+        1 if banks == 1 else stride
+        for stride, banks in zip(_stride(layer, shape), (c.rows, c.cols), strict=True)
+    )
+    # A kernel of one pixel lies on the first plane alone.
+    first_only = tuple(
+        phase > 1 and size == 1 and padding == 0
+        for phase, size, padding in zip(phases, layer.kernel, layer.padding, strict=True)
+    )
+    reads = (_Stored(layer.input, Form(phases, first_only)),)
+    if isinstance(layer, Conv) and layer.residual is not None:
+        reads += (_Stored(layer.residual, PLAIN),)
+    return reads
+
+
+def _forms(reads: list[_Stored]) -> dict[_Stored, _Stored]:
+    """Form in which each read finds its tensor: one for all that have the same phases."""
+    merged: dict[tuple, Form] = {}
+    for read in reads:
+        key = read.name, read.form.phases
+        merged[key] = read.form.merged(merged.get(key, read.form))
+    return {read: _Stored(read.name, merged[read.name, read.form.phases]) for read in reads}
+
+
+def _order_of_work(network: Network, c: Configuration) -> list[_Work]:
+    """All stages in order; copies come just before the first layer that reads them.
+
+    A layer of stride 1 cannot read planes: the pixels of its window would lie in the same banks.
+    Hence the copies, where a layer of another stride reads the same tensor. Where that one reads
+    the first plane alone (as the points beside the blocks of a ResNet-50 do), its copy has no more.
+    """
+    layers = [(layer, _reads(layer, network.shapes[layer.name], c)) for layer in _needed(network)]
+    forms = _forms([read for _, reads in layers for read in reads])
+    wanted: dict[str, set[_Stored]] = {}
+    for stored in forms.values():
+        wanted.setdefault(stored.name, set()).add(stored)
+    made = {
+        name: next(iter(own)) if len(own) == 1 else _Stored(name, PLAIN)
+        for name, own in wanted.items()
+    }
+    image = network.input.name
+    order = [_Work(name=image, writes=made[image])]
+    there = {made[image]}
+    for layer, asked in layers:
+        reads = tuple(forms[read] for read in asked)
+        for read in reads:
+            if read not in there:
+                order.append(_Work(name=read.name, reads=(made[read.name],), writes=read))
+                there.add(read)
+        order.append(_Work(name=layer.name, layer=layer, reads=reads, writes=made.get(layer.name)))
+        there.add(order[-1].writes)
+    return order
+
+
+def _replaces_residual(work: _Work) -> bool:
+    """Whether a stage may write its output over its residual, if nothing else reads that later.
+
+    Output and residual have the same shape, and here the same form: a unit of output channels of a
+    pixel goes to the very unit of a word from which its residual comes. (A unit is a word, or with
+    ``och < ich`` a part of one; the store leaves the other parts as they are.) Each unit of the
+    residual is used once, for these outputs. They depend on it, hence none of them is written
+    before it has been read, however many pixel tiles are on their way from the window to the store.
+    Of the words that the window reads besides, behind the last channel or outside of the map,
+    nothing is used.
+
+    The input must be another tensor: it is read again for neighbouring pixels and for later tiles
+    of output channels, when the first outputs are written.
+    """
+    if len(work.reads) < 2:
+        return False
+    source, residual = work.reads
+    return source != residual and work.writes.form == residual.form
+
+
 def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPlan]:
     """Plan a network: leave out what the result does not need, and place every tensor.
 
     A tensor whose readers have one stride is stored for that stride. One that is read with several,
     or as a residual besides, is stored plainly, and copied for the other strides by a pool of 1x1.
+    Strides along an axis with one bank do not count.
+    A conv writes its output over its residual where it can.
 
     Returns
     -------
@@ -82,69 +198,55 @@ def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPla
     InputError
         The tensors do not fit into the activation memory.
     """
-    layers = _needed(network)
-    shapes = network.shapes
-    strides = {layer.name: _stride(layer, shapes[layer.name]) for layer in layers}
+    order = _order_of_work(network, c)
+    reads: dict[_Stored, list[int]] = {}
+    for at, work in enumerate(order):
+        for read in set(work.reads):
+            reads.setdefault(read, []).append(at)
+    tensors: dict[_Stored, StoredTensor] = {}
+    numbers: dict[_Stored, int] = {}
+    for at, work in enumerate(order):
+        if work.writes is None:
+            continue
+        over = None
+        if _replaces_residual(work) and reads[work.reads[1]][-1] == at:
+            over = numbers[work.reads[1]]
+        numbers[work.writes] = len(tensors)
+        tensors[work.writes] = StoredTensor(
+            name=work.name,
+            layout=Layout(network.shapes[work.name], work.writes.form, c),
+            copy=work.layer is None and bool(work.reads),
+            first=at,
+            reads=tuple(reads[work.writes]),
+            over=over,
+        )
+    plan = plan_memory(
+        list(tensors.values()), [work.title for work in order], available=c.activation_words
+    )
+    placed = {
+        stored: Placed(tensor.layout, address)
+        for (stored, tensor), address in zip(tensors.items(), plan.addresses, strict=True)
+    }
+    return [_stage(work, network, placed) for work in order], plan
 
-    forms: dict[str, set[tuple[int, int]]] = {}
-    for layer in layers:
-        forms.setdefault(layer.input, set()).add(strides[layer.name])
-        if isinstance(layer, Conv) and layer.residual is not None:
-            forms.setdefault(layer.residual, set()).add((1, 1))
-    first = {name: next(iter(f)) if len(f) == 1 else (1, 1) for name, f in forms.items()}
 
-    # The order of work, as (produced tensor and form, layer or None, what is read).
-    image = network.input.name
-    order = [((image, first[image]), None, [])]
-    there = {order[0][0]}
-    for layer in layers:
-        reads = [(layer.input, strides[layer.name])]
-        if isinstance(layer, Conv) and layer.residual is not None:
-            reads.append((layer.residual, (1, 1)))
-        for read in reads:
-            if read not in there:
-                order.append((read, None, [(read[0], first[read[0]])]))
-                there.add(read)
-        product = (layer.name, first.get(layer.name))
-        order.append((product, layer, reads))
-        there.add(product)
-
-    last_use = {read: at for at, (_, _, reads) in enumerate(order) for read in reads}
-    plan = MemoryPlan(c.activation_words)
-    placed: dict[tuple, Placed] = {}
-    stages = []
-    for at, (product, layer, reads) in enumerate(order):
-        name, form = product
-        shape = shapes[name]
-        where = f"layer {name!r}" if layer is not None else f"tensor {name!r}"
-        if form is not None:
-            layout = Layout(shape, form, c)
-            placed[product] = Placed(layout, plan.place(product, layout.words, where))
-        common = {"name": name, "shape": shape, "target": placed.get(product)}
-        if layer is None:
-            operation = Operation.MAX_POOL if reads else Operation.LOAD
-            source = placed[reads[0]] if reads else None
-            stages.append(Stage(operation=operation, source=source, **common))
-        else:
-            operations = {
-                Conv: Operation.CONV,
-                MaxPool: Operation.MAX_POOL,
-                AvgPool: Operation.AVG_POOL,
-            }
-            stages.append(
-                Stage(
-                    operation=operations[type(layer)],
-                    layer=layer,
-                    kernel=layer.kernel,
-                    stride=strides[name],
-                    padding=layer.padding,
-                    source=placed[reads[0]],
-                    residual=placed[reads[1]] if len(reads) > 1 else None,
-                    **common,
-                )
-            )
-        for read in reads:
-            if last_use[read] == at and read in placed:
-                plan.free(read)
-                del placed[read]
-    return stages, plan
+def _stage(work: _Work, network: Network, placed: dict[_Stored, Placed]) -> Stage:
+    layer, reads = work.layer, [placed[read] for read in work.reads]
+    common = {
+        "name": work.name,
+        "shape": network.shapes[work.name],
+        "source": reads[0] if reads else None,
+        "target": placed.get(work.writes),
+    }
+    if layer is None:
+        return Stage(operation=Operation.MAX_POOL if reads else Operation.LOAD, **common)
+    operations = {Conv: Operation.CONV, MaxPool: Operation.MAX_POOL, AvgPool: Operation.AVG_POOL}
+    return Stage(
+        operation=operations[type(layer)],
+        layer=layer,
+        kernel=layer.kernel,
+        stride=_stride(layer, common["shape"]),
+        padding=layer.padding,
+        residual=reads[1] if len(reads) > 1 else None,
+        **common,
+    )

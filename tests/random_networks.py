@@ -42,6 +42,26 @@ def random_network(rng, *, max_weights=4000, max_pixels=200, max_layers=6, max_s
     return builder.network(builder.layers)
 
 
+def random_residual_network(rng, *, max_weights=4000, max_pixels=80, max_layers=10):
+    """Return a random chain of convs with most of the residuals and strides that there can be.
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+        Source of every choice.
+    max_weights, max_pixels, max_layers : int
+        As in `random_network`; there are at least half as many layers.
+
+    Returns
+    -------
+    Network
+    """
+    builder = _ResidualBuilder(rng, max_weights, max_pixels, max_size=9)
+    for left in reversed(range(rng.integers(max_layers // 2, max_layers + 1))):
+        builder.add_layer(last=left == 0)
+    return builder.network(builder.layers)
+
+
 def random_images(rng, network, count):
     """Return `count` images for a network: mostly noise, some sparse, two-valued or constant.
 
@@ -227,10 +247,13 @@ class _Builder:
             "padding": padding,
             "mask": mask,
         }
-        residual = str(self.rng.choice(residuals)) if residuals and self.chance(0.7) else None
+        residual = self.choose_residual(residuals) if residuals else None
         output = "int32" if last and self.chance(0.4) else "uint8"
         self.append(Conv(**conv, **self.choose_arithmetic(conv, residual), output=output))
         return True
+
+    def choose_residual(self, names):
+        return str(self.rng.choice(names)) if self.chance(0.7) else None
 
     def choose_out_channels(self, size, taps):
         """Return O, often that of a tensor that could then be the residual, within the budget."""
@@ -298,3 +321,32 @@ class _Builder:
             scale[channel] = rng.choice([0, -32_768, 32_767])
         bias = np.clip(np.round(bias), -(2**31), 2**31 - 1)
         return values | {"scale": scale.astype(np.int16), "bias": bias.astype(np.int32)}
+
+
+class _ResidualBuilder(_Builder):
+    """A chain with points, strides and residuals beside it."""
+
+    def add_layer(self, last):
+        if last or not self.chance(0.95) or not self.add_conv(last):
+            super().add_layer(last)
+
+    def choose_input(self):
+        names = list(self.shapes)
+        return names[-1] if self.chance(0.75) else names[-min(2, len(names))]
+
+    def choose_window(self, shape, pool):
+        kernel = int(self.rng.choice([1, 3]))
+        stride = int(self.rng.choice([1, 1, 1, 1, 1, 1, 2, 2, 3]))
+        return (kernel, kernel), (stride, stride), (kernel // 2, kernel // 2)
+
+    def choose_residual(self, names):
+        """Return mostly one of the latest: the input, or what was made before it."""
+        if not self.chance(0.9):
+            return None
+        return names[-min(int(self.rng.choice([1, 2, 2, 2, 2, 3, 3, 4])), len(names))]
+
+    def choose_out_channels(self, size, taps):
+        latest = self.shapes[list(self.shapes)[-1]][2]
+        if self.chance(0.7) and latest * taps <= self.weights_left:
+            return latest
+        return super().choose_out_channels(size, taps)

@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 from amaranth.sim import Simulator
 
+from hiddenite.compiler import memory_plan
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.network import Conv, Input, Network
 from hiddenite.golden.weights import KEY_CHANNEL, channel_key, signs
@@ -20,7 +21,8 @@ from hiddenite.rtl.program.packets import (
     words_of,
 )
 
-_SMALL = {"activation_words": 1024, "tile_words": 64}
+# Of the addresses, a few at the end have no words.
+_SMALL = {"activation_words": 1008, "tile_words": 64}
 
 CONFIGURATIONS = {
     "single": Configuration(
@@ -172,6 +174,12 @@ def compiled(shape, *layers, c):
     return compile_network(network_of(shape, *layers), c)
 
 
+def place_behind(monkeypatch, address):
+    """Let the compiler place all tensors from this address on, in place of 0."""
+    place = memory_plan.place
+    monkeypatch.setattr(memory_plan, "place", lambda blocks: [address + a for a in place(blocks)])
+
+
 def packets(program):
     """The packets of a program without their CRCs, the header first."""
     c, words = program.configuration, integers(program.words)
@@ -240,13 +248,27 @@ async def load_layer(ctx, tables, words):
 def word_of_pixel(placed, y, x, group):
     """Bank and address of a pixel's word, straight from the description of the planes."""
     layout, c = placed.layout, placed.layout.configuration
-    (qy, phase_y), (qx, phase_x) = (
-        divmod(position, phases) for position, phases in zip((y, x), layout.phases, strict=True)
-    )
-    plane = phase_y * layout.phases[1] + phase_x
-    rows, cols = layout.rows
-    row = (plane * rows + qy // c.rows) * cols + qx // c.cols
-    return qy % c.rows, qx % c.cols, placed.address + row * layout.groups + group
+    height, width = layout.rows
+    words, plane, rows, banks = height * width * layout.groups, 0, [], []
+    for axis, (position, number) in enumerate(zip((y, x), (c.rows, c.cols), strict=True)):
+        phases = layout.phases[axis]
+        q, phase = divmod(position, phases)
+        if layout.form.first_only[axis]:
+            # Where a pixel of the first plane belongs, so many rows of banks further on.
+            rows.append(q // number + phase)
+            words += (phases - 1) * (width, 1)[axis] * layout.groups
+        else:
+            rows.append(q // number)
+            plane = plane * phases + phase
+        banks.append(q % number)
+    row = rows[0] * width + rows[1]
+    return *banks, placed.address + plane * words + row * layout.groups + group
+
+
+def is_kept(layout, y, x):
+    """Whether a pixel lies in a plane that is read."""
+    axes = zip((y, x), layout.phases, layout.form.first_only, strict=True)
+    return not any(only and position % phases for position, phases, only in axes)
 
 
 def construction_fields(c, mask, parameter):

@@ -5,7 +5,7 @@ from dataclasses import fields
 from hiddenite.golden.checks import one_line
 from hiddenite.golden.errors import InputError
 
-__all__ = ["check_choice", "check_power_of_two", "check_range", "check_types"]
+__all__ = ["check_choice", "check_multiple", "check_power_of_two", "check_range", "check_types"]
 
 
 def check_types(values: object, part: type) -> None:
@@ -38,6 +38,16 @@ def check_power_of_two(values: object, name: str, low: int, high: int, note: str
     if value < 1 or value & (value - 1) or not low <= value <= high:
         raise InputError(
             f"configuration: {name} must be a power of two from {low} to {high}{note}, "
+            f"not {one_line(value)}"
+        )
+
+
+def check_multiple(values: object, name: str, unit: int, high: int) -> None:
+    """Hold a number to the multiples of a unit, from the unit to an end that is included."""
+    value = getattr(values, name)
+    if value % unit or not unit <= value <= high:
+        raise InputError(
+            f"configuration: {name} must be a multiple of {unit} from {unit} to {high}, "
             f"not {one_line(value)}"
         )
 

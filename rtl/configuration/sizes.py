@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from amaranth.utils import ceil_log2
 
-from .checks import check_power_of_two, check_range, check_types
+from .checks import check_multiple, check_power_of_two, check_range, check_types
 
 __all__ = ["Sizes"]
 
@@ -33,7 +33,7 @@ class Sizes:
     program_bits : int
         Width of the program stream: 8, 16, 32 or 64.
     activation_words : int
-        Depth of each activation bank in words of ``ich`` bytes, a power of two, 16 to 2**20.
+        Depth of each activation bank in words of ``ich`` bytes, a multiple of 16, 16 to 2**20.
     tile_words : int
         Depth of the tile buffer in words of ``ich`` weights (2 bits each) per output channel, a
         power of two, 16 to 2**16. One word is for pools; tiles that take less than half of it are
@@ -85,7 +85,7 @@ class Sizes:
         check_power_of_two(self, "constructor_lanes", 1, self.och, " (och)")
         check_power_of_two(self, "post_lanes", 1, self.unit, " (the smaller of ich and och)")
         check_power_of_two(self, "program_bits", 8, 64)
-        check_power_of_two(self, "activation_words", 16, 1 << 20)
+        check_multiple(self, "activation_words", 16, 1 << 20)
         check_power_of_two(self, "tile_words", 16, 1 << 16)
         check_power_of_two(self, "largest_map", 16, 4096)
         check_power_of_two(self, "largest_kernel", 1, 4096)

@@ -48,7 +48,8 @@ class RandomAccessMemory(wiring.Component):
     Parameters
     ----------
     width, depth : int
-        Bits of a word; number of words, a power of two.
+        Bits of a word; number of words, at least 2. Of an address behind the last word, what is
+        read means nothing.
     granularity : int
         Bits that are written together.
     ports : int

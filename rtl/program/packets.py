@@ -118,7 +118,8 @@ class LayerDescriptor(data.StructLayout):
 
     A tensor that a layer of stride s reads is stored as s planes along an axis: position p is in
     plane p mod s at q = p div s, and q lies in bank q mod B at row q div B of that bank. How
-    addresses follow from that is in the increments of the `LayerTable`.
+    addresses follow from that is in the increments of the `LayerTable`. Along an axis with one bank
+    they make any stride, and s is 1.
 
     Members
     -------

@@ -87,7 +87,7 @@ def test_what_a_program_says_of_itself():
         entropy -= conv.mask.size * sum(p * np.log2(p) for p in (density, 1 - density))
     assert program.mask_entropy == pytest.approx(entropy)
     # Image 5x6, 1 group: 3x3 words; its output 4x4, 3 groups: 12.
-    assert program.memory_words == 9 + 12
+    assert program.memory.used == 9 + 12
 
 
 def test_empty_and_full_masks_have_no_entropy():

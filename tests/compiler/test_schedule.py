@@ -2,9 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from random_networks import random_network
+from memory_model import MemoryModel
+from random_networks import random_network, random_residual_network
 from rtl_helpers import CONFIGURATIONS, network_of, random_conv
 
+from hiddenite.compiler.layout import PLAIN, Form
 from hiddenite.compiler.schedule import schedule
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import MaxPool
@@ -60,6 +62,39 @@ def test_a_tensor_of_several_strides_is_copied():
     assert last.residual == third.target
 
 
+@pytest.mark.parametrize(
+    ("kernel", "padding", "first_only"),
+    [(1, 0, (True, True)), ((1, 3), (0, 1), (True, False)), (3, 1, (False, False))],
+)
+def test_only_planes_that_are_read_are_stored(kernel, padding, first_only):
+    a, b = pool("a", "image"), pool("b", "image", 2, kernel, padding=padding)
+    c = adding("c", "a", "b", stride=2)
+    stages, _ = schedule(network_of((9, 9, 4), a, b, c), C)
+    assert names(stages)[2] == ("image", "MAX_POOL")
+    forms = [stage.target.layout.form for stage in stages[:4]]
+    assert forms == [PLAIN, Form((2, 2), (True, True)), Form((2, 2), first_only), PLAIN]
+
+
+def test_readers_of_one_stride_share_a_form():
+    """Also where one of them reads fewer planes."""
+    a, b = pool("a", "image", 2), pool("b", "image", 2, 3, padding=1)
+    stages, _ = schedule(network_of((9, 9, 4), a, b, adding("c", "a", "b")), C)
+    assert names(stages)[:2] == [("image", "LOAD"), ("a", "MAX_POOL")]
+    assert stages[0].target.layout.form == Form((2, 2))
+
+
+def test_strides_along_an_axis_with_one_bank_take_neither_planes_nor_copies():
+    a, b = pool("a", "image", (2, 3)), pool("b", "image")
+    mean = pool("c", "b", (2, 3)), adding("d", "a", "c")
+    for name, phases in (("single", [(1, 1)]), ("tall", [(1, 1), (2, 1)])):
+        stages, _ = schedule(network_of((9, 9, 4), a, b, *mean), CONFIGURATIONS[name])
+        copies = [stage.name for stage in stages if stage.layer is None][1:]
+        assert copies == ["image"] * (name == "tall")
+        targets = [stage.target for stage in stages if stage.target is not None]
+        assert {target.layout.phases for target in targets} == set(phases)
+        assert [stage.stride for stage in stages if stage.name == "a"] == [(2, 3)]
+
+
 def test_a_tensor_of_one_stride_is_not_copied():
     stages, _ = schedule(network_of((9, 9, 4), pool("a", "image", (2, 3))), C)
     assert names(stages) == [("image", "LOAD"), ("a", "MAX_POOL")]
@@ -72,28 +107,78 @@ def test_a_window_that_does_not_move_has_no_stride():
     assert stages[0].target.layout.phases == (1, 3)
 
 
+def check_memory(network, c):
+    """Each read finds what was stored, whatever came between; return stages and plan."""
+    stages, plan = schedule(network, c)
+    for late in (False, True):
+        MemoryModel(c, late).run(stages)
+    for stage in stages:
+        for placed in (stage.source, stage.residual, stage.target):
+            if placed is not None:
+                assert 0 <= placed.address <= plan.used - placed.layout.words
+    return stages, plan
+
+
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_nothing_is_overwritten_that_is_still_read(name):
-    """Of random networks: each stage's inputs are what was stored, whatever came between."""
-    c = dataclasses.replace(CONFIGURATIONS[name], activation_words=1 << 14)
+    c = dataclasses.replace(CONFIGURATIONS[name], activation_words=1 << 12)
     rng = np.random.default_rng(3)
-    for _ in range(40):
-        network = random_network(rng, max_weights=300, max_layers=8)
-        stages, plan = schedule(network, c)
-        owner = np.full(c.activation_words, -1)
-        places = {}
-        for number, stage in enumerate(stages):
-            for read in (stage.source, stage.residual):
-                if read is not None:
-                    region = owner[read.address : read.address + read.layout.words]
-                    assert (region == places[read.address]).all()
-            if stage.target is not None:
-                begin, end = stage.target.address, stage.target.address + stage.target.layout.words
-                owner[begin:end] = number
-                places[begin] = number
-                assert end <= plan.used
+    for _ in range(20):
+        network = random_network(rng, max_weights=300, max_layers=8, max_pixels=80)
+        stages, _ = check_memory(network, c)
         assert stages[-1].name == network.layers[-1].name
         assert [s.operation for s in stages].count(Operation.LOAD) == 1
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_residual_networks_are_stored_right(name):
+    c = dataclasses.replace(CONFIGURATIONS[name], activation_words=1 << 12)
+    rng = np.random.default_rng(4)
+    over = 0
+    for _ in range(12):
+        _, plan = check_memory(random_residual_network(rng), c)
+        over += sum(tensor.over is not None for tensor in plan.tensors)
+    assert over > 5
+
+
+def adding(name, source, residual, channels=4, **fields):
+    """A conv with a residual."""
+    fields |= {"name": name, "input": source, "residual": residual, "residual_scale": 1}
+    return random_conv(np.random.default_rng(1), channels, channels, **fields)
+
+
+def over(*layers):
+    """Name of each tensor that is written over another one, and that one's."""
+    _, plan = schedule(network_of((8, 8, 4), *layers), C)
+    pairs = [(t.name, plan.tensors[t.over].name) for t in plan.tensors if t.over is not None]
+    for number, tensor in enumerate(plan.tensors):
+        if tensor.over is not None:
+            assert plan.addresses[number] == plan.addresses[tensor.over]
+    return pairs
+
+
+def test_an_output_is_written_over_its_residual():
+    a, b, c = pool("a", "image"), adding("b", "a", "image"), adding("c", "a", "b")
+    assert over(a, b, c, pool("d", "c")) == [("b", "image"), ("c", "b")]
+    # Three tensors at once, in the place of two.
+    assert schedule(network_of((8, 8, 4), a, b, c, pool("d", "c")), C)[1].used == 2 * 16
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        # Something reads the residual later.
+        (pool("a", "image"), adding("b", "a", "image"), adding("c", "b", "image")),
+        # The input is the residual.
+        (adding("a", "image", "image"), pool("b", "a")),
+        # The output is stored for a stride.
+        (pool("a", "image"), adding("b", "a", "image"), pool("c", "b", 2, 2)),
+        # The output is the result.
+        (pool("a", "image"), adding("b", "a", "image")),
+    ],
+)
+def test_a_residual_that_is_not_written_over(layers):
+    assert over(*layers) == []
 
 
 def test_memory_is_used_again():

@@ -14,6 +14,16 @@ def test_blocks_of_one_memory():
     assert block.needed(512, 17) == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "depth", "width", "blocks"),
+    [("up5k", 12_288, 64, 4), ("up5k", 20_480, 32, 4), ("hx8k", 272, 64, 8),
+     ("ecp5-25f", 5120, 64, 20), ("ecp5-25f", 2560, 64, 10)],
+)  # fmt: skip
+def test_memories_of_any_depth(name, depth, width, blocks):
+    """What Yosys infers for a memory of that shape, with one port on an UP5K and two elsewhere."""
+    assert PARTS[name].blocks[0].needed(depth, width) == blocks
+
+
 @pytest.mark.parametrize("name", sorted(PARTS.keys() & PRESETS.keys()))
 def test_presets_fit_their_parts(name):
     blocks = memory_blocks(PARTS[name], PRESETS[name])

@@ -81,6 +81,13 @@ def random_configuration(seed, number, simulator):
         kind = in_turn(name, ("one", "all", "any"))
         return {"one": 1, "all": most, "any": 1 << rng.integers(most.bit_length())}[kind]
 
+    def depth():
+        """A power of two, or what lies between that and the one below."""
+        most = max(64, (1 << int(rng.integers(11, 15))) // (ich * rows * cols))
+        if in_turn("activation_words", ("power of two", "any")) == "power of two":
+            return most
+        return 16 * int(np.random.default_rng([seed, number]).integers(most // 32 + 1, most // 16))
+
     rows, cols = in_turn("tile", TILES)
     compare = in_turn("och to ich", (np.less, np.equal, np.greater))
     sizes = [
@@ -99,7 +106,7 @@ def random_configuration(seed, number, simulator):
         constructor_lanes=int(lanes("constructor_lanes", och)),
         post_lanes=int(lanes("post_lanes", min(ich, och))),
         program_bits=in_turn("program_bits", (8, 16, 32, 64)),
-        activation_words=max(64, (1 << int(rng.integers(11, 15))) // (ich * rows * cols)),
+        activation_words=depth(),
         tile_words=1 << int(rng.integers(5, 11)),
         accumulator_bits=int(rng.integers(14, 33)),
         bias_bits=in_turn("bias_bits", (34, 24, 28, 21)),

@@ -3,7 +3,7 @@
 import shutil
 
 import numpy as np
-from random_networks import random_images, random_network
+from random_networks import random_images, random_network, random_residual_network
 from system.cases import Case
 from system.random_configurations import pairs, random_configuration, technologies
 
@@ -18,6 +18,8 @@ SIZES = {
     "verilator": {},
     "icarus": {"max_weights": 500, "max_pixels": 40, "max_layers": 4},
 }
+# Each fourth network is full of residuals and strides, for which tensors share memory.
+RESIDUAL_NETWORKS = 4
 # So many networks in turn that do not fit a configuration are an error.
 MOST_DRAWS = 200
 
@@ -42,8 +44,9 @@ def pytest_generate_tests(metafunc):
 def draw(seed, number, network, simulator, configuration):
     """Return a random network that fits the configuration, with the runs to make of it."""
     rng = np.random.default_rng([seed, number, network])
+    drawn_from = random_network if (network + 1) % RESIDUAL_NETWORKS else random_residual_network
     for _ in range(MOST_DRAWS):
-        drawn = random_network(rng, **SIZES[simulator])
+        drawn = drawn_from(rng, **SIZES[simulator])
         images = random_images(rng, drawn, 2)
         try:
             cases = [Case.of(drawn, image, configuration) for image in images]
@@ -93,6 +96,7 @@ def test_default_run_has_every_kind_of_configuration():
     assert {c.program_bits for c in drawn} == {8, 16, 32, 64}
     met = set().union(*map(pairs, drawn))
     assert met == set().union(*map(pairs, technologies()))
+    assert {c.activation_words.bit_count() == 1 for c in drawn} == {False, True}
     assert {np.sign(c.och - c.ich) for c in drawn} == {-1, 0, 1}
     assert {np.sign(c.rows - c.cols) for c in drawn} == {-1, 0, 1}
     for lanes, most in (

@@ -74,7 +74,7 @@ class Bench:
                 over_y, bank_y = divmod(bank[0] + row, c.rows)
                 over_x, bank_x = divmod(bank[1] + col, c.cols)
                 at = address + over_y * self.steps[0] + over_x * self.steps[1]
-                word = list(self.bytes[bank_y, bank_x, at % c.activation_words])
+                word = list(self.bytes[bank_y, bank_x, at % (1 << c.address_bits)])
                 word[: c.unit] = word[part * c.unit : (part + 1) * c.unit]
                 pixels += word if rows[row] and cols[col] else [0] * c.ich
         return list(pixels)
@@ -110,13 +110,15 @@ def test_addresses_wrap_around():
     """A window that begins before the map has a negative address; only its pixels inside count."""
     c = CONFIGURATIONS["square"]
     bench = Bench(c, 2)
+    before = (1 << c.address_bits) - 3
+    assert before > c.activation_words
 
     async def run(ctx):
         await bench.fill(ctx, 8, steps=(4, 4))
         for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            bench.bytes[y, x, c.activation_words - 3] = [None] * c.ich
+            bench.bytes[y, x, before] = [None] * c.ich
         inside = [False, True]
-        due = bench.set_window(ctx, c.activation_words - 3, (1, 1), inside, inside)
+        due = bench.set_window(ctx, before, (1, 1), inside, inside)
         await ctx.tick().repeat(memory_latency(c))
         assert split(ctx.get(bench.dut.pixels), 8, c.banks * c.ich) == due
 

@@ -10,6 +10,10 @@ def power(name, high, value, note="", low=1):
     return name, value, f"{name} must be a power of two from {low} to {high}{note}, not {value}"
 
 
+def multiple(name, unit, high, value):
+    return name, value, f"{name} must be a multiple of {unit} from {unit} to {high}, not {value}"
+
+
 def span(name, low, high, value):
     return name, value, f"{name} must be {low} to {high}, not {value}"
 
@@ -33,9 +37,11 @@ RULES = [
     power("program_bits", 64, 4, low=8),
     power("program_bits", 64, 24, low=8),
     power("program_bits", 64, 128, low=8),
-    power("activation_words", 1 << 20, 8, low=16),
-    power("activation_words", 1 << 20, 100, low=16),
-    power("activation_words", 1 << 20, 1 << 21, low=16),
+    multiple("activation_words", 16, 1 << 20, 0),
+    multiple("activation_words", 16, 1 << 20, 8),
+    multiple("activation_words", 16, 1 << 20, 100),
+    multiple("activation_words", 16, 1 << 20, -16),
+    multiple("activation_words", 16, 1 << 20, (1 << 20) + 16),
     power("tile_words", 1 << 16, 8, low=16),
     power("tile_words", 1 << 16, 1 << 17, low=16),
     power("largest_map", 4096, 8, low=16),
@@ -98,6 +104,8 @@ def test_derived_sizes():
     # Positions: those of 1024 pixels, and as many outside; 256 + 4 * 8 would do there.
     assert (c.address_bits, c.position_bits) == (6, 11)
     assert c.activation_bytes == 64 * 8 * 8
+    odd = Configuration(**(SIZES | {"activation_words": 80}))
+    assert (odd.address_bits, odd.activation_bytes) == (7, 80 * 8)
 
 
 @pytest.mark.parametrize("pipelining", [2, 3])

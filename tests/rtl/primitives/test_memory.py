@@ -7,19 +7,20 @@ from rtl_helpers import join, simulate, split
 from hiddenite.rtl.primitives.memory import RandomAccessMemory, shared_memory
 
 
+@pytest.mark.parametrize("depth", [16, 10])
 @pytest.mark.parametrize("ports", [1, 2])
 @pytest.mark.parametrize("granularity", [24, 8])
-def test_reads_and_writes(granularity, ports):
+def test_reads_and_writes(granularity, ports, depth):
     """Old value where both meet; a cycle that writes keeps what is read with one port."""
     rng = random.Random(granularity)
-    dut = RandomAccessMemory(24, 16, granularity, ports)
+    dut = RandomAccessMemory(24, depth, granularity, ports)
     parts = 24 // granularity
 
     async def bench(ctx):
-        words, expected = [None] * 16, None
+        words, expected = [None] * 16, None  # None: not known, or not there.
         for _ in range(600):
             write = rng.getrandbits(parts) if rng.random() < 0.6 else 0
-            target, source = rng.randrange(16), rng.randrange(16)
+            target, source = rng.randrange(depth), rng.randrange(16)
             data = rng.getrandbits(24)
             if words[target] is None:
                 write = (1 << parts) - 1
