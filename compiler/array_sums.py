@@ -39,7 +39,7 @@ def array_sums(seed: int, stage: Stage, c: Configuration) -> ArraySums:
     InputError
         An accumulator does not hold the sum.
     """
-    layer = stage.layer
+    layer = stage.conv
     negative = layer.mask & (signs(seed, layer.index, layer.mask.shape) < 0)
     fill = [(0, 0)] * 3 + [(0, -layer.mask.shape[3] % c.ich)]
     mask, negative = (

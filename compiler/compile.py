@@ -1,6 +1,7 @@
 """Network and configuration to program."""
 
 import zlib
+from typing import Any
 
 import numpy as np
 from amaranth.lib import data
@@ -54,9 +55,9 @@ def compile_network(network: Network, c: Configuration) -> Program:
         _check(stage, c)
         if stage.operation is Operation.CONV:
             sums = array_sums(network.seed, stage, c)
-            convs.append((*masks.add(stage.layer.mask), sums))
-            weights += stage.layer.mask.size
-            entropy += _entropy(stage.layer.mask)
+            convs.append((*masks.add(stage.conv.mask), sums))
+            weights += stage.conv.mask.size
+            entropy += _entropy(stage.conv.mask)
     tile_words = masks.words()
 
     writer.packet(_words(MAGIC, 32, c.program_bits))
@@ -69,7 +70,7 @@ def compile_network(network: Network, c: Configuration) -> Program:
             continue
         code, tiles, sums = next(remaining_convs)
         # The lanes begin with a step of the key.
-        key = int(channel_key(network.seed, stage.layer.index, 0))
+        key = int(channel_key(network.seed, stage.conv.index, 0))
         key = (key - KEY_CHANNEL * c.constructor_lanes) % 2**32
         construction = _construction_descriptor(stage, c, code.parameter)
         writer.packet([Opcode.CONV], _words(key, 32, c.program_bits), construction, table)
@@ -170,14 +171,14 @@ def _check(stage: Stage, c: Configuration) -> None:
                 f"{limit}: raise {field}"
             )
     if isinstance(layer, Conv):
-        need = stage.kernel[0] * stage.kernel[1] * stage.source.layout.groups
+        need = stage.kernel[0] * stage.kernel[1] * stage.read.layout.groups
         if need > c.tile_words - 1:
             raise InputError(
                 f"{where}: tile buffer: needs {need} words for each output channel, "
                 f"has {c.tile_words - 1}: raise tile_words"
             )
     if isinstance(layer, AvgPool):
-        inside = [min(k, s) for k, s in zip(stage.kernel, stage.source.layout.shape, strict=False)]
+        inside = [min(k, s) for k, s in zip(stage.kernel, stage.read.layout.shape, strict=False)]
         bits = (255 * inside[0] * inside[1]).bit_length()
         # The post-processor takes a sum for a signed number.
         for what, need, field in (
@@ -192,7 +193,7 @@ def _check(stage: Stage, c: Configuration) -> None:
                 )
 
 
-def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
+def _layer_descriptor(stage: Stage, c: Configuration) -> dict[str, Any]:
     """Fields of a stage's `LayerDescriptor`."""
     channels = stage.shape[2]
     layer, load = stage.layer, stage.operation is Operation.LOAD
@@ -200,7 +201,7 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
     banks = (1, 1) if load else (c.rows, c.cols)
     share = c.unit if stage.operation in (Operation.MAX_POOL, Operation.AVG_POOL) else c.och
     last = (channels - 1) % share
-    fields = {
+    fields: dict[str, Any] = {
         "operation": stage.operation,
         "to_result": stage.target is None,
         "tiles_last": -(-channels // share) - 1,
@@ -221,7 +222,7 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict:
     if isinstance(layer, AvgPool):
         fields |= {"scale": layer.scale, **_shift(layer.shift)}
     if isinstance(layer, Conv):
-        groups = stage.source.layout.groups
+        groups = stage.read.layout.groups
         fields |= {
             "signed": layer.output == "int32",
             "residual": stage.residual is not None,
@@ -241,7 +242,7 @@ def _shift(shift: int) -> dict:
 
 def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
     """How a stage's window lies along one axis of its input."""
-    layout, banks = stage.source.layout, (c.rows, c.cols)[axis]
+    layout, banks = stage.read.layout, (c.rows, c.cols)[axis]
     phases = layout.phases[axis]
     q, phase = divmod(-stage.padding[axis], phases)
     fields = {
@@ -281,8 +282,8 @@ def _layer_table(stage: Stage, c: Configuration) -> np.ndarray:
 
 def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> np.ndarray:
     """`ConstructionDescriptor` of a conv, as words."""
-    channels = stage.source.layout.shape[2]
-    groups = stage.source.layout.groups
+    channels = stage.read.layout.shape[2]
+    groups = stage.read.layout.groups
     fields = {
         "parameter": parameter,
         "segments_last": stage.kernel[1] - 1,
@@ -296,7 +297,7 @@ def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> 
 
 def _channel_records(stage: Stage, sums: ArraySums, c: Configuration) -> np.ndarray:
     """`ChannelRecord` of each output channel, channels x words."""
-    layer = stage.layer
+    layer = stage.conv
     bias = layer.bias.astype(np.int64) - sums.offset
     # A number of n bits, or the complement of a negative one, needs a bit more with its sign.
     extreme = np.maximum(bias + sums.largest, ~bias)

@@ -110,7 +110,7 @@ class _ArraySide:
         """Prepare for the tiles of a layer."""
         c = self.c
         conv = stage.operation is Operation.CONV
-        groups = stage.source.layout.groups if conv else 1
+        groups = stage.read.layout.groups if conv else 1
         self.steps = stage.kernel[0] * stage.kernel[1] * groups
         self.words = c.och // c.unit if stage.residual is not None else 0
         height, width, _ = stage.shape
@@ -212,7 +212,7 @@ def estimate(program: Program) -> Estimate:
                 if conv:
                     words, cycles = next(masks)
                     mask_words += words
-                    size = stage.kernel[0] * stage.kernel[1] * stage.source.layout.groups
+                    size = stage.kernel[0] * stage.kernel[1] * stage.read.layout.groups
                     reader += OPCODE_WORDS
                     while len(live) == 2 or (live and max(size, live[0][1]) >= c.tile_words // 2):
                         reader = max(reader, live.pop(0)[0] + 1)
@@ -230,7 +230,11 @@ def estimate(program: Program) -> Estimate:
                     live.append((release, size))
             array.end()
         end = array.time
-        layers.append(_layer(stage, end - before, max(waits, key=waits.get), mask_words * bits, c))
+        layers.append(
+            _layer(
+                stage, end - before, max(waits, key=lambda kind: waits[kind]), mask_words * bits, c
+            )
+        )
         before = end
 
     # The end packet waits until all is done; it ends the program a cycle later.
@@ -250,14 +254,14 @@ def _work(stage: Stage) -> int:
     """Multiply-accumulates of a layer."""
     if stage.operation is not Operation.CONV:
         return 0
-    return stage.layer.mask.size * stage.shape[0] * stage.shape[1]
+    return stage.conv.mask.size * stage.shape[0] * stage.shape[1]
 
 
 def _layer(stage: Stage, cycles: int, bound: str, mask_bits: int, c: Configuration):
     operation = stage.operation.name.lower()
     if stage.layer is None and stage.operation is not Operation.LOAD:
         operation = "copy"
-    mask = stage.layer.mask if stage.operation is Operation.CONV else None
+    mask = stage.conv.mask if stage.operation is Operation.CONV else None
     return LayerEstimate(
         name=stage.name,
         operation=operation,

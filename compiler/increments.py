@@ -52,7 +52,7 @@ def _tiles(stage: Stage, c: Configuration) -> tuple[int, int]:
 def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, int, int]]:
     """Address, y and x of the window, of each row of the table."""
     conv = stage.operation is Operation.CONV
-    layout = stage.source.layout
+    layout = stage.read.layout
     y, x = (_Axis(layout, axis, c) for axis in (0, 1))
     (kernel_y, kernel_x), (pad_y, pad_x) = stage.kernel, stage.padding
     tiles_y, tiles_x = _tiles(stage, c)
@@ -73,7 +73,7 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
         "tile_x": (tile_x - span, back_y, move_x + back_x),
         "tile_y": (tile_y - far_x - span, move_y + back_y, back[2]),
         "map": back,
-        "start": (stage.source.address + first_y + first_x, -pad_y, -pad_x),
+        "start": (stage.read.address + first_y + first_x, -pad_y, -pad_x),
     }
     if c.ich > c.och:
         rows["map_word"] = back
@@ -89,7 +89,7 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
 
 def residual_increments(stage: Stage, c: Configuration) -> dict[str, int]:
     """Address of the residual, of each row of the table."""
-    y, x = stage.residual.layout.row_steps
+    y, x = stage.added.layout.row_steps
     tiles_y, tiles_x = _tiles(stage, c)
     words = c.och // c.unit
     far_x = (tiles_x - 1) * x
@@ -99,7 +99,7 @@ def residual_increments(stage: Stage, c: Configuration) -> dict[str, int]:
         "tile_x": x - words,
         "tile_y": y - far_x - words,
         "map": back,
-        "start": stage.residual.address,
+        "start": stage.added.address,
     }
     if c.ich > c.och:
         rows |= {"map": back - 1, "map_word": back}
@@ -109,7 +109,7 @@ def residual_increments(stage: Stage, c: Configuration) -> dict[str, int]:
 def store_increments(stage: Stage, c: Configuration) -> dict[str, int]:
     """Address of the output, of each row of the table."""
     load, conv = stage.operation is Operation.LOAD, stage.operation is Operation.CONV
-    layout = stage.target.layout
+    layout = stage.written.layout
     y, x = (_Axis(layout, axis, c) for axis in (0, 1))
     last_y, last_x = (
         (size - 1) if load else -(-size // banks) * banks - 1
@@ -118,7 +118,7 @@ def store_increments(stage: Stage, c: Configuration) -> dict[str, int]:
     # Words of a pixel before the last one of a tile of output channels; of the image, of all.
     words = layout.groups - 1 if load else c.och // c.unit - 1 if conv else 0
     back = -y.address(last_y) - x.address(last_x)
-    rows = {"next": 1, "start": stage.target.address, "map": back + 1}
+    rows = {"next": 1, "start": stage.written.address, "map": back + 1}
     if c.ich > c.och:
         rows |= {"map": back, "map_word": back + 1}
     for name, address in x.steps("x").items():

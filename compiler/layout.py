@@ -24,10 +24,8 @@ class Form:
 
     def merged(self, other: "Form") -> "Form":
         """The form that serves the readers of both; they have the same phases."""
-        return Form(
-            self.phases,
-            tuple(a and b for a, b in zip(self.first_only, other.first_only, strict=True)),
-        )
+        (y, x), (other_y, other_x) = self.first_only, other.first_only
+        return Form(self.phases, (y and other_y, x and other_x))
 
 
 PLAIN = Form((1, 1))
@@ -72,8 +70,8 @@ class Layout:
     def rows(self) -> tuple[int, int]:
         """Rows of banks in a plane, along y and x."""
         c = self.configuration
-        planes = (-(-size // n) for size, n in zip(self.shape[:2], self.phases, strict=True))
-        return tuple(-(-size // n) for size, n in zip(planes, (c.rows, c.cols), strict=True))
+        (height, width, _), (phases_y, phases_x) = self.shape, self.phases
+        return -(-height // (phases_y * c.rows)), -(-width // (phases_x * c.cols))
 
     @property
     def row_steps(self) -> tuple[int, int]:
@@ -83,9 +81,8 @@ class Layout:
     @property
     def plane_steps(self) -> tuple[int, int]:
         """Address from a plane to the next, along y and x."""
-        steps = self._planes[1] * self._plane, self._plane
-        choices = zip(self.form.first_only, self.row_steps, steps, strict=True)
-        return tuple(row if only else plane for only, row, plane in choices)
+        (only_y, only_x), (row_y, row_x) = self.form.first_only, self.row_steps
+        return row_y if only_y else self._planes[1] * self._plane, row_x if only_x else self._plane
 
     @property
     def words(self) -> int:
@@ -100,8 +97,8 @@ class Layout:
     @property
     def _planes(self) -> tuple[int, int]:
         """Planes along y and x that have a place of their own."""
-        pairs = zip(self.phases, self.form.first_only, strict=True)
-        return tuple(1 if only else phases for phases, only in pairs)
+        (phases_y, phases_x), (only_y, only_x) = self.phases, self.form.first_only
+        return 1 if only_y else phases_y, 1 if only_x else phases_x
 
     @property
     def _plane(self) -> int:

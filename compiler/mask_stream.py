@@ -71,9 +71,9 @@ class MaskStream:
             return []
         taken = self._taken()
         lanes = []
-        for lane in range(c.constructor_lanes):
-            bits = np.concatenate([*self._bits[lane], np.zeros(0, np.uint8)])
-            size = int(taken[-1, lane]) * word_bytes
+        for number in range(c.constructor_lanes):
+            bits = np.concatenate([*self._bits[number], np.zeros(0, np.uint8)])
+            size = int(taken[-1, number]) * word_bytes
             packed = np.zeros(size, np.uint8)
             coded = np.packbits(bits, bitorder="little")
             packed[: len(coded)] = coded
@@ -93,7 +93,8 @@ class MaskStream:
 
     def cycles(self) -> list[int]:
         """Cycles that the constructor takes for each tile, from its start until it is complete."""
-        cycles, first = [], 0
+        cycles: list[int] = []
+        first = 0
         taken = self._taken() if self._used else np.zeros((0, self.c.constructor_lanes), np.int64)
         before = np.zeros(self.c.constructor_lanes, np.int64)
         for mask, code, used, tiles in self._layers:

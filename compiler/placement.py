@@ -59,14 +59,13 @@ def place(blocks: list[Block]) -> list[int]:
         lambda n: blocks[n].first,
         lambda n: -blocks[n].last,
     )
-    best = None
-    for key in orders:
-        order = sorted(numbers, key=key)
-        found = search.first_fit(order)
-        if best is None or found.words < best.words:
-            best = found
+    best = search.first_fit(sorted(numbers, key=orders[0]))
+    for key in orders[1:]:
         if best.words == least:
             return best.addresses
+        found = search.first_fit(sorted(numbers, key=key))
+        if found.words < best.words:
+            best = found
     # Exchanges: the block that lies highest is placed first, or two of them change places.
     rng = random.Random(0)
     while search.work < _WORK and best.words > least:
@@ -109,7 +108,7 @@ class _Search:
 
     def first_fit(self, order: list[int]) -> _Placement:
         """Give each block in turn the lowest address that is free while it lives."""
-        addresses: list[int | None] = [None] * len(order)
+        addresses: dict[int, int] = {}
         top = 0
         for n in order:
             words, together = self.blocks[n].words, self._together[n]
@@ -117,7 +116,7 @@ class _Search:
             taken = sorted(
                 (addresses[other], self.blocks[other].words)
                 for other in together
-                if addresses[other] is not None
+                if other in addresses
             )
             address = 0
             for begin, size in taken:
@@ -126,4 +125,4 @@ class _Search:
                 address = max(address, begin + size)
             addresses[n] = address
             top = max(top, address + words)
-        return _Placement(order, addresses, top)
+        return _Placement(order, [addresses[n] for n in range(len(order))], top)

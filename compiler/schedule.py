@@ -50,6 +50,30 @@ class Stage:
     target: Placed | None = None
     shape: tuple[int, int, int]
 
+    @property
+    def conv(self) -> Conv:
+        """The layer of a conv's stage."""
+        assert isinstance(self.layer, Conv)
+        return self.layer
+
+    @property
+    def read(self) -> Placed:
+        """The source, which every stage but that of the image has."""
+        assert self.source is not None
+        return self.source
+
+    @property
+    def written(self) -> Placed:
+        """The target, which every stage but the last one has."""
+        assert self.target is not None
+        return self.target
+
+    @property
+    def added(self) -> Placed:
+        """The residual of a stage that has one."""
+        assert self.residual is not None
+        return self.residual
+
 
 @dataclass(frozen=True)
 class _Stored:
@@ -86,9 +110,8 @@ class _Work:
 
 def _stride(layer: Layer, shape: tuple[int, int, int]) -> tuple[int, int]:
     """The layer's stride, 1 along an axis where the window does not move."""
-    return tuple(
-        stride if size > 1 else 1 for stride, size in zip(layer.stride, shape[:2], strict=True)
-    )
+    vertical, horizontal = layer.strides
+    return vertical if shape[0] > 1 else 1, horizontal if shape[1] > 1 else 1
 
 
 def _needed(network: Network) -> list[Layer]:
@@ -107,19 +130,17 @@ def _reads(layer: Layer, shape: tuple[int, int, int], c: Configuration) -> tuple
     Along an axis with one bank, the increments of the addresses make any stride. With more banks,
     the pixels of a window must be in different ones wherever it lies: only planes give that.
     """
-    phases = tuple(
-        1 if banks == 1 else stride
-        for stride, banks in zip(_stride(layer, shape), (c.rows, c.cols), strict=True)
-    )
+    vertical, horizontal = _stride(layer, shape)
+    phases = vertical if c.rows > 1 else 1, horizontal if c.cols > 1 else 1
     # A kernel of one pixel lies on the first plane alone.
-    first_only = tuple(
+    first_y, first_x = (
         phase > 1 and size == 1 and padding == 0
         for phase, size, padding in zip(phases, layer.kernel, layer.padding, strict=True)
     )
-    reads = (_Stored(layer.input, Form(phases, first_only)),)
+    source = _Stored(layer.input, Form(phases, (first_y, first_x)))
     if isinstance(layer, Conv) and layer.residual is not None:
-        reads += (_Stored(layer.residual, PLAIN),)
-    return reads
+        return source, _Stored(layer.residual, PLAIN)
+    return (source,)
 
 
 def _forms(reads: list[_Stored]) -> dict[_Stored, _Stored]:
@@ -156,8 +177,10 @@ def _order_of_work(network: Network, c: Configuration) -> list[_Work]:
             if read not in there:
                 order.append(_Work(name=read.name, reads=(made[read.name],), writes=read))
                 there.add(read)
-        order.append(_Work(name=layer.name, layer=layer, reads=reads, writes=made.get(layer.name)))
-        there.add(order[-1].writes)
+        writes = made.get(layer.name)
+        order.append(_Work(name=layer.name, layer=layer, reads=reads, writes=writes))
+        if writes is not None:
+            there.add(writes)
     return order
 
 
@@ -175,7 +198,7 @@ def _replaces_residual(work: _Work) -> bool:
     The input must be another tensor: it is read again for neighbouring pixels and for later tiles
     of output channels, when the first outputs are written.
     """
-    if len(work.reads) < 2:
+    if len(work.reads) < 2 or work.writes is None:
         return False
     source, residual = work.reads
     return source != residual and work.writes.form == residual.form
@@ -232,21 +255,22 @@ def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPla
 
 def _stage(work: _Work, network: Network, placed: dict[_Stored, Placed]) -> Stage:
     layer, reads = work.layer, [placed[read] for read in work.reads]
-    common = {
-        "name": work.name,
-        "shape": network.shapes[work.name],
-        "source": reads[0] if reads else None,
-        "target": placed.get(work.writes),
-    }
+    shape = network.shapes[work.name]
+    source = reads[0] if reads else None
+    target = None if work.writes is None else placed[work.writes]
     if layer is None:
-        return Stage(operation=Operation.MAX_POOL if reads else Operation.LOAD, **common)
+        operation = Operation.MAX_POOL if reads else Operation.LOAD
+        return Stage(name=work.name, operation=operation, source=source, target=target, shape=shape)
     operations = {Conv: Operation.CONV, MaxPool: Operation.MAX_POOL, AvgPool: Operation.AVG_POOL}
     return Stage(
+        name=work.name,
         operation=operations[type(layer)],
         layer=layer,
         kernel=layer.kernel,
-        stride=_stride(layer, common["shape"]),
+        stride=_stride(layer, shape),
         padding=layer.padding,
+        source=source,
         residual=reads[1] if len(reads) > 1 else None,
-        **common,
+        target=target,
+        shape=shape,
     )

@@ -71,13 +71,11 @@ class _Window:
     """What convs and pools share: a window that moves over one input."""
 
     op: ClassVar[str]
-    output: ClassVar[str] = "uint8"
-
     name: str
     input: str
     kernel: tuple[int, int]
     stride: tuple[int, int] | None = None
-    padding: tuple[int, int] = 0
+    padding: tuple[int, int] = (0, 0)
 
     def __post_init__(self):
         check_string("layer", "name", self.name)
@@ -100,6 +98,12 @@ class _Window:
         return f"layer {one_line(self.name)}"
 
     @property
+    def strides(self) -> tuple[int, int]:
+        """The stride: as given, or the default."""
+        assert self.stride is not None
+        return self.stride
+
+    @property
     def inputs(self):
         """Names of the tensors that the layer reads."""
         return (self.input,)
@@ -117,7 +121,7 @@ class _Window:
             ("height", "width"),
             input_shape[:2],
             self.kernel,
-            self.stride,
+            self.strides,
             self.padding,
             strict=True,
         ):
@@ -230,6 +234,12 @@ class Conv(_Window):
         return (1, 1)
 
     @property
+    def strides(self) -> tuple[int, int]:
+        """The stride: as given, or the default."""
+        assert self.stride is not None
+        return self.stride
+
+    @property
     def inputs(self):
         """Names of the tensors that the layer reads: the input, then the residual if any."""
         return (self.input,) if self.residual is None else (self.input, self.residual)
@@ -269,6 +279,7 @@ class MaxPool(_Window):
     """
 
     op: ClassVar[str] = "max_pool"
+    output: ClassVar[str] = "uint8"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,6 +304,7 @@ class AvgPool(_Window):
     """
 
     op: ClassVar[str] = "avg_pool"
+    output: ClassVar[str] = "uint8"
 
     scale: int
     shift: int

@@ -72,8 +72,8 @@ def write(network, path):
     InputError
         The file cannot be written.
     """
-    tensors = {}
-    mask_names = {}
+    tensors: dict[str, np.ndarray] = {}
+    mask_names: dict[bytes, str] = {}
     description = {
         "version": VERSION,
         "name": network.name,

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -57,7 +57,7 @@ class PEArray(wiring.Component):
         # Pixels that are far from each other have registers of their own for them.
         far = any(late_pixels)
 
-        operands = self.pixels, self.weights.masks, self.weights.signs
+        operands: list[Value] = [self.pixels, self.weights.masks, self.weights.signs]
         if build.chained:
             # Registers of its own: the dot products that take an operand are all over the part.
             names = "all_pixels", "all_masks", "all_signs"

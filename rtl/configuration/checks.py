@@ -19,7 +19,7 @@ def check_types(values: object, part: type) -> None:
     for field in fields(part):
         value = getattr(values, field.name)
         if type(value) is not field.type:
-            kind = {int: "an integer", str: "a string"}[field.type]
+            kind = "an integer" if field.type is int else "a string"
             raise InputError(f"configuration: {field.name} must be {kind}, not {one_line(value)}")
 
 

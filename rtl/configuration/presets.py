@@ -3,6 +3,7 @@
 import tomllib
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
+from typing import Any
 
 from hiddenite.golden.checks import one_line
 from hiddenite.golden.errors import InputError
@@ -16,14 +17,14 @@ LARGEST_FILE = 8192
 to read keys with many dots grows with the square of their length."""
 
 # What networks for FPGAs are at most.
-_NETWORKS = {
+_NETWORKS: dict[str, Any] = {
     "largest_map": 256,
     "largest_kernel": 32,
     "largest_stride": 4,
     "largest_channels": 2048,
 }
 # What is small on an iCE40, beside activations of 8 bits.
-_ICE40 = {
+_ICE40: dict[str, Any] = {
     "tile_words": 256,
     "accumulator_bits": 18,
     "bias_bits": 20,
@@ -31,7 +32,7 @@ _ICE40 = {
     "mask_decoder": "serial",
 }
 # What is fast on an ECP5: chains of carry cells, and registers on every long way.
-_ECP5 = {
+_ECP5: dict[str, Any] = {
     "activation_words": 2048,
     "tile_words": 1024,
     "bias_bits": 24,
@@ -155,7 +156,7 @@ def load_configuration(name: str) -> Configuration:
     return Configuration(**values)
 
 
-def _read_toml(path: Path) -> dict[str, object]:
+def _read_toml(path: Path) -> dict[str, Any]:
     where = f"configuration {path}"
     try:
         size = path.stat().st_size

@@ -244,7 +244,7 @@ def construction_cycles(
     records = words_of(ChannelRecord(c), c.program_bits)
     signs = np.full(lanes, SIGNS_BEFORE_LAYER) - (np.arange(lanes) > 0) * turn_cycles(c)
     period = decoder_of(c).word_cycles(c)
-    works = []
+    works: list[_LaneWork | None] = []
     for lane in range(lanes):
         own = mask[lane::lanes]
         if len(own) == 0:
@@ -279,13 +279,13 @@ def _tile_cycles(
         Cycles of the tile; when each lane has constructed its share.
     """
     lanes = range(len(works))
-    active = [work is not None and tile < len(work.cycles) for work in works]
+    active = [work if work is not None and tile < len(work.cycles) else None for work in works]
     late = [0] * len(works)
     free = [0] * len(works)
     number = list(before)
     remaining = sum(after) - sum(before)
-    for lane, work in enumerate(works):
-        if active[lane]:
+    for lane, work in enumerate(active):
+        if work is not None:
             late[lane] = max(0, int(-signs[lane] - work.first_end[tile]))
             # The word that it has from the tile before.
             index = before[lane] - 1 - work.first_word
@@ -293,7 +293,8 @@ def _tile_cycles(
                 free[lane] = int(work.empty[index]) + late[lane]
 
     def done(lane: int) -> int:
-        return int(works[lane].cycles[tile]) + late[lane] if active[lane] else 0
+        own = active[lane]
+        return 0 if own is None else int(own.cycles[tile]) + late[lane]
 
     now, lane = 0, 0
     while remaining:
