@@ -16,6 +16,8 @@ from hiddenite.golden.network import Network
 from hiddenite.rtl.verilog import generate
 from hiddenite.sim.simulation import Simulation
 
+pytest_plugins = ["file_times"]
+
 # A shell's background jobs ignore interrupts; so would commands that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
