@@ -56,6 +56,26 @@ def pytest_addoption(parser):
         help="simulate all images of the trained networks with Icarus, which takes minutes, and "
         "not only the first two (Verilator always simulates all), and build the largest engines",
     )
+    group.addoption(
+        "--exhaustive",
+        action="store_true",
+        help="run all cases of tests that run a sample without it, each for the reason that it "
+        "says when it is skipped",
+    )
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "exhaustive(why): run with --exhaustive only, as others cover what it would find"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.option.exhaustive:
+        return
+    for item in items:
+        if mark := item.get_closest_marker("exhaustive"):
+            item.add_marker(pytest.mark.skip(reason=f"with --exhaustive only: {mark.args[0]}"))
 
 
 def pytest_report_header(config):
