@@ -54,13 +54,13 @@ def pytest_addoption(parser):
         "--all-images",
         action="store_true",
         help="simulate all images of the trained networks with Icarus, which takes minutes, and "
-        "not only the first two (Verilator always simulates all), and build the largest engines",
+        "not only the first two (Verilator always simulates all)",
     )
     group.addoption(
         "--exhaustive",
         action="store_true",
-        help="run all cases of tests that run a sample without it, each for the reason that it "
-        "says when it is skipped",
+        help="run all cases of tests that run a sample without it, the largest engines among "
+        "them; what is left out says why when it is skipped",
     )
 
 

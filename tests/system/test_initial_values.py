@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from initial_values import with_random_initial_values
+from system import presets
 from system.cases import faults, small_case
 from system.test_array_builds import BASE
 
@@ -38,10 +39,8 @@ def check(c, simulation):
     assert not faults([case] * 3, simulation.run(runs))
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_none_in_verilator(preset, engines, request):
-    if preset == "ecp5-85f" and not request.config.option.all_images:
-        pytest.skip("ecp5-85f is simulated with --all-images only: its build takes a minute")
+@pytest.mark.parametrize("preset", presets.SAMPLE)
+def test_none_in_verilator(preset, engines):
     check(PRESETS[preset], engines.simulation(PRESETS[preset]))
 
 
