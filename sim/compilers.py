@@ -23,10 +23,8 @@ _VERILATOR_OPTIONS = (
     "-O3", "--x-assign", "fast", "--x-initial", "unique", "--no-assert", "--timing",
     "-Wno-fatal", "-Wno-lint", "-Wno-style", "--quiet",
 )  # fmt: skip
-# The package's makefile leaves these empty, whatever the machine offers. Without the first, no
-# header is precompiled.
+# The package's makefile leaves these empty, whatever the machine offers.
 _MAKE_VARIABLES = (
-    "CFG_CXXFLAGS_PCH_I=-include",
     "CFG_CXXFLAGS_STD=-std=c++20",
     "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
     "CFG_LDLIBS_THREADS=-pthread",
@@ -36,6 +34,8 @@ _MAKE_VARIABLES = (
 )
 _LIBRARIES = cocotb_tools.config.libs_dir
 _JOBS = 2
+_UNIT_BYTES = 2_000_000
+"""A unit of C++ is as long as this, or longer by one of Verilator's files."""
 _LOG_TAIL = 30
 
 
@@ -107,25 +107,54 @@ def _verilate(
     parameters: dict[str, int],
     library: Path,
 ) -> None:
-    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
     # cocotb's own runner always adds --public-flat-rw; hence this command and not the runner.
     command = [str(toolchain.verilator().path), "--cc", "--exe", "--vpi", "-Mdir", "objects",
                "--top-module", TOP, "--prefix", "Vtop", "-o", TOP, "--timescale", "1ns/1ns",
                "-LDFLAGS", f"-Wl,-rpath,{_LIBRARIES} -L{_LIBRARIES} -lcocotbvpi_verilator",
                *options, *(f"-G{name}={value}" for name, value in parameters.items()),
-               str(main), *sources]  # fmt: skip
+               *sources]  # fmt: skip
     _execute(command, work)
     objects = work / "objects"
     # Verilator's own library takes most of the time of a small design and is always the same.
     for ready in library.glob("*.o"):
         shutil.copy(ready, objects)
-    _execute(["make", "-j", str(_JOBS), "-C", "objects", "-f", "Vtop.mk", *_MAKE_VARIABLES], work)
+    variables = *_MAKE_VARIABLES, *_units(objects)
+    _execute(["make", "-j", str(_JOBS), "-C", "objects", "-f", "Vtop.mk", *variables], work)
     # The objects of the design are many times the size of the program.
     shutil.move(objects / TOP, finished / TOP)
     if not library.is_dir():
         with new_entry(library) as (_, kept):
             for built in objects.glob("verilated*.o"):
                 shutil.copy(built, kept)
+
+
+def _units(objects: Path) -> list[str]:
+    """Gather Verilator's C++ files into few units; return the variables that make needs for them.
+
+    Verilator writes many files, whatever their size, and precompiles their header twice. Compiling
+    that header takes longer than a small design; reading it as text, once for each unit, does not.
+    """
+    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    written = sorted(objects.glob("Vtop*.cpp"))
+    slow = [path for path in written if path.stem.endswith("__Slow")]
+    fast = [main, *(path for path in written if path not in slow)]
+    variables = ["VM_SUPPORT_FAST=", "VM_SUPPORT_SLOW=", "VK_PCH_I_FAST=", "VK_PCH_I_SLOW="]
+    for kind, paths in ("fast", fast), ("slow", slow):
+        units, size = [], _UNIT_BYTES
+        for path in paths:
+            if size >= _UNIT_BYTES:
+                units.append([])
+                size = 0
+            units[-1].append(path)
+            size += path.stat().st_size
+        names = [f"{kind}_{number}" for number in range(len(units))]
+        for name, unit in zip(names, units, strict=True):
+            text = "".join(f'#include "{path}"\n' for path in unit)
+            (objects / f"{name}.cpp").write_text(text)
+        variables.append(f"VM_CLASSES_{kind.upper()}={' '.join(names)}")
+        # Stands for the precompiled header, which make would otherwise make.
+        (objects / f"Vtop__pch.h.{kind}.gch").touch()
+    return variables
 
 
 def _elaborate(

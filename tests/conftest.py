@@ -16,6 +16,8 @@ from hiddenite.golden.network import Network
 from hiddenite.rtl.verilog import generate
 from hiddenite.sim.simulation import Simulation
 
+pytest_plugins = ["file_times"]
+
 # A shell's background jobs ignore interrupts; so would commands that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -52,8 +54,28 @@ def pytest_addoption(parser):
         "--all-images",
         action="store_true",
         help="simulate all images of the trained networks with Icarus, which takes minutes, and "
-        "not only the first two (Verilator always simulates all), and build the largest engines",
+        "not only the first two (Verilator always simulates all)",
     )
+    group.addoption(
+        "--exhaustive",
+        action="store_true",
+        help="run all cases of tests that run a sample without it, the largest engines among "
+        "them; what is left out says why when it is skipped",
+    )
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "exhaustive(why): run with --exhaustive only, as others cover what it would find"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.option.exhaustive:
+        return
+    for item in items:
+        if mark := item.get_closest_marker("exhaustive"):
+            item.add_marker(pytest.mark.skip(reason=f"with --exhaustive only: {mark.args[0]}"))
 
 
 def pytest_report_header(config):

@@ -63,11 +63,14 @@ def digits():
 @pytest.mark.parametrize(
     ("c", "clock_hz", "baud"),
     [
-        (SINGLE, 16_000_000, 1_000_000),
-        (WIDE, 16_000_000, 1_000_000),
-        (WIDE, 100_000_000, 2_500_000),
+        pytest.param(SINGLE, 16_000_000, 1_000_000, id="single"),
+        pytest.param(WIDE, 16_000_000, 1_000_000, id="wide"),
+        pytest.param(
+            *(WIDE, 100_000_000, 2_500_000),
+            id="fast",
+            marks=pytest.mark.exhaustive("test_flash has a host that sends everything so fast"),
+        ),
     ],
-    ids=["single", "wide", "fast"],
 )
 def test_everything_from_the_host(c, clock_hz, baud, digits):
     work = digits(c)
@@ -117,7 +120,15 @@ def test_icarus():
         np.testing.assert_array_equal(program.result(beats), infer(network, image)[0])
 
 
-@pytest.mark.parametrize(("chance", "rounds"), [(0.001, 12), (0.005, 3)])
+@pytest.mark.parametrize(
+    ("chance", "rounds"),
+    [
+        (0.005, 3),
+        pytest.param(
+            *(0.001, 12), marks=pytest.mark.exhaustive("more noise does the same more often")
+        ),
+    ],
+)
 def test_noise(chance, rounds, digits):
     work = digits(SINGLE)
     rng = random.Random(chance)
@@ -208,7 +219,9 @@ def test_damaged_flash(place, digits):
 
 def test_blank_flash(digits):
     work = digits(SINGLE)
-    with SimulatedBoard(parameters(SINGLE, flash_base=BASE, standalone=True)) as board:
+    # As large as others, so that the simulator is the same.
+    blank = b"\xff" * len(work.memory())
+    with SimulatedBoard(parameters(SINGLE, flash_base=BASE, standalone=True), blank) as board:
         board.advance(5000)
         assert board.error and not board.running
         host = Host(board)

@@ -205,10 +205,20 @@ def test_pieces():
     bench.run(run)
 
 
-def test_results():
+@pytest.mark.parametrize(
+    "size",
+    [
+        # Its offsets go beyond a byte, and round the buffer of 63 bytes four times.
+        300,
+        pytest.param(
+            1000, marks=pytest.mark.exhaustive("300 bytes go round the buffer and beyond 256")
+        ),
+    ],
+)
+def test_results(size):
     bench = Bench()
     rng = random.Random(6)
-    data = rng.randbytes(1000)
+    data = rng.randbytes(size)
 
     async def run(ctx):
         dut = bench.dut

@@ -103,7 +103,20 @@ def run(engine, flash, runs, limit=800_000):
             raise TimeoutError("not done")
 
 
-@pytest.mark.parametrize("size, wants_at", [(700, 90), (700, 699), (30, 30), (2000, 1023), (1, 1)])
+@pytest.mark.parametrize(
+    "size, wants_at",
+    [
+        (700, 90),
+        (700, 699),
+        (30, 30),
+        (1, 1),
+        pytest.param(
+            2000,
+            1023,
+            marks=pytest.mark.exhaustive("a program of 700 bytes is resumed beyond 256, too"),
+        ),
+    ],
+)
 def test_program_and_images_in_turn(size, wants_at):
     rng = random.Random(size)
     program, images, inside = contents(rng, size)

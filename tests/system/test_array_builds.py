@@ -54,6 +54,24 @@ def cases_of(c, simulator):
     return cases
 
 
+def simulation(c, simulator, engines):
+    """A build in Icarus; in Verilator, what is read of a word while it is written is wrong.
+
+    Memories with two ports may give anything then; here they give the complement. It is one build
+    for both purposes: emitted Verilog as it is runs in Icarus, and in Verilator in all other tests.
+    """
+    if simulator == "icarus":
+        return engines.simulation(c, simulator)
+    text, count = re.subn(
+        r"read_data <= words\[read_address\];",
+        "read_data <= (|write && write_address == read_address)"
+        " ? ~words[read_address] : words[read_address];",
+        engines.simulated_verilog(c),
+    )
+    assert count == 3
+    return Simulation(text, word_bits=c.program_bits, lanes=c.post_lanes)
+
+
 @pytest.mark.parametrize("simulator", SIZES)
 @pytest.mark.parametrize("build", BUILDS)
 def test_random_networks(build, simulator, engines):
@@ -61,24 +79,8 @@ def test_random_networks(build, simulator, engines):
     cases = cases_of(c, simulator)
     stalls = Stalls(program=0.3, image=0.3, result=0.3, seed=3)
     runs = [case.run() for case in cases] + [case.run(stalls=stalls) for case in cases]
-    outcomes = engines.simulation(c, simulator).run(runs)
+    outcomes = simulation(c, simulator, engines).run(runs)
     assert not faults(cases + cases, outcomes)
     for case, outcome in zip(cases, outcomes, strict=False):
         error = abs(estimate(case.program).cycles - outcome.cycles)
         assert error <= max(MOST_ERROR * outcome.cycles, MOST_CYCLES)
-
-
-@pytest.mark.parametrize("array", ["tree", "flip", "chain"])
-def test_no_word_is_used_that_is_read_while_it_is_written(array, engines):
-    """Memories with two ports may give anything then; here they give the complement."""
-    c = replace(BASE, array=array)
-    text, count = re.subn(
-        r"read_data <= words\[read_address\];",
-        "read_data <= (|write && write_address == read_address)"
-        " ? ~words[read_address] : words[read_address];",
-        engines.verilog(c),
-    )
-    assert count == 3
-    cases = cases_of(c, "verilator")
-    simulation = Simulation(text, word_bits=c.program_bits, lanes=c.post_lanes)
-    assert not faults(cases, simulation.run([case.run() for case in cases]))

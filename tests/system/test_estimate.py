@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from random_networks import random_images, random_network
+from system import presets
 from system.cases import Case, faults
 
 from hiddenite.compiler.estimate import estimate
@@ -15,8 +16,7 @@ MOST_ERROR = 0.02
 MOST_CYCLES = 16
 
 
-# The ECP5-85F's is the 25F's in other sizes, and takes minutes to build and run.
-@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "ecp5-85f"])
+@pytest.mark.parametrize("preset", presets.SAMPLE)
 def test_random_networks(preset, engines):
     c = PRESETS[preset]
     rng = np.random.default_rng(21)

@@ -2,13 +2,14 @@
 
 The harness's first reset is there from time 0. `engines` takes all initial values away: they are
 unknown in Icarus, random in Verilator. So all tests of this folder run, on every kind of build;
-here every preset does, and Icarus has random values, too.
+here every preset does, and Icarus has random values, too: those builds that Verilator has not here.
 """
 
 from dataclasses import replace
 
 import pytest
 from initial_values import with_random_initial_values
+from system import presets
 from system.cases import faults, small_case
 from system.test_array_builds import BASE
 
@@ -36,10 +37,8 @@ def check(c, simulation):
     assert not faults([case] * 3, simulation.run(runs))
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_none_in_verilator(preset, engines, request):
-    if preset == "ecp5-85f" and not request.config.option.all_images:
-        pytest.skip("ecp5-85f is simulated with --all-images only: its build takes a minute")
+@pytest.mark.parametrize("preset", presets.SAMPLE)
+def test_none_in_verilator(preset, engines):
     check(PRESETS[preset], engines.simulation(PRESETS[preset]))
 
 
@@ -48,7 +47,20 @@ def test_none_in_icarus(name, engines):
     check(CONFIGURATIONS[name], engines.simulation(CONFIGURATIONS[name], "icarus"))
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *BUILDS,
+        *(
+            pytest.param(
+                name,
+                marks=pytest.mark.exhaustive("presets begin with random values in Verilator"),
+            )
+            for name in SMALL
+            if name not in BUILDS
+        ),
+    ],
+)
 def test_random_ones_in_icarus(name, engines):
     engines.require("icarus")
     c = CONFIGURATIONS[name]

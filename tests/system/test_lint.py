@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+from system import presets
 
 from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.verilog import SYNTHESIS, generate
@@ -78,7 +79,7 @@ def test_alone(version, flags, engines, tmp_path):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", presets.SAMPLE)
 def test_in_a_design_with_a_time_scale(version, preset, engines, tmp_path):
     files = user_top(engines.verilog(PRESETS[preset]), tmp_path)
     check_clean(lint(version, "-Wall", *files))

@@ -44,7 +44,15 @@ def check(name, preset, trained, engines, simulator="verilator", images=None):
     assert abs(cycles / others[0] - 1) <= MOST_ESTIMATE_ERROR, (cycles, others[0])
 
 
-@pytest.mark.parametrize(("name", "preset"), RUNS)
+@pytest.mark.parametrize(
+    ("name", "preset"),
+    [
+        pytest.param(*run, marks=pytest.mark.exhaustive("it is ecp5-25f in other sizes"))
+        if run[1] == "ecp5-85f"
+        else run
+        for run in RUNS
+    ],
+)
 def test_bit_exact_in_the_estimated_time(name, preset, trained, engines):
     check(name, preset, trained, engines)
 
