@@ -20,6 +20,8 @@ from rich.console import Console
 from rich.progress import track
 
 from hiddenite.benchmarks.rates import cycles_alone, cycles_with_host
+from hiddenite.boards.boards import BOARDS
+from hiddenite.boards.pins import flash_lines
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import Network
@@ -86,8 +88,16 @@ def rate_row(report: dict, network: Network) -> list[str]:
     """One board's line of the second table."""
     c = Configuration(**report["configuration"])
     clock = round(report["clock_mhz"] * 1e6)
+    if board := BOARDS.get(report["board"]):
+        lines = flash_lines(board.platform(), board.resources.flash)
+    else:
+        lines = report["flash_lines"] or 1
     parameters = LinkParameters(
-        configuration=c, clock_hz=clock, baud=report["baud"], name=report["board"]
+        configuration=c,
+        clock_hz=clock,
+        baud=report["baud"],
+        name=report["board"],
+        flash_lines=lines,
     )
     cycles = [
         cycles_alone(network, parameters),

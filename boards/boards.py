@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from amaranth.build import Attrs, Platform
+from amaranth.build import Attrs, Pins, PinsN, Platform, Resource, Subsignal
 from amaranth_boards.ecpix5 import ECPIX585Platform
 from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
 from amaranth_boards.icebreaker import ICEBreakerPlatform
@@ -77,6 +77,28 @@ class ICEBreakerWithLEDs(ICEBreakerPlatform):
     resources = (*ICEBreakerPlatform.resources, *ICEBreakerPlatform.break_off_pmod)
 
 
+# The platform has a flash with one line each way; its other two lines are pins, too.
+_ULX3S_FLASH = Resource(
+    "spi_flash_4x",
+    0,
+    Subsignal("cs", PinsN("R2", dir="o")),
+    Subsignal("dq", Pins("W2 V2 Y2 W1", dir="io", assert_width=4)),
+    Attrs(PULLMODE="NONE", DRIVE="4", IO_TYPE="LVCMOS33"),
+)
+
+
+class ULX3S25WithQuadFlash(ULX3S_25F_Platform):
+    """The board, with all lines of its flash."""
+
+    resources = (*ULX3S_25F_Platform.resources, _ULX3S_FLASH)
+
+
+class ULX3S85WithQuadFlash(ULX3S_85F_Platform):
+    """The board, with all lines of its flash."""
+
+    resources = (*ULX3S_85F_Platform.resources, _ULX3S_FLASH)
+
+
 class OrangeCrabOnHeader(OrangeCrabR0_2_25FPlatform):
     """The board with a serial adapter and four LEDs on its header, as it has no UART itself."""
 
@@ -91,7 +113,7 @@ class OrangeCrabOnHeader(OrangeCrabR0_2_25FPlatform):
 
 _ULX3S = {
     "resources": Resources(
-        flash="spi_flash", leds=tuple(f"led:{n}" for n in range(6)), button="button_fire:0"
+        flash="spi_flash_4x", leds=tuple(f"led:{n}" for n in range(6)), button="button_fire:0"
     ),
     "flash_base": 0x20_0000,
     "programmers": (open_fpga_loader("ulx3s"), FUJPROG),
@@ -107,7 +129,7 @@ _ALL = (
         configuration=PRESETS["up5k"],
         clock_hz=24e6,
         resources=Resources(
-            flash="spi_flash_1x",
+            flash="spi_flash_4x",
             leds=("led_g:0", "led_r:0", *(f"led:{n}" for n in (2, 3, 4, 5))),
             button="button:0",
         ),
@@ -122,14 +144,14 @@ _ALL = (
         configuration_name="hx8k",
         configuration=PRESETS["hx8k"],
         clock_hz=48e6,
-        resources=Resources(flash="spi_flash_1x", leds=tuple(f"led:{n}" for n in range(6))),
+        resources=Resources(flash="spi_flash_2x", leds=tuple(f"led:{n}" for n in range(6))),
         flash_base=0x4_0000,
         programmers=(ICEPROG, open_fpga_loader("ice40_generic", ram=False)),
     ),
     Board(
         name="ulx3s-25f",
         title="Radiona ULX3S with ECP5-25F",
-        platform=ULX3S_25F_Platform,
+        platform=ULX3S25WithQuadFlash,
         part="ecp5-25f",
         configuration_name="ecp5-25f",
         configuration=PRESETS["ecp5-25f"],
@@ -139,7 +161,7 @@ _ALL = (
     Board(
         name="ulx3s-85f",
         title="Radiona ULX3S with ECP5-85F",
-        platform=ULX3S_85F_Platform,
+        platform=ULX3S85WithQuadFlash,
         part="ecp5-85f",
         configuration_name="ecp5-25f",
         configuration=PRESETS["ecp5-25f"],
@@ -155,7 +177,7 @@ _ALL = (
         configuration=PRESETS["ecp5-25f"],
         clock_hz=100e6,
         resources=Resources(
-            flash="spi_flash_1x",
+            flash="spi_flash_4x",
             leds=(
                 "rgb_led:0.g",
                 "rgb_led:0.r",
@@ -175,7 +197,7 @@ _ALL = (
         configuration=PRESETS["ecp5-25f"],
         clock_hz=48e6,
         resources=Resources(
-            flash="spi_flash_1x",
+            flash="spi_flash_4x",
             leds=("rgb_led:0.g", "rgb_led:0.r", *(f"led:{n}" for n in range(4))),
             button="button:0",
         ),

@@ -9,6 +9,7 @@ from amaranth.lib import io
 from amaranth.vendor import LatticeICE40Platform
 
 from hiddenite.golden.errors import InputError
+from hiddenite.link.flash_reader import LINES
 
 __all__ = [
     "PinFinder",
@@ -16,12 +17,14 @@ __all__ = [
     "Resources",
     "default_resources",
     "find_resource",
+    "flash_lines",
     "is_ecp5",
 ]
 
 _NAME = re.compile(r"([A-Za-z]\w*)(?::(\d+))?(?:\.(\w+))?")
 _TWO_PINS = re.compile(r"(\w+),(\w+)")
-_FLASH = ("spi_flash_1x", "spi_flash")
+_FLASH = ("spi_flash_4x", "spi_flash_2x", "spi_flash_1x", "spi_flash")
+_FLASH_PARTS = ("cs", "dq"), ("cs", "copi", "cipo")
 _LEDS = 8
 
 
@@ -44,7 +47,7 @@ class Resources:
     uart : str or None
         Or two pins of the package, ``RX,TX``.
     flash : str or None
-        SPI flash with separate lines for data in and out.
+        SPI flash: with two or four lines ``dq``, or with ``copi`` and ``cipo``.
     leds : tuple of str
         The first shines while the engine runs, the second after an error, the others show the class
         in binary, lowest bit first.
@@ -95,6 +98,28 @@ def find_resource(platform: Platform, text: str, what: str) -> ResourceName:
         if (name.resource, name.number) in platform.resources:
             return name
     raise InputError(f"{what}: the board has no {text!r}, but {_listed(platform.resources)}")
+
+
+def flash_lines(platform: Platform, text: str) -> int:
+    """On how many lines a flash gives data: 1, 2 or 4.
+
+    Raises
+    ------
+    InputError
+        There is no such flash.
+    """
+    name = find_resource(platform, text, "flash")
+    ios = platform.lookup(name.resource, name.number).ios
+    parts = {sub.name: sub for sub in ios} if isinstance(ios[0], Subsignal) else {}
+    if name.part or not any(all(part in parts for part in need) for need in _FLASH_PARTS):
+        raise InputError(
+            f"flash: must be a resource with {' or '.join(map(', '.join, _FLASH_PARTS))},"
+            f" not {text!r}" + (f" with {', '.join(parts)}" if parts else "")
+        )
+    lines = len(parts["dq"].ios[0].names) if "dq" in parts else 1
+    if lines not in LINES:
+        raise InputError(f"flash: dq must be 2 or 4 lines, not {lines}")
+    return lines
 
 
 class PinFinder:
@@ -165,6 +190,17 @@ class PinFinder:
             kind = {io.Direction.Input: "input", io.Direction.Output: "output"}[direction]
             raise InputError(f"{what}: must be one {kind} pin, which {text!r} is not")
         return port
+
+    def flash(self, text: str) -> dict[str, io.PortLike]:
+        """Pins of an SPI flash.
+
+        Raises
+        ------
+        InputError
+            There is no such flash.
+        """
+        flash_lines(self._platform, text)
+        return self.group(text, "flash", ("cs",))
 
     def uart(self, text: str) -> dict[str, io.PortLike]:
         """Parts ``rx`` and ``tx`` of a resource, or of two pins of the package."""

@@ -13,7 +13,7 @@ from amaranth.build import Platform
 from hiddenite.boards.boards import Board, part_of
 from hiddenite.boards.build import BITSTREAM_SUFFIX, build, check_memories, family_of
 from hiddenite.boards.clock import ClockPlan
-from hiddenite.boards.pins import Resources, default_resources
+from hiddenite.boards.pins import Resources, default_resources, flash_lines
 from hiddenite.boards.top import Top
 from hiddenite.golden.errors import InputError
 from hiddenite.link.board_link import LinkParameters
@@ -170,6 +170,7 @@ class Project:
             baud=self.baud,
             name=self.name,
             flash_base=self.flash_base if resources.flash is not None else None,
+            flash_lines=1 if resources.flash is None else flash_lines(platform, resources.flash),
             program=self.program,
             standalone=self.standalone,
         )
@@ -267,6 +268,7 @@ class Project:
             "pins": asdict(self.resources),
             "bitstream_base": self.bitstream_base,
             "flash_base": self.flash_base if uses_flash else None,
+            "flash_lines": parameters.flash_lines if uses_flash else None,
             "baked_network": self.network_name,
             "standalone": self.standalone,
             **built,

@@ -1,7 +1,7 @@
 """Whole boards in a simulator: the same top, between the same pins, without vendor's cells."""
 
 from amaranth.build import Platform
-from amaranth.hdl import Elaboratable, IOPort
+from amaranth.hdl import Elaboratable, IOPort, Module
 from amaranth.lib import io
 
 from hiddenite.rtl.emission import emit
@@ -12,13 +12,27 @@ __all__ = ["SimulationPlatform", "board_verilog", "simulated"]
 class SimulationPlatform:
     """What makes a simulation of a platform; to be mixed into it.
 
-    Pins are ports of the top module, named by resource: ``uart_0__rx__io``. Where the board has a
-    clock, a PLL or a dedicated pin, the top has a port more (`extra_port`).
+    Pins are ports of the top module, named by resource: ``uart_0__rx__io``. A pin of both
+    directions is three ports, so that a simulator sees who drives it:
+    ``spi_flash_4x_0__dq_3__o``, ``__oe`` and ``__i``. Where the board has a clock, a PLL or a
+    dedicated pin, the top has a port more (`extra_port`).
     """
 
     def get_io_buffer(self, buffer: io.Buffer) -> Elaboratable:
         """Buffers as they are without a vendor."""
-        return type(buffer).elaborate(buffer, None)
+        if buffer.direction is not io.Direction.Bidir:
+            return type(buffer).elaborate(buffer, None)
+        # One line of a port, as `Top` takes them.
+        lines = buffer.port.io
+        name = f"{lines.value.name.removesuffix('__io')}_{lines.start}"
+        i, o, oe = (
+            io.Buffer(kind[0], self.extra_port(f"{name}__{kind}", kind[0]))
+            for kind in ("i", "o", "oe")
+        )
+        m = Module()
+        m.submodules += [i, o, oe]
+        m.d.comb += [buffer.i.eq(i.i), o.o.eq(buffer.o), oe.o.eq(buffer.oe)]
+        return m
 
     def extra_port(self, name: str, direction: str) -> io.SingleEndedPort:
         """Return a port of the top that no resource of the board has."""

@@ -102,7 +102,7 @@ class Top(Elaboratable):
 
     def _flash_pins(self, platform: Platform, finder: PinFinder) -> dict[str, io.PortLike | None]:
         """Pins of the flash; a clock that only a cell of its own can drive is None."""
-        pins = finder.group(self.resources.flash, "flash", _FLASH_PARTS)
+        pins = finder.flash(self.resources.flash)
         clock = pins.get("clk")
         if is_ecp5(platform):
             if clock and clock.io.metadata[0].name != _FLASH_CLOCKS.get(platform.package):
@@ -117,19 +117,26 @@ class Top(Elaboratable):
     @staticmethod
     def _connect_flash(m: Module, link: BoardLink, pins: dict[str, io.PortLike | None]) -> None:
         m.submodules.cs = cs = io.Buffer("o", pins["cs"])
-        m.submodules.copi = copi = io.Buffer("o", pins["copi"])
-        m.submodules.cipo = cipo = io.Buffer("i", pins["cipo"])
         # The pin's polarity is the platform's; here, 1 selects the flash.
-        m.d.comb += [cs.o.eq(~link.cs), copi.o.eq(link.mosi), link.miso.eq(cipo.i)]
-        for name in ("wp", "hold"):
-            if name in pins:
-                m.submodules[name] = buffer = io.Buffer("o", pins[name])
-                m.d.comb += buffer.o.eq(0)
+        m.d.comb += cs.o.eq(~link.cs)
+        if "dq" in pins:
+            for n in range(len(pins["dq"])):
+                m.submodules[f"dq_{n}"] = line = io.Buffer("io", pins["dq"][n])
+                m.d.comb += [
+                    line.o.eq(link.dq_o[n]),
+                    line.oe.eq(link.dq_oe[n]),
+                    link.dq_i[n].eq(line.i),
+                ]
+        else:
+            m.submodules.copi = copi = io.Buffer("o", pins["copi"])
+            m.submodules.cipo = cipo = io.Buffer("i", pins["cipo"])
+            m.d.comb += [copi.o.eq(link.dq_o[0]), link.dq_i[1].eq(cipo.i)]
+            for name in ("wp", "hold"):
+                if name in pins:
+                    m.submodules[name] = buffer = io.Buffer("o", pins[name])
+                    m.d.comb += buffer.o.eq(0)
         if pins["clk"] is None:
             m.submodules.sck = Instance("USRMCLK", i_USRMCLKI=link.sck, i_USRMCLKTS=Const(0))
         else:
             m.submodules.sck = sck = io.Buffer("o", pins["clk"])
             m.d.comb += sck.o.eq(link.sck)
-
-
-_FLASH_PARTS = ("cs", "copi", "cipo")

@@ -72,9 +72,10 @@ class AnswerFirmware:
         a.take(Source.STATE)
         a.label("state")
         a.store(fields)
-        for n, source in enumerate((Source.ERROR, Source.LAYER_LOW, Source.LAYER_HIGH), 1):
+        for n, source in enumerate((Source.ERROR, Source.LAYER), 1):
             a.take(source)
             a.store(fields + n)
+        a.clear(fields + 3)
         for n in range(2):
             a.copy(v.program_offset + n, fields + 4 + n)
             a.copy(v.image_offset + n, fields + 8 + n)

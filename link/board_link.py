@@ -13,7 +13,9 @@ from hiddenite.rtl.program.packets import ErrorCode
 
 from .argmax import Argmax
 from .bridge import Bridge
+from .byte_queue import ByteQueue
 from .flash_firmware import Flash
+from .flash_reader import LINES, PINS, connect_pins
 from .protocol import DEFAULT_BAUD, LONGEST_NAME, Sources
 from .rom import ProgramROM
 from .uart import baud_divisor
@@ -21,7 +23,6 @@ from .words import WordAssembler, WordSplitter
 
 __all__ = ["BoardLink", "LinkParameters"]
 
-_WAKE_UP_SECONDS = 50e-6
 _BASE_STEP = 4096
 _LARGEST_BASE = (1 << 24) - _BASE_STEP
 
@@ -43,6 +44,9 @@ class LinkParameters:
     flash_base : int or None
         Address of a program and images in the SPI flash, a multiple of 4,096 below 2**24; None: no
         flash.
+    flash_lines : int
+        On which the flash can give data: 1, 2 or 4. One that does not give them on several gives
+        them on one.
     program : bytes or None
         Program to bake into block RAM. It comes before one in the flash.
     standalone : bool
@@ -60,6 +64,7 @@ class LinkParameters:
     baud: int = DEFAULT_BAUD
     name: str
     flash_base: int | None = None
+    flash_lines: int = 1
     program: bytes | None = None
     standalone: bool = False
 
@@ -84,6 +89,8 @@ class LinkParameters:
                 f"link: flash_base must be a multiple of {_BASE_STEP} from 0 to {_LARGEST_BASE}, "
                 f"not {base!r}"
             )
+        if self.flash_lines not in LINES:
+            raise InputError(f"link: flash_lines must be 1, 2 or 4, not {self.flash_lines!r}")
         if self.program is not None and not self.program:
             raise InputError("link: program must have at least 1 byte, not 0")
         if self.standalone and self.flash_base is None:
@@ -115,7 +122,7 @@ class BoardLink(wiring.Component):
     Members
     -------
     rx, tx : pins of the UART
-    cs, sck, mosi, miso : pins of the flash, if there is one; ``cs`` is active low
+    cs, sck, dq_o, dq_oe, dq_i : pins of the flash (`flash_reader.PINS`), if there is one
     program, image, result, status : to be connected to the `Engine`
     engine_reset : resets the engine: whenever a session begins, and with this link
     running, error : for LEDs
@@ -125,12 +132,11 @@ class BoardLink(wiring.Component):
     def __init__(self, parameters: LinkParameters):
         self.parameters = parameters
         c = parameters.configuration
-        flash = {"cs": Out(1, init=1), "sck": Out(1), "mosi": Out(1), "miso": In(1)}
         super().__init__(
             {
                 "rx": In(1, init=1),
                 "tx": Out(1, init=1),
-                **(flash if parameters.flash_base is not None else {}),
+                **(PINS if parameters.flash_base is not None else {}),
                 "program": Out(_words(c.program_bits)),
                 "image": Out(_words(8 * c.post_lanes)),
                 "result": In(_words(32 * c.post_lanes)),
@@ -149,8 +155,9 @@ class BoardLink(wiring.Component):
         if p.flash_base is not None:
             flash = Flash(
                 p.flash_base,
-                int(p.clock_hz * _WAKE_UP_SECONDS),
+                p.clock_hz,
                 Sources.IMAGE if p.program is not None else Sources.PROGRAM | Sources.IMAGE,
+                p.flash_lines,
             )
         m.submodules.bridge = bridge = Bridge(
             divisor=baud_divisor(p.clock_hz, p.baud),
@@ -172,14 +179,13 @@ class BoardLink(wiring.Component):
 
         alone = ~bridge.host if p.standalone else Const(0)
         if p.flash_base is not None:
-            m.d.comb += [
-                self.cs.eq(bridge.cs),
-                self.sck.eq(bridge.sck),
-                self.mosi.eq(bridge.mosi),
-                bridge.miso.eq(self.miso),
-            ]
+            connect_pins(m, bridge, self)
         connect(m, bridge.image, image.i)
-        if p.program is None:
+        if p.program is None and p.flash_base is not None:
+            m.submodules.queue = queue = emptied(ByteQueue())
+            connect(m, bridge.program, queue.i)
+            connect(m, queue.o, program.i)
+        elif p.program is None:
             connect(m, bridge.program, program.i)
         else:
             m.submodules.rom = rom = emptied(ProgramROM(p.program))

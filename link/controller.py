@@ -11,7 +11,7 @@ from .instructions import MEMORY_BYTES, Condition, Destination, Source
 
 __all__ = ["Controller", "instruction_cycles"]
 
-_OUTSIDE = Condition.EVENT - Condition.RECEIVED + 1
+_OUTSIDE = Condition.FLASH_MOVED - Condition.RECEIVED + 1
 _FAST_CLOCK_HZ = 60_000_000
 
 
@@ -98,7 +98,7 @@ class Controller(wiring.Component):
         following = Signal(10)
         zero, carry = Signal(), Signal()
         condition = instruction[10:14]
-        holds = Array([Const(1), zero, carry, *self.conditions, 0, 0])[condition]
+        holds = Array([Const(1), zero, carry, *self.conditions, 0])[condition]
         goes = step(jumps & (holds ^ instruction[14]), "goes")
         switches = jumps & (condition == Condition.SWITCH)
         m.d.comb += [

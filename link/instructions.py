@@ -46,8 +46,9 @@ class Source(enum.IntEnum):
     """The byte that has come from the flash; begins with the next one."""
     STATE = 4
     ERROR = 5
-    LAYER_LOW = 6
-    LAYER_HIGH = 7
+    LAYER = 6
+    REMAINING = 7
+    """Lowest byte of what remains of a stream from the flash, as a negative number."""
 
 
 class Destination(enum.IntEnum):
@@ -63,10 +64,10 @@ class Destination(enum.IntEnum):
     IMAGE_LAST = 7
     FLASH = 8
     """Sends the byte to the flash."""
-    SELECT = 9
-    """1 selects the flash, 0 ends what it does."""
-    CHECKSUM = 10
-    """Begins the checksum of what comes from the flash anew."""
+    CONTROL = 9
+    """A `FlashControl`; ends what the flash does."""
+    REMAINING = 10
+    """The highest byte of what remains of a stream; the others go down by one."""
     FAULT = 11
     """Whether the board has nothing to run."""
     BEGIN = 12
@@ -96,9 +97,12 @@ class Condition(enum.IntEnum):
     IMAGE_WANTED = 9
     RESULT = 10
     FLASH_READY = 11
+    """The byte or the stream from the flash is complete."""
     FLASH_RIGHT = 12
     EVENT = 13
     """A byte or a flag has been received, or there is a result."""
+    FLASH_MOVED = 14
+    """A byte of the stream from the flash has been taken."""
     SWITCH = 15
     """No jump: the other thread goes on."""
 
@@ -213,6 +217,10 @@ class Assembler:
 
     def move(self, destination: Destination, source: Source) -> None:
         self._operate(destination << 3 | source, outside=1)
+
+    def pass_on(self, destination: Destination, source: Source) -> None:
+        """The source goes there, and stays in the accumulator."""
+        self._operate(destination << 3 | source, acc=1, outside=1)
 
     def fetch(self, destination: Destination) -> None:
         """The byte that page and accumulator say goes there."""

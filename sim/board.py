@@ -18,6 +18,8 @@ __all__ = ["SimulatedBoard"]
 
 _BURST = 512
 _START_SECONDS = 60
+_WAKE_UP_SECONDS = 3e-6
+"""The longest time in the data sheets of those flashes that wake up at all."""
 
 
 class SimulatedBoard(contextlib.AbstractContextManager):
@@ -32,6 +34,8 @@ class SimulatedBoard(contextlib.AbstractContextManager):
         What is in the flash from address 0 on, if the board has one.
     simulator : str
         "verilator" or "icarus".
+    chip_lines : int or None
+        On which the chip at the board gives data; None: as many as the board reads.
 
     Attributes
     ----------
@@ -44,9 +48,14 @@ class SimulatedBoard(contextlib.AbstractContextManager):
     """
 
     def __init__(
-        self, parameters: LinkParameters, flash: bytes = b"", simulator: str = "verilator"
+        self,
+        parameters: LinkParameters,
+        flash: bytes = b"",
+        simulator: str = "verilator",
+        chip_lines: int | None = None,
     ) -> None:
         self.parameters, self._simulator = parameters, simulator
+        self._chip_lines = chip_lines or parameters.flash_lines
         self._flash = flash or b"\xff"
         self.cycle, self.running, self.error, self.number = 0, False, False, 0
         self._to_send, self._received, self._sending = b"", b"", False
@@ -54,7 +63,7 @@ class SimulatedBoard(contextlib.AbstractContextManager):
         """Idle cycles after each byte that is sent."""
 
     def __enter__(self) -> "SimulatedBoard":
-        directory = _build(self.parameters, len(self._flash), self._simulator)
+        directory = _build(self.parameters, len(self._flash), self._chip_lines, self._simulator)
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
             work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hiddenite-")))
@@ -123,19 +132,26 @@ class SimulatedBoard(contextlib.AbstractContextManager):
         self.running, self.error = bool(leds & 1), bool(leds & 2)
 
 
-def _build(parameters: LinkParameters, flash_bytes: int, simulator: str) -> Path:
+def _build(parameters: LinkParameters, flash_bytes: int, chip_lines: int, simulator: str) -> Path:
     """Compile a board, or take it from the cache."""
     c = parameters.configuration
     verilog = generate(c) + "\n" + convert(BoardLink(parameters), "board_link")
     defines = "`define FLASH\n" * (parameters.flash_base is not None)
     defines += "`define STANDALONE\n" * parameters.standalone
-    harness = defines + resources.files(__package__).joinpath("board.v").read_text()
+    here = resources.files(__package__)
+    harness = defines + here.joinpath("board.v").read_text()
     values = {
         "W": c.program_bits,
         "L": c.post_lanes,
         "DIVISOR": baud_divisor(parameters.clock_hz, parameters.baud),
         "BURST": _BURST,
         "FLASH_BYTES": flash_bytes,
+        "FLASH_LINES": chip_lines,
+        "WAKE_CYCLES": int(parameters.clock_hz * _WAKE_UP_SECONDS),
     }
-    sources = {"harness.v": harness, "design.v": verilog}
+    sources = {
+        "harness.v": harness,
+        "flash.v": here.joinpath("flash.v").read_text(),
+        "design.v": verilog,
+    }
     return compile_simulator(sources, values, simulator=simulator)

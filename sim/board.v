@@ -9,7 +9,9 @@ module harness #(
     parameter L = 1,          // lanes of the image and result streams
     parameter DIVISOR = 4,    // clock cycles of a bit
     parameter BURST = 512,    // bytes of a burst, at most
-    parameter FLASH_BYTES = 1
+    parameter FLASH_BYTES = 1,
+    parameter FLASH_LINES = 4,
+    parameter WAKE_CYCLES = 1
 ) (
     input wire                 go       /* verilator public_flat_rw */,  // toggles to send a burst
     input wire [8*BURST-1:0]   burst    /* verilator public_flat_rw */,  // the first byte lowest
@@ -129,7 +131,7 @@ module harness #(
     board_link link (
         .clk(clk), .rst(rst), .rx(rx), .tx(tx),
 `ifdef FLASH
-        .cs(cs), .sck(sck), .mosi(mosi), .miso(miso),
+        .cs(cs), .sck(sck), .dq_o(dq_o), .dq_oe(dq_oe), .dq_i(dq_i),
 `endif
 `ifdef STANDALONE
         .number(number),
@@ -154,41 +156,11 @@ module harness #(
 `endif
 
 `ifdef FLASH
-    // Asleep until it is woken; 0x03 reads on and on. Bits change when SCK falls.
-    wire        cs, sck, mosi;
-    reg         miso, awake;
-    reg  [7:0]  cells [0:FLASH_BYTES-1];
-    reg  [31:0] command;
-    reg  [5:0]  command_bits;
-    reg  [23:0] place;
-    reg  [2:0]  place_bit;
-    integer     file, length;
-    initial begin
-        awake = 1'b0;
-        miso = 1'b1;
-        file = $fopen("flash.bin", "rb");
-        length = $fread(cells, file);
-        if (length != FLASH_BYTES) $display("harness: flash.bin has %0d bytes", length);
-    end
-    always @(negedge cs) begin
-        command_bits = 0;
-        command = 0;
-    end
-    always @(posedge cs) if (command_bits == 8 && command[7:0] == 8'hAB) awake = 1'b1;
-    always @(posedge sck) if (!cs && command_bits < 32) begin
-        command = {command[30:0], mosi};
-        command_bits = command_bits + 1;
-        if (command_bits == 32) begin
-            place = command[23:0];
-            place_bit = 7;
-            if (!awake || command[31:24] != 8'h03) command_bits = 33;
-        end
-    end
-    always @(negedge sck) if (!cs && command_bits == 32) begin
-        miso = (place < FLASH_BYTES) ? cells[place][place_bit] : 1'b1;
-        if (place_bit == 0) place = place + 1;
-        place_bit = place_bit - 1;
-    end
+    wire       cs, sck;
+    wire [3:0] dq_o, dq_oe, dq_i;
+    flash #(.BYTES(FLASH_BYTES), .LINES(FLASH_LINES), .WAKE_CYCLES(WAKE_CYCLES)) flash (
+        .clk(clk), .cs(cs), .sck(sck), .dq_o(dq_o), .dq_oe(dq_oe), .dq_i(dq_i)
+    );
 `endif
 endmodule
 `default_nettype wire

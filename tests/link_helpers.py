@@ -1,4 +1,4 @@
-"""What tests of the link share: a UART, a flash, a host and noise in Python."""
+"""What tests of the link share: a UART, a host and noise in Python."""
 
 from hiddenite.link.firmware_memory import LONGEST_PIECE
 from hiddenite.link.protocol import (
@@ -16,7 +16,7 @@ from hiddenite.link.protocol import (
     encode,
 )
 
-__all__ = ["FlashModel", "Host", "Noise", "receive_bytes", "send_bytes"]
+__all__ = ["Host", "Noise", "receive_bytes", "send_bytes"]
 
 
 async def send_bytes(ctx, pin, data, divisor, stop=1):
@@ -41,48 +41,6 @@ async def receive_bytes(ctx, pin, divisor, received, enough=None):
             await ctx.tick().repeat(divisor)
         assert ctx.get(pin), "no stop bit"
         received.append(byte)
-
-
-class FlashModel:
-    """An SPI flash in mode 0: asleep until 0xAB; 0x03 reads on and on.
-
-    Parameters
-    ----------
-    contents : bytes
-        Beyond their end everything is 0xFF.
-    """
-
-    def __init__(self, contents):
-        self.contents = bytearray(contents)
-        self.awake = False
-        self.commands = []
-        """Commands so far: lists of bytes, four at most."""
-
-    def _bit(self, address, bit):
-        byte = self.contents[address] if address < len(self.contents) else 0xFF
-        return byte >> bit & 1
-
-    async def follow(self, ctx, dut):
-        """Test bench to run in the background."""
-        before, bits, command, place = 0, 0, 0, 0
-        while True:
-            if ctx.get(dut.cs):
-                if bits == 8 and command == 0xAB:
-                    self.awake = True
-                bits = command = 0
-            else:
-                sck = ctx.get(dut.sck)
-                if sck and not before and bits < 32:
-                    command = command << 1 | ctx.get(dut.mosi)
-                    bits += 1
-                    if bits == 32:
-                        self.commands.append(command)
-                        place = 8 * (command & 0xFFFFFF)
-                elif before and not sck and bits == 32 and self.awake and command >> 24 == 3:
-                    ctx.set(dut.miso, self._bit(place >> 3, ~place & 7))
-                    place += 1
-                before = sck
-            await ctx.tick()
 
 
 class Host:

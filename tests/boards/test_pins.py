@@ -1,10 +1,17 @@
 import pytest
-from amaranth.build import Attrs, Pins, Resource
+from amaranth.build import Attrs, Pins, PinsN, Resource, Subsignal
 from amaranth.lib.io import Direction
 from amaranth.vendor import LatticeICE40Platform
+from amaranth_boards.ulx3s import ULX3S_25F_Platform
 
 from hiddenite.boards.boards import BOARDS
-from hiddenite.boards.pins import PinFinder, Resources, default_resources, find_resource
+from hiddenite.boards.pins import (
+    PinFinder,
+    Resources,
+    default_resources,
+    find_resource,
+    flash_lines,
+)
 from hiddenite.golden.errors import InputError
 
 
@@ -97,6 +104,50 @@ def test_refused_groups(hx8k, text, message):
     assert str(raised.value) == message
 
 
+def test_lines_of_a_flash(hx8k, ecpix5):
+    lines = {name: flash_lines(ecpix5, f"spi_flash_{name}") for name in ("1x", "2x", "4x")}
+    assert lines == {"1x": 1, "2x": 2, "4x": 4}
+    assert set(PinFinder(ecpix5).flash("spi_flash_4x")) == {"cs", "clk", "dq"}
+    ports = PinFinder(hx8k).flash("spi_flash_1x")
+    assert names(ports["cipo"]) == ["P11"] and names(ports["copi"]) == ["P12"]
+
+
+class Odd(LatticeICE40Platform):
+    device, package, default_clk = "iCE40UP5K", "SG48", "SB_HFOSC"
+    connectors = ()
+    resources = (
+        Resource(
+            "spi_flash",
+            0,
+            Subsignal("cs", PinsN("16")),
+            Subsignal("dq", Pins("14 17 12", dir="io")),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("platform", "text", "message"),
+    [
+        (
+            BOARDS["hx8k"].platform,
+            "led",
+            "flash: must be a resource with cs, dq or cs, copi, cipo, not 'led'",
+        ),
+        (
+            BOARDS["hx8k"].platform,
+            "spi_flash_2x:0.dq",
+            "flash: must be a resource with cs, dq or cs, copi, cipo, not 'spi_flash_2x:0.dq'"
+            " with cs, clk, dq",
+        ),
+        (Odd, "spi_flash", "flash: dq must be 2 or 4 lines, not 3"),
+    ],
+)
+def test_refused_flashes(platform, text, message):
+    with pytest.raises(InputError) as raised:
+        PinFinder(platform()).flash(text)
+    assert str(raised.value) == message
+
+
 class Bare(LatticeICE40Platform):
     device, package, default_clk = "iCE40UP5K", "SG48", "SB_HFOSC"
     connectors = ()
@@ -108,8 +159,8 @@ class Bare(LatticeICE40Platform):
 
 def test_defaults(hx8k, ecpix5):
     assert default_resources(hx8k) == Resources(
-        flash="spi_flash_1x", leds=tuple(f"led:{number}" for number in range(8))
+        flash="spi_flash_2x", leds=tuple(f"led:{number}" for number in range(8))
     )
-    assert default_resources(ecpix5) == Resources(flash="spi_flash_1x", button="rst")
-    assert default_resources(BOARDS["ulx3s-25f"].platform()).flash == "spi_flash"
+    assert default_resources(ecpix5) == Resources(flash="spi_flash_4x", button="rst")
+    assert default_resources(ULX3S_25F_Platform()).flash == "spi_flash"
     assert default_resources(Bare()) == Resources(leds=("led:0",))

@@ -50,7 +50,7 @@ def test_defaults_of_a_platform():
     project = Project.of_platform(load_platform(f"{OWN}:OwnBoardPlatform"))
     assert (project.name, project.flash_base) == ("OwnBoard", 0x40000)
     assert project.configuration == PRESETS["hx8k"]
-    assert project.resources.flash == "spi_flash_1x"
+    assert project.resources.flash == "spi_flash_2x"
     assert project.resources.leds == ("led:0", "led:1")
     ecp5 = Project.of_platform(BOARDS["ulx3s-25f"].platform)
     assert (ecp5.configuration_name, ecp5.flash_base) == ("ecp5-25f", 0x200000)

@@ -23,7 +23,8 @@ BASE = 0x1000
 # Where the harness has a link, a whole board: its streams are its own.
 SHIM = """
 module board_link (
-    input clk, input rst, input rx, output tx, output cs, output sck, output mosi, input miso,
+    input clk, input rst, input rx, output tx, output cs, output sck,
+    output [3:0] dq_o, output [3:0] dq_oe, input [3:0] dq_i,
     output [{word}:0] program__payload, output program__valid, input program__ready,
     output [{beat}:0] image__payload, output image__valid, input image__ready,
     input [{result}:0] result__payload, input result__valid, output result__ready,
@@ -64,17 +65,21 @@ def simulate(monkeypatch):
     return simulate
 
 
+def flash_ports(resource, lines, clock):
+    """Ports of a flash with so many lines."""
+    pins = {f"{resource}__cs__io": "cs", clock: "sck"}
+    for n in range(lines):
+        for kind in ("i", "o", "oe"):
+            pins[f"{resource}__dq_{n}__{kind}"] = f"dq_{kind}[{n}]"
+    return pins
+
+
 PORTS = {
     "clk": "clk",
     "button_0__io": "1'b1",
     "uart_0__rx__io": "rx",
     "uart_0__tx__io": "tx",
-    "spi_flash_1x_0__cs__io": "cs",
-    "spi_flash_1x_0__clk__io": "sck",
-    "spi_flash_1x_0__copi__io": "mosi",
-    "spi_flash_1x_0__cipo__io": "miso",
-    "spi_flash_1x_0__wp__io": "",
-    "spi_flash_1x_0__hold__io": "",
+    **flash_ports("spi_flash_4x_0", 4, "spi_flash_4x_0__clk__io"),
     "led_g_0__io": "green",
     "led_r_0__io": "red",
 }
@@ -105,6 +110,48 @@ def test_program_from_the_flash(icebreaker, digits):
     network, images, expected = digits
     host = Board(SimulatedPort(icebreaker))
     np.testing.assert_array_equal(host.run(network, images, from_memory=True), expected)
+
+
+def test_flash_of_a_ulx3s(simulate, digits):
+    """Its clock goes through the cell USRMCLK, in whose place the simulation has a port."""
+    network, images, expected = digits
+    program = compile_network(network, TINY).bytes
+    contents = b"\xff" * BASE + memory_contents(program, fingerprint=TINY.fingerprint)
+    project = replace(Project.of_board(BOARDS["ulx3s-25f"]), configuration=TINY, flash_base=BASE)
+    ports = {
+        "clk": "clk",
+        "button_fire_0__io": "1'b0",
+        "uart_0__rx__io": "rx",
+        "uart_0__tx__io": "tx",
+        **flash_ports("spi_flash_4x_0", 4, "spi_flash_clk"),
+        "led_0__io": "running",
+        "led_1__io": "error",
+    }
+    with simulate(project, ports, "", contents) as board:
+        board.advance(POWER_ON_CYCLES)
+        host = Board(SimulatedPort(board))
+        np.testing.assert_array_equal(host.run(network, images, from_memory=True), expected)
+
+
+def test_flash_of_an_hx8k(simulate, digits):
+    """It has two lines, and no WP# and HOLD#, which are pulled up on the board."""
+    network, images, expected = digits
+    program = compile_network(network, TINY).bytes
+    contents = b"\xff" * BASE + memory_contents(program, fingerprint=TINY.fingerprint)
+    project = replace(Project.of_board(BOARDS["hx8k"]), configuration=TINY, flash_base=BASE)
+    ports = {
+        "clk": "clk",
+        "uart_0__rx__io": "rx",
+        "uart_0__tx__io": "tx",
+        **flash_ports("spi_flash_2x_0", 2, "spi_flash_2x_0__clk__io"),
+        "led_0__io": "running",
+        "led_1__io": "error",
+    }
+    others = "assign dq_o[3:2] = 2'b11; assign dq_oe[3:2] = 2'b11;"
+    with simulate(project, ports, others, contents) as board:
+        board.advance(POWER_ON_CYCLES)
+        host = Board(SimulatedPort(board))
+        np.testing.assert_array_equal(host.run(network, images, from_memory=True), expected)
 
 
 def test_error_led(icebreaker, digits):

@@ -161,12 +161,22 @@ def test_nothing_but_noise_then_work(digits):
         work.check(host.infer(work.program.bytes, work.images[1], work.size), 1)
 
 
-@pytest.mark.parametrize(("clock_hz", "baud"), [(16_000_000, 1_000_000), (100_000_000, 2_500_000)])
-def test_flash(digits, clock_hz, baud):
+@pytest.mark.parametrize(
+    ("clock_hz", "baud", "lines", "chip"),
+    [
+        (16_000_000, 1_000_000, 4, 4),
+        # A chip that gives data on fewer lines than the board asks for.
+        (16_000_000, 1_000_000, 4, 1),
+        (100_000_000, 2_500_000, 2, 2),
+    ],
+)
+def test_flash(digits, clock_hz, baud, lines, chip):
     work = digits(SINGLE)
-    board_parameters = parameters(SINGLE, clock_hz, baud, flash_base=BASE, standalone=True)
+    board_parameters = parameters(
+        SINGLE, clock_hz, baud, flash_base=BASE, flash_lines=lines, standalone=True
+    )
     memory = work.memory()
-    with SimulatedBoard(board_parameters, memory) as board:
+    with SimulatedBoard(board_parameters, memory, chip_lines=chip) as board:
         # Nothing attached: the images in turn, over and over.
         shown = []
         while len(shown) < 8:
@@ -206,7 +216,8 @@ def test_damaged_flash(place, digits):
         "image checksum": begin + image + 2,
     }[place]
     memory[at] ^= 8
-    with SimulatedBoard(parameters(SINGLE, flash_base=BASE, standalone=True), memory) as board:
+    board_parameters = parameters(SINGLE, flash_base=BASE, flash_lines=4, standalone=True)
+    with SimulatedBoard(board_parameters, memory) as board:
         host = Host(board)
         host.open(1, Sources.PROGRAM | Sources.IMAGE)
         status = host.infer(None, None, work.size)
@@ -249,6 +260,7 @@ def test_rom(digits):
             {"flash_base": 4097},
             "link: flash_base must be a multiple of 4096 from 0 to 16773120, not 4097",
         ),
+        ({"flash_lines": 3}, "link: flash_lines must be 1, 2 or 4, not 3"),
         ({"program": b""}, "link: program must have at least 1 byte, not 0"),
         ({"standalone": True}, "link: standalone needs a flash: flash_base must not be None"),
         (

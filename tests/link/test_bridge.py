@@ -106,8 +106,8 @@ def test_info_and_open():
         assert (await bench.status(ctx, FrameType.OPEN, 2, 0)).image_offset == 0
         ctx.set(bench.dut.state, 2)
         ctx.set(bench.dut.error, 9)
-        ctx.set(bench.dut.layer, 0x7D7E)
-        assert (await bench.status(ctx, FrameType.OPEN, 2, 0))[:3] == (2, 9, 0x7D7E)
+        ctx.set(bench.dut.layer, 0x7E)
+        assert (await bench.status(ctx, FrameType.OPEN, 2, 0))[:3] == (2, 9, 0x7E)
 
     bench.run(run)
 
@@ -228,7 +228,8 @@ def test_results(size):
         for _ in range(2):
             answer = await bench.ask(ctx, FrameType.RESULT, 5, OFFSET.pack(0))
             assert answer == bytes([FrameType.RESULT_DATA, 5, 0, 0]) + data[:63]
-        # Full until the host says what it has.
+        # Full until the host says what it has; a byte more waits outside.
+        await bench.result(ctx, data[63:64])
         ctx.set(dut.result.valid, 1)
         for _ in range(200):
             await ctx.tick()
@@ -237,7 +238,7 @@ def test_results(size):
         for wrong in (64, 256, 0xFFFF, 0x0100, 300):
             status = await bench.status(ctx, FrameType.RESULT, 5, OFFSET.pack(wrong))
             assert status.result_end == 63
-        have, end = 0, 63
+        have, end, given = 0, 63, 64
         while have < len(data):
             answer = await bench.ask(ctx, FrameType.RESULT, 5, OFFSET.pack(have))
             if answer[0] == FrameType.RESULT_DATA:
@@ -248,11 +249,14 @@ def test_results(size):
                 have += rng.choice([len(piece), rng.randrange(len(piece) + 1)])
             else:
                 assert have == end
-            room = 63 - (end - have)
+            room = 64 - (given - have)
             if room:
                 await bench.ask(ctx, FrameType.RESULT, 5, OFFSET.pack(have))
-                await bench.result(ctx, data[end : end + rng.randrange(room + 1)])
+                more = data[given : given + rng.randrange(room + 1)]
+                await bench.result(ctx, more)
+                given += len(more)
                 end = (await bench.status(ctx, FrameType.OPEN, 5, 0)).result_end
+                assert end == min(given, have + 63)
 
     bench.run(run)
 

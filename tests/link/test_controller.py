@@ -65,13 +65,15 @@ def test_pages_sources_and_destinations(run_firmware):
     a.load_constant(DIRECT_PAGE >> 8)
     a.give(Destination.PAGE)
     a.load_constant(DIRECT_PAGE % 256 + variable)
-    a.put(Source.LAYER_HIGH)
+    a.put(Source.REMAINING)
     a.load(variable)
     a.give(Destination.SEND_LAST)
     a.move(Destination.PROGRAM, Source.FLASH)
     a.give(Destination.SEND)
     a.take(Source.ERROR)
     a.give(Destination.BEGIN)
+    a.pass_on(Destination.REMAINING, Source.LAYER)
+    a.give(Destination.SEND)
     a.label("end")
     a.jump("end")
     assert run_firmware(a, 30) == [
@@ -83,10 +85,12 @@ def test_pages_sources_and_destinations(run_firmware):
         (Destination.PROGRAM, 0x53),
         (Destination.SEND, 0x57),
         (Destination.BEGIN, 0x55),
+        (Destination.REMAINING, 0x56),
+        (Destination.SEND, 0x56),
     ]
 
 
-@pytest.mark.parametrize("condition", [Condition.RECEIVED, Condition.RIGHT, Condition.EVENT])
+@pytest.mark.parametrize("condition", [Condition.RECEIVED, Condition.RIGHT, Condition.FLASH_MOVED])
 def test_conditions(run_firmware, condition):
     for wanted in (0, 1):
         a = Assembler()

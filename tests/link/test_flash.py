@@ -2,10 +2,11 @@ import random
 
 import pytest
 from amaranth.sim import Simulator
-from link_helpers import FlashModel
+from flash_model import FlashModel
 
 from hiddenite.link.bridge import Bridge
-from hiddenite.link.flash_firmware import Flash
+from hiddenite.link.flash_firmware import Flash, seek_cycles
+from hiddenite.link.flash_reader import byte_cycles
 from hiddenite.link.memory_contents import HEADER_BYTES, memory_contents
 from hiddenite.link.protocol import Sources
 
@@ -69,10 +70,10 @@ class Engine:
             await ctx.tick().repeat(self.rng.randrange(1, 60))
 
 
-def bridge(first, clock_hz=12_000_000):
+def bridge(first, clock_hz=12_000_000, lines=4):
     return Bridge(
         divisor=16,
-        flash=Flash(BASE, 50, BOTH),
+        flash=Flash(BASE, clock_hz, BOTH, lines),
         sources=BOTH,
         first=first,
         fingerprint=1,
@@ -101,6 +102,7 @@ def run(engine, flash, runs, limit=800_000):
         edges += 1
         if edges > 2 * limit:
             raise TimeoutError("not done")
+    assert not flash.ignored
 
 
 @pytest.mark.parametrize(
@@ -128,10 +130,10 @@ def test_program_and_images_in_turn(size, wants_at):
     # An image is read in one go, a program from where it was left: one byte may be on its way.
     begin = BASE + HEADER_BYTES
     first = begin + size
-    addresses = {command & 0xFFFFFF for command in flash.commands}
+    addresses = {address for _, address in flash.reads}
     assert {at for at in addresses if at >= first} == {first + n * (IMAGE + 4) for n in range(3)}
     resumed = {at for at in addresses if at < first} - {BASE, begin}
-    assert {BASE, begin} <= addresses and bool(resumed) == (wants_at < size)
+    assert {BASE, begin} <= addresses and bool(resumed) == (wants_at < size - 1)
     assert resumed <= {begin + wants_at, begin + wants_at + 1}
 
 
@@ -148,17 +150,66 @@ def test_one_of_both(source):
         assert engine.images[:-1] == [*images, images[0]]
 
 
-@pytest.mark.parametrize(("clock_hz", "cycles"), [(12_000_000, 24), (100_000_000, 60)])
-def test_speed(clock_hz, cycles):
-    """A byte of a program takes no more instructions than 12."""
+@pytest.mark.parametrize("enabled", [False, True])
+@pytest.mark.parametrize("maker", [0xEF, 0xC8, 0x9D, 0xC2, 0x20])
+def test_four_lines_of_usual_flashes(maker, enabled):
+    """QE is set where there is one, if it is not set."""
+    rng = random.Random(maker)
+    program, _, inside = contents(rng, 60)
+    flash = FlashModel(inside, maker, enabled=enabled)
+    engine = Engine(bridge(Sources.PROGRAM), rng, 90, image=False)
+    run(engine, flash, 2)
+    assert engine.programs[:-1] == [program] * 2
+    assert {command for command, _ in flash.reads} == {0x6B}
+    written = {0xEF: 0x31, 0xC8: 0x31, 0x9D: 0x01, 0xC2: 0x01}.get(maker)
+    assert flash.writes == ([] if enabled or written is None else [written])
+
+
+@pytest.mark.parametrize(("lines", "chip", "used"), [(4, 2, 1), (2, 1, 1), (2, 4, 2), (1, 4, 1)])
+def test_as_many_lines_as_both_have(lines, chip, used):
+    rng = random.Random(lines)
+    program, images, inside = contents(rng, 60)
+    # A maker whose flash has no QE, or one that is not known.
+    flash = FlashModel(inside, 0x20, chip)
+    engine = Engine(bridge(BOTH, lines=lines), rng, 30)
+    run(engine, flash, 2)
+    assert engine.programs[:-1] == [program] * 2 and engine.images[:-1] == images[:2]
+    assert flash.reads[-1][0] == {1: 0x0B, 2: 0x3B, 4: 0x6B}[used]
+
+
+def test_a_flash_that_does_not_stop_writing():
+    """It does not answer, which ends in an error."""
+    rng = random.Random(4)
+    _, _, inside = contents(rng, 60)
+    flash = FlashModel(inside, 0x9D, write_cycles=1 << 30)
+    dut = bridge(Sources.PROGRAM, clock_hz=100_000)
+
+    async def bench(ctx):
+        await ctx.tick().until(dut.fault)
+
+    async def follow(ctx):
+        await flash.follow(ctx, dut)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.add_testbench(follow, background=True)
+    simulator.run()
+    assert flash.writes == [0x01] and set(flash.ignored) == {0x6B, 0x0B}
+
+
+@pytest.mark.parametrize("lines", [1, 2, 4])
+@pytest.mark.parametrize("clock_hz", [12_000_000, 100_000_000])
+def test_speed(clock_hz, lines):
+    """Bytes of a program follow each other without a pause."""
     rng = random.Random(5)
-    _, _, inside = contents(rng, 700)
-    dut = bridge(Sources.PROGRAM, clock_hz)
+    _, _, inside = contents(rng, 300)
+    dut = bridge(Sources.PROGRAM, clock_hz, lines)
     times, cycle = [], [0]
 
     async def bench(ctx):
         ctx.set(dut.program.ready, 1)
-        while len(times) < 700:
+        while len(times) < 301:
             _, _, valid = await ctx.tick().sample(dut.program.valid)
             cycle[0] += 1
             if valid:
@@ -172,4 +223,7 @@ def test_speed(clock_hz, cycles):
     simulator.add_testbench(bench)
     simulator.add_testbench(follow, background=True)
     simulator.run()
-    assert times[-1] - times[0] <= cycles * 699
+    each = byte_cycles(clock_hz, lines)
+    assert times[299] - times[0] == each * 299
+    # From the last byte of a program to the first one of the next.
+    assert 0.9 <= (times[300] - times[299]) / seek_cycles(clock_hz, lines) <= 1.1
