@@ -1,6 +1,7 @@
 """Boards that Hiddenite knows."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from amaranth.build import Attrs, Pins, PinsN, Platform, Resource, Subsignal
 from amaranth_boards.ecpix5 import ECPIX585Platform
@@ -111,7 +112,7 @@ class OrangeCrabOnHeader(OrangeCrabR0_2_25FPlatform):
     )
 
 
-_ULX3S = {
+_ULX3S: dict[str, Any] = {
     "resources": Resources(
         flash="spi_flash_4x", leds=tuple(f"led:{n}" for n in range(6)), button="button_fire:0"
     ),
@@ -237,4 +238,4 @@ _DEVICES = {
 
 def part_of(platform: Platform | type[Platform]) -> Part | None:
     """Part of a platform; None if it is none of `PARTS`."""
-    return PARTS.get(_DEVICES.get(getattr(platform, "device", None)))
+    return PARTS.get(_DEVICES.get(getattr(platform, "device", ""), ""))

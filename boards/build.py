@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from amaranth.build import Platform
 from amaranth.hdl import Elaboratable
@@ -107,7 +108,7 @@ def build(
     seeds: Sequence[int],
     jobs: int = 1,
     progress: Progress | None = None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Build a bitstream.
 
     Parameters
@@ -173,7 +174,7 @@ class _Flow:
         self.packer = packer(self.family)
         self.platform, self.directory, self.progress = platform, directory, progress
         self._commands: list[list[str]] = []
-        self._seeds: list[dict[str, object]] = []
+        self._seeds: list[dict[str, Any]] = []
         self._seed = 0
 
     def prepare(self, make_top: Callable[[Platform], Elaboratable], part: Part | None) -> None:
@@ -228,7 +229,11 @@ class _Flow:
             self.progress("place and route", done, len(seeds), ", ".join(doing))
 
         def ended(number: int, end: Ended) -> None:
-            found = {"seed": seeds[number], "fmax_mhz": None, "seconds": round(end.seconds, 1)}
+            found: dict[str, Any] = {
+                "seed": seeds[number],
+                "fmax_mhz": None,
+                "seconds": round(end.seconds, 1),
+            }
             _check_usage(read_log(logs[number]), self.platform.device)
             if end.status == 0:
                 report = json.loads((self.directory / f"{seeds[number]}-{_REPORT}").read_text())
@@ -261,7 +266,7 @@ class _Flow:
         if statuses != [0]:
             raise RuntimeError("\n".join([f"{self.packer.name} failed:", *tail(log)]))
 
-    def results(self) -> dict[str, object]:
+    def results(self) -> dict[str, Any]:
         bitstream = self.directory / f"{_DESIGN}{BITSTREAM_SUFFIX[self.family]}"
         report = json.loads((self.directory / _REPORT).read_text())
         achieved, constraint = _slowest(report, self.directory)
@@ -286,7 +291,7 @@ class _Flow:
             variables={"TMPDIR": str(self.directory.absolute())},
         )
 
-    def _run(self, jobs: Sequence[Job], **options: object) -> None:
+    def _run(self, jobs: Sequence[Job], **options: Any) -> None:
         try:
             run(jobs, **options)
         finally:

@@ -75,7 +75,7 @@ class ClockPlan:
         if source is None:
             raise InputError("clock: the platform has no default clock; name a resource")
         source_hz = _source_frequency(platform, source, target_hz)
-        pll = None
+        pll: ICE40PLL | ECP5PLL | None = None
         if target_hz is not None and abs(target_hz - source_hz) > 1:
             if isinstance(platform, LatticeICE40Platform):
                 pll = ICE40PLL.find(source_hz, target_hz)
@@ -166,6 +166,8 @@ class ClockGenerator(wiring.Component):
         return clock
 
     def _ice40_pll(self, m: Module, platform: Platform, locked: Signal) -> None:
+        pll = self.plan.pll
+        assert isinstance(pll, ICE40PLL)
         pad = _PLL_PADS.get((platform.device, platform.package))
         if self._pin is not None and self._pin.io.metadata[0].name == pad:
             kind, reference = "PAD", {"i_PACKAGEPIN": self._pin.io}
@@ -174,10 +176,10 @@ class ClockGenerator(wiring.Component):
         m.submodules.pll = Instance(
             f"SB_PLL40_{kind}",
             p_FEEDBACK_PATH="SIMPLE",
-            p_DIVR=Const(self.plan.pll.divr, 4),
-            p_DIVF=Const(self.plan.pll.divf, 7),
-            p_DIVQ=Const(self.plan.pll.divq, 3),
-            p_FILTER_RANGE=Const(self.plan.pll.filter_range, 3),
+            p_DIVR=Const(pll.divr, 4),
+            p_DIVF=Const(pll.divf, 7),
+            p_DIVQ=Const(pll.divq, 3),
+            p_FILTER_RANGE=Const(pll.filter_range, 3),
             i_RESETB=Const(1),
             i_BYPASS=Const(0),
             o_PLLOUTGLOBAL=self.clk,
@@ -186,6 +188,8 @@ class ClockGenerator(wiring.Component):
         )
 
     def _ecp5_pll(self, m: Module, platform: Platform, locked: Signal) -> None:
+        pll = self.plan.pll
+        assert isinstance(pll, ECP5PLL)
         feedback = Signal()
         m.submodules.pll = Instance(
             "EHXPLLL",
@@ -201,14 +205,14 @@ class ClockGenerator(wiring.Component):
             p_OUTDIVIDER_MUXA="DIVA",
             p_OUTDIVIDER_MUXB="DIVB",
             p_FEEDBK_PATH="CLKOP",
-            p_CLKI_DIV=self.plan.pll.clki_div,
+            p_CLKI_DIV=pll.clki_div,
             p_CLKFB_DIV=1,
             p_CLKOP_ENABLE="ENABLED",
-            p_CLKOP_DIV=self.plan.pll.clkop_div,
-            p_CLKOP_CPHASE=self.plan.pll.clkop_div // 2,
+            p_CLKOP_DIV=pll.clkop_div,
+            p_CLKOP_CPHASE=pll.clkop_div // 2,
             p_CLKOP_FPHASE=0,
             p_CLKOS_ENABLE="ENABLED",
-            p_CLKOS_DIV=self.plan.pll.clkos_div,
+            p_CLKOS_DIV=pll.clkos_div,
             p_CLKOS_CPHASE=0,
             p_CLKOS_FPHASE=0,
             i_RST=Const(0),

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from amaranth.build import Attrs, Pins, Platform, Resource, Subsignal
 from amaranth.lib import io
@@ -132,7 +132,7 @@ class PinFinder:
 
     def __init__(self, platform: Platform):
         self._platform = platform
-        self._requested = {}
+        self._requested: dict[tuple, Any] = {}
 
     def group(self, text: str, what: str, parts: tuple[str, ...]) -> dict[str, io.PortLike]:
         """Pins of a resource that has parts.

@@ -58,7 +58,9 @@ class Programmer:
         RuntimeError
             The program fails; it has said why.
         """
-        self._run([*(self.ram if to_ram else self.flash), str(file)])
+        command = self.ram if to_ram else self.flash
+        assert command is not None
+        self._run([*command, str(file)])
 
     def write_data(self, file: Path, address: int) -> None:
         """Write other data to the flash.

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from amaranth.build import Platform
 
@@ -48,6 +49,8 @@ def load_platform(text: str) -> type[Platform]:
     try:
         if where.endswith(".py"):
             specification = importlib.util.spec_from_file_location(Path(where).stem, where)
+            if specification is None or specification.loader is None:
+                raise ImportError(f"{where} is no module")
             module = importlib.util.module_from_spec(specification)
             specification.loader.exec_module(module)
         else:
@@ -64,9 +67,8 @@ def load_platform(text: str) -> type[Platform]:
     platform = getattr(module, name, None)
     if not (isinstance(platform, type) and issubclass(platform, Platform)):
         raise InputError(f"platform {text}: must be a class of amaranth.build.Platform")
-    if getattr(platform, "__abstractmethods__", None):
-        lacking = ", ".join(sorted(platform.__abstractmethods__))
-        raise InputError(f"platform {text}: lacks {lacking}")
+    if lacking := getattr(platform, "__abstractmethods__", None):
+        raise InputError(f"platform {text}: lacks {', '.join(sorted(lacking))}")
     return platform
 
 
@@ -147,7 +149,7 @@ class Project:
             flash_base=_FLASH_BASE[family_of(platform)],
         )
 
-    def with_resources(self, **names: object) -> "Project":
+    def with_resources(self, **names: Any) -> "Project":
         """The same with other names of resources; those that are None stay."""
         given = {key: value for key, value in names.items() if value is not None}
         return replace(self, resources=replace(self.resources, **given))

@@ -1,5 +1,7 @@
 """The top of any board: engine, link and pins."""
 
+from typing import Any
+
 from amaranth.build import Platform
 from amaranth.hdl import (
     ClockDomain,
@@ -102,6 +104,7 @@ class Top(Elaboratable):
 
     def _flash_pins(self, platform: Platform, finder: PinFinder) -> dict[str, io.PortLike | None]:
         """Pins of the flash; a clock that only a cell of its own can drive is None."""
+        assert self.resources.flash is not None
         pins = finder.flash(self.resources.flash)
         clock = pins.get("clk")
         if is_ecp5(platform):
@@ -115,7 +118,7 @@ class Top(Elaboratable):
         return pins
 
     @staticmethod
-    def _connect_flash(m: Module, link: BoardLink, pins: dict[str, io.PortLike | None]) -> None:
+    def _connect_flash(m: Module, link: BoardLink, pins: dict[str, Any]) -> None:
         m.submodules.cs = cs = io.Buffer("o", pins["cs"])
         # The pin's polarity is the platform's; here, 1 selects the flash.
         m.d.comb += cs.o.eq(~link.cs)

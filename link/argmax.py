@@ -21,8 +21,9 @@ class Argmax(wiring.Component):
     o : number of the largest value of the last whole result, 0 to 255
     """
 
-    i: In(stream.Signature(data.StructLayout({"data": 8 * VALUE_BYTES, "last": 1})))
-    o: Out(8)
+    def __init__(self):
+        values = stream.Signature(data.StructLayout({"data": 8 * VALUE_BYTES, "last": 1}))
+        super().__init__({"i": In(values), "o": Out(8)})
 
     def elaborate(self, platform):
         m = Module()

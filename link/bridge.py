@@ -9,6 +9,8 @@
     flash ◄───────────────► flash reader ───► program, image
 """
 
+from typing import Any
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -197,7 +199,7 @@ class Bridge(wiring.Component):
             flash_byte, flash_ready, flash_right = reader.o, reader.ready, reader.right
             flash_moved, remaining = reader.moved, reader.remaining
 
-        values = {
+        values: dict[int, Any] = {
             Source.RECEIVED: receiver.data,
             Source.RESULT: result_byte,
             Source.FLASH: flash_byte,

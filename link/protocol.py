@@ -133,7 +133,7 @@ class Info(NamedTuple):
         name = body[HEADER.size + INFO.size :]
         if not 1 <= len(name) <= LONGEST_NAME or not name.isascii():
             raise ValueError(f"INFO: name must be 1 to {LONGEST_NAME} characters, not {name!r}")
-        return cls(*INFO.unpack_from(body, HEADER.size), name.decode("ascii"))
+        return cls._make((*INFO.unpack_from(body, HEADER.size), name.decode("ascii")))
 
 
 class Status(NamedTuple):

@@ -1,5 +1,6 @@
 """Every top-level folder is a subpackage, in a wheel as in an editable installation."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -88,3 +89,17 @@ def test_wheel_runs_without_the_project(wheel, tmp_path):
     )
     assert result.stdout.splitlines()[0].startswith(str(tmp_path))
     assert '"up5k"' in result.stdout
+
+
+def test_the_wheel_has_types(wheel, tmp_path):
+    """Its users' type checkers read its annotations (``py.typed``), and they are right."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    assert all(
+        (tmp_path / package.replace(".", "/") / "py.typed").is_file() for package in PACKAGES
+    )
+    command = [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml"]
+    command += [f"--package={package}" for package in PACKAGES if package.count(".") == 1]
+    environment = os.environ | {"MYPYPATH": str(tmp_path)}
+    checked = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
