@@ -25,7 +25,7 @@ from hiddenite.synthesis import toolchain
 from hiddenite.synthesis.nextpnr import RESOURCES, out_of_reach, routing_options, why_failed
 from hiddenite.synthesis.parts import Part, memory_blocks
 from hiddenite.synthesis.processes import Ended, Job, read_log, run, tail
-from hiddenite.synthesis.tidy import tidy_netlist
+from hiddenite.synthesis.netlist_passes import run_netlist_passes
 from hiddenite.synthesis.toolchain import Tool
 from hiddenite.synthesis.yosys import run_yosys
 
@@ -206,7 +206,7 @@ class _Flow:
             self.directory,
             lambda name: self.progress("synthesise", 0, 1, name),
         )
-        tidy_netlist(self.directory / f"{_DESIGN}.json", self.family)
+        run_netlist_passes(self.directory / f"{_DESIGN}.json", self.family)
 
     def place_and_route(self, seeds: Sequence[int], jobs: int) -> None:
         # What nextpnr writes, of each seed on its own.

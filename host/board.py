@@ -255,5 +255,5 @@ def _configuration(name: str, info: Info, given: Configuration | None) -> Config
     if words != (c.program_bits // 8, c.post_lanes) or (
         info.program_buffer < info.program_bytes or info.image_buffer < info.post_lanes
     ):
-        raise InputError(f"{name}: the board says of itself what cannot be: {info}")
+        raise InputError(f"{name}: the board describes itself inconsistently: {info}")
     return c

@@ -114,7 +114,7 @@ class Session:
         Raises
         ------
         SessionError
-            The engine has stopped, the board has restarted, or it says what cannot be.
+            The engine has stopped, the board has restarted, or it reports an inconsistent status.
         BoardError
             The board is silent, makes no progress, or does not have what the session needs.
         """
@@ -208,7 +208,7 @@ class Session:
             progress = self._program.update(status.program_offset, status.program_room)
             progress |= self._image.update(status.image_offset, status.image_room)
         except ValueError as error:
-            raise SessionError(f"the board says what cannot be: {error}") from None
+            raise SessionError(f"the board reports an inconsistent status: {error}") from None
         progress |= there > self._there or (status.state, status.layer) != self._layer
         self._there = max(self._there, there)
         self._layer = status.state, status.layer

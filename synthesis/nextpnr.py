@@ -91,7 +91,7 @@ def routing_options(family: str, tool: toolchain.Tool) -> list[str]:
     """Return nextpnr's options for placing and routing a full part of a family.
 
     On an ECP5, its usual placer makes an engine's wires half as long again as the other one does.
-    The first router does not end with an engine that fills most of the part; the second leaves
+    router1 does not converge on an engine that fills most of the part; the second leaves
     detours, some of 10 ns, unless it is told to route again what is too slow for the clock that is
     asked for. Where nextpnr is built with threads, it has a refinement that takes seconds in place
     of minutes; with one thread, so that what comes of a seed does not depend on the machine.

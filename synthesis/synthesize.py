@@ -10,7 +10,7 @@ from pathlib import Path
 from hiddenite.sim.cache import entry, new_entry
 from hiddenite.synthesis import toolchain
 from hiddenite.synthesis.parts import Part
-from hiddenite.synthesis.tidy import PASSES, tidy_netlist
+from hiddenite.synthesis.netlist_passes import PASSES, run_netlist_passes
 from hiddenite.synthesis.yosys import run_yosys
 
 __all__ = ["Netlist", "synthesize"]
@@ -106,7 +106,7 @@ def synthesize(verilog: str, module: str, part: Part, progress: Progress | None 
             began = time.perf_counter()
             watch = None if progress is None else lambda text: progress(step, 0, 1, text.lower())
             run_yosys(commands, work, watch)
-            tidy_netlist(finished / _JSON, part.family)
+            run_netlist_passes(finished / _JSON, part.family)
             commands = [
                 f"read_json finished/{_JSON}",
                 f"write_verilog -noattr finished/{_VERILOG}",

@@ -594,7 +594,7 @@ const char *hiddenite_error_text(enum hiddenite_error error) {
         "the board has stopped answering",
         "the engine stopped with an error",
         "the board has restarted",
-        "the board says what cannot be",
+        "the board reports an inconsistent status",
         "the engine's result is not one of this size"};
 
     return (size_t)error < sizeof texts / sizeof texts[0] ? texts[error] : "unknown error";

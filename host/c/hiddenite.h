@@ -54,7 +54,7 @@ enum hiddenite_error {
     HIDDENITE_SILENT,        /* the board has stopped answering */
     HIDDENITE_ENGINE,        /* the engine stopped with an error, again and again */
     HIDDENITE_RESTARTED,     /* the board restarted, again and again */
-    HIDDENITE_CONTRADICTION, /* the board says what cannot be, again and again */
+    HIDDENITE_CONTRADICTION, /* the board reports an inconsistent status, again and again */
     HIDDENITE_RESULT_SIZE    /* the engine's result has another size than expected */
 };
 

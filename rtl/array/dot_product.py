@@ -1,7 +1,7 @@
 """A dot product of masked activations: PEs of one output channel at one pixel, and their sum.
 
 A PE is ``mask AND (x XOR sign)``, an unsigned number of 8 bits: for an unsigned activation,
--x = (x XOR 255) - 255. Each kept negative weight therefore counts 255 too much, whatever the
+-x = (x XOR 255) - 255. Each kept negative weight therefore adds an offset of 255, whatever the
 activation (a zero of the padding included); the compiler takes it off the channel's bias (see
 `plain_offset`).
 

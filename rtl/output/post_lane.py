@@ -78,7 +78,7 @@ class PostLane(wiring.Component):
         # bits (iCE40), or if that is not enough of 18.
         split = max(WORD, self.bias_bits - 17)
         value_bits = ((1 << self.bias_bits + 14) + (1 << 8 + 24)).bit_length() + 1
-        # The bias makes up for what the PEs count too much: the sum is the true one again.
+        # The bias takes the constant offset of the PEs off again: this is the true sum.
         total, scale = register(signed(self.bias_bits)), register(signed(16))
         added_low, added_high = register(8 + split), register(8 + 24 - split)
         low, high = register(signed(split + 17)), register(signed(value_bits - split))

@@ -91,7 +91,7 @@ def test_the_fastest_seed_is_kept(tmp_path):
 def stand_in(monkeypatch, printed, status):
     """No Yosys; in nextpnr's place a program that prints something and ends."""
     monkeypatch.setattr(module, "run_yosys", lambda *_: None)
-    monkeypatch.setattr(module, "tidy_netlist", lambda *_: None)
+    monkeypatch.setattr(module, "run_netlist_passes", lambda *_: None)
     code = f"import sys; print({printed!r}, flush=True); sys.exit({status})"
     tool = Tool("nextpnr-ice40", (sys.executable, "-c", code), "")
     monkeypatch.setattr(module.toolchain, "yosys", lambda: tool)
@@ -122,7 +122,7 @@ def test_nothing_is_left(tmp_path, monkeypatch):
     tool = Tool("nextpnr-ice40", (sys.executable, "-c", code), "")
     nothing = Tool("icepack", (sys.executable, "-c", "open('top.bin', 'w')"), "")
     monkeypatch.setattr(module, "run_yosys", vanish)
-    monkeypatch.setattr(module, "tidy_netlist", lambda *_: None)
+    monkeypatch.setattr(module, "run_netlist_passes", lambda *_: None)
     monkeypatch.setattr(module.toolchain, "nextpnr", lambda _: tool)
     monkeypatch.setattr(module, "packer", lambda _: nothing)
     with pytest.raises(RuntimeError) as raised:

@@ -7,7 +7,7 @@ from hiddenite.synthesis.carries import align_carries
 from hiddenite.synthesis.nextpnr import pack
 from hiddenite.synthesis.parts import PARTS
 from hiddenite.synthesis.synthesize import synthesize
-from hiddenite.synthesis.tidy import PASSES
+from hiddenite.synthesis.netlist_passes import PASSES
 
 INPUTS = ("I0", "I1", "I2", "I3")
 MASKED = """\

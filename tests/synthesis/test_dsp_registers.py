@@ -4,7 +4,7 @@ from netlist_cells import CLOCK, DIFFERENCES, cell, changed, packed_cells
 
 from hiddenite.synthesis.dsp_registers import absorb_dsp_registers
 from hiddenite.synthesis.parts import PARTS
-from hiddenite.synthesis.tidy import PASSES
+from hiddenite.synthesis.netlist_passes import PASSES
 
 ENABLE = 3
 FACTORS = [f"{factor}{bit}" for factor in "AB" for bit in range(18)]

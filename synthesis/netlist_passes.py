@@ -1,4 +1,4 @@
-"""What is changed in a netlist between Yosys and nextpnr, for each family."""
+"""Passes over a netlist between Yosys and nextpnr, for each family."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from hiddenite.synthesis.chain_ends import free_chain_ends
 from hiddenite.synthesis.dsp_registers import absorb_dsp_registers
 from hiddenite.synthesis.ram_registers import absorb_ram_registers
 
-__all__ = ["PASSES", "tidy_netlist"]
+__all__ = ["PASSES", "run_netlist_passes"]
 
 PASSES = {
     "ice40": (align_carries,),
@@ -15,8 +15,8 @@ PASSES = {
 }
 
 
-def tidy_netlist(path: Path, family: str) -> None:
-    """Change a netlist, Yosys's JSON, in place.
+def run_netlist_passes(path: Path, family: str) -> None:
+    """Run the passes of a family over a netlist in Yosys's JSON, in place.
 
     Parameters
     ----------
@@ -25,5 +25,5 @@ def tidy_netlist(path: Path, family: str) -> None:
     family : str
         "ice40" or "ecp5".
     """
-    for change in PASSES[family]:
-        change(path)
+    for run_pass in PASSES[family]:
+        run_pass(path)
