@@ -22,10 +22,10 @@ from amaranth.hdl import Elaboratable
 from hiddenite.golden.errors import InputError
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.synthesis import toolchain
+from hiddenite.synthesis.netlist_passes import run_netlist_passes
 from hiddenite.synthesis.nextpnr import RESOURCES, out_of_reach, routing_options, why_failed
 from hiddenite.synthesis.parts import Part, memory_blocks
 from hiddenite.synthesis.processes import Ended, Job, read_log, run, tail
-from hiddenite.synthesis.netlist_passes import run_netlist_passes
 from hiddenite.synthesis.toolchain import Tool
 from hiddenite.synthesis.yosys import run_yosys
 

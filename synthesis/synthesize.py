@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hiddenite.sim.cache import entry, new_entry
 from hiddenite.synthesis import toolchain
-from hiddenite.synthesis.parts import Part
 from hiddenite.synthesis.netlist_passes import PASSES, run_netlist_passes
+from hiddenite.synthesis.parts import Part
 from hiddenite.synthesis.yosys import run_yosys
 
 __all__ = ["Netlist", "synthesize"]

@@ -4,10 +4,10 @@ import json
 import pytest
 
 from hiddenite.synthesis.carries import align_carries
+from hiddenite.synthesis.netlist_passes import PASSES
 from hiddenite.synthesis.nextpnr import pack
 from hiddenite.synthesis.parts import PARTS
 from hiddenite.synthesis.synthesize import synthesize
-from hiddenite.synthesis.netlist_passes import PASSES
 
 INPUTS = ("I0", "I1", "I2", "I3")
 MASKED = """\

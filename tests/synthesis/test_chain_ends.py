@@ -6,10 +6,10 @@ from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.verilog import generate
 from hiddenite.synthesis.blocks import find_block
 from hiddenite.synthesis.chain_ends import free_chain_ends
+from hiddenite.synthesis.netlist_passes import PASSES
 from hiddenite.synthesis.nextpnr import pack
 from hiddenite.synthesis.parts import PARTS
 from hiddenite.synthesis.synthesize import synthesize
-from hiddenite.synthesis.netlist_passes import PASSES
 
 CHAIN = Configuration(ich=8, och=1, activation_words=16, tile_words=16, array="chain")
 DIRECTIONS = {"A0": "input", "CIN": "input", "S0": "output", "COUT": "output"}

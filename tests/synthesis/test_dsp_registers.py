@@ -3,8 +3,8 @@ import pytest
 from netlist_cells import CLOCK, DIFFERENCES, cell, changed, packed_cells
 
 from hiddenite.synthesis.dsp_registers import absorb_dsp_registers
-from hiddenite.synthesis.parts import PARTS
 from hiddenite.synthesis.netlist_passes import PASSES
+from hiddenite.synthesis.parts import PARTS
 
 ENABLE = 3
 FACTORS = [f"{factor}{bit}" for factor in "AB" for bit in range(18)]

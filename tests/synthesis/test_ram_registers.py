@@ -1,9 +1,9 @@
 import pytest
 from netlist_cells import CLOCK, DIFFERENCES, cell, changed, flip_flop, packed_cells
 
+from hiddenite.synthesis.netlist_passes import PASSES
 from hiddenite.synthesis.parts import PARTS
 from hiddenite.synthesis.ram_registers import absorb_ram_registers
-from hiddenite.synthesis.netlist_passes import PASSES
 
 # Nets that are read, those behind flip-flops, and others.
 READ, BEHIND, OTHER = 100, 1000, 5000
