@@ -2,7 +2,7 @@
 
 The program reader and the array's side are two workers that meet at the layer memory, at the tile
 buffer and at the channel records; their timelines are followed tile by tile. Streams are taken not
-to stall.
+to stall, unless a `ProgramStream` says when they bring something.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,13 @@ from hiddenite.rtl.program.packets import (
 )
 
 from .program import Program
+from .program_stream import ProgramStream
 from .schedule import Stage
 
 __all__ = ["Estimate", "LayerEstimate", "estimate"]
+
+_CHECK = 2
+"""Cycles after the words of a CRC."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +98,10 @@ class _ArraySide:
         """Load the next descriptor; afterwards ``time`` is the first cycle in which it runs."""
         self.time = max(self.time, committed + 1) + load_cycles(self.c) + 1
 
-    def load(self, stage: Stage) -> None:
+    def load(self, stage: Stage, stream: ProgramStream) -> None:
         height, width, channels = stage.shape
-        self._done(self.time + height * width * -(-channels // self.c.post_lanes) - 1)
+        end = self.time + height * width * -(-channels // self.c.post_lanes)
+        self._done(max(end, stream.image(self.time)) - 1)
 
     def begin(self, stage: Stage) -> None:
         """Prepare for the tiles of a layer."""
@@ -174,32 +179,40 @@ class _ArraySide:
         self.ends.append(self.time)
 
 
-def estimate(program: Program) -> Estimate:
-    """Cycles of a program, layer by layer, and what bounds each layer."""
+def estimate(program: Program, stream: ProgramStream | None = None) -> Estimate:
+    """Cycles of a program, layer by layer, and what bounds each layer.
+
+    Parameters
+    ----------
+    program : Program
+    stream : ProgramStream, optional
+        From where its words and the image come; by default they are always there.
+    """
+    stream = stream or ProgramStream()
     c = program.configuration
     bits = c.program_bits
-    crc = max(1, 32 // bits) + 2
+    crc = max(1, 32 // bits) + _CHECK
     table = LayerTable(c).words
     construction = max(1, 32 // bits) + words_of(ConstructionDescriptor(c), bits)
     record = words_of(ChannelRecord(c), bits)
 
     array = _ArraySide(c)
-    reader = max(1, 32 // bits) + crc
+    reader = stream.take(0, max(1, 32 // bits) + crc - _CHECK) + _CHECK
     live: list[tuple[int, int]] = []  # release and words of the tiles in the buffer
     masks = iter(zip(program.mask_words, program.construction_cycles, strict=True))
     layers, before = [], 0
     for number, stage in enumerate(program.stages):
         conv = stage.operation is Operation.CONV
-        reader += 1 + (construction if conv else 0)
+        reader = stream.take(reader, 1 + (construction if conv else 0))
         if number >= SLOTS:
             reader = max(reader, array.ends[number - SLOTS])
-        reader += table + crc
+        reader = stream.take(reader, table + crc - _CHECK) + _CHECK
         array.load_table(reader - 1)
         waits = dict.fromkeys(("array", "constructor", "program", "post-processor", "image"), 0)
         mask_words = 0
         if stage.operation is Operation.LOAD:
             start = array.time
-            array.load(stage)
+            array.load(stage, stream)
             waits["image"] = array.time - start
         else:
             array.begin(stage)
@@ -211,14 +224,14 @@ def estimate(program: Program) -> Estimate:
                     words, cycles = next(masks)
                     mask_words += words
                     size = stage.kernel[0] * stage.kernel[1] * stage.source.layout.groups
-                    reader += 1
+                    reader = stream.take(reader, 1)
                     while len(live) == 2 or (live and max(size, live[0][1]) >= c.tile_words // 2):
                         reader = max(reader, live.pop(0)[0] + 1)
                     begin = reader
                     own = min(c.och, channels - tile * c.och)
-                    reader += own * record
-                    cycles = max(cycles, words)
-                    reader += cycles + 1 + crc
+                    reader = stream.take(reader, own * record)
+                    reader = stream.take(reader, words, cycles) + 1
+                    reader = stream.take(reader, crc - _CHECK) + _CHECK
                     ready = reader
                     kind = (
                         "program"
@@ -237,7 +250,8 @@ def estimate(program: Program) -> Estimate:
         layers.append(_layer(stage, end - before, max(waits, key=waits.get), mask_words * bits, c))
         before = end
 
-    reader = max(reader + 1 + crc, array.time) + 1
+    reader = stream.take(reader, 1 + crc - _CHECK) + _CHECK
+    reader = max(reader, array.time) + 1
     weights = sum(layer.weights for layer in layers)
     work = sum(_work(stage) for stage in program.stages)
     return Estimate(
