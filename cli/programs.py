@@ -1,22 +1,33 @@
 """Commands about programs: `estimate` and `compile`."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import click
 
+from hiddenite.boards.boards import find_board
+from hiddenite.boards.estimate import SOURCES, estimate_board
+from hiddenite.boards.project import Project
 from hiddenite.cli.design import describe_array
 from hiddenite.cli.display import Steps, clean, files_size, print_json, table
 from hiddenite.cli.files import output, output_beside
 from hiddenite.cli.memory import describe_memory, memory_facts, show_memory
-from hiddenite.cli.options import Selected, config_option, json_option, network_argument
+from hiddenite.cli.options import (
+    DEFAULT_CONFIGURATION,
+    Selected,
+    config_option,
+    configuration_option,
+    json_option,
+    network_argument,
+)
 from hiddenite.compiler.compile import compile_network
 from hiddenite.compiler.estimate import Estimate, estimate
 from hiddenite.compiler.program import Program
+from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import Network
-from hiddenite.rtl.configuration import PROGRAM_FORMAT
+from hiddenite.rtl.configuration import PRESETS, PROGRAM_FORMAT
 from hiddenite.rtl.program.packets import Operation
 
 __all__ = ["compile_command", "estimate_command"]
@@ -32,7 +43,17 @@ def _compile(network: Network, selected: Selected) -> Program:
 
 @click.command("estimate")
 @network_argument
-@config_option
+@configuration_option(
+    help=f"Preset ({', '.join(PRESETS)}) or TOML file (default: the board's, or else"
+    f" {DEFAULT_CONFIGURATION})."
+)
+@click.option("--board", "board_name", metavar="BOARD", help="Tell the time on a whole board, too.")
+@click.option(
+    "--source",
+    type=click.Choice(SOURCES),
+    help="From where program and image come: both from the board's flash (default), both over the"
+    " UART, or the program from block RAM and the image from the flash.",
+)
 @click.option(
     "--memory",
     "with_memory",
@@ -41,13 +62,40 @@ def _compile(network: Network, selected: Selected) -> Program:
 )
 @json_option
 def estimate_command(
-    network: Network, selected: Selected, with_memory: bool, as_json: bool
+    network: Network,
+    selected: Selected | None,
+    board_name: str | None,
+    source: str | None,
+    with_memory: bool,
+    as_json: bool,
 ) -> None:
-    """Estimate cycles, layer by layer."""
+    """Estimate cycles, layer by layer, and the time of an image on a board."""
+    if source is not None and board_name is None:
+        raise InputError("source: needs --board")
+    board = None if board_name is None else find_board(board_name)
+    if selected is None:
+        default = PRESETS[DEFAULT_CONFIGURATION]
+        selected = Selected(DEFAULT_CONFIGURATION, default)
+        if board is not None:
+            selected = Selected(board.configuration_name, board.configuration)
     program = _compile(network, selected)
     result = estimate(program)
+    whole = None
+    if board is not None:
+        project = replace(Project.of_board(board), configuration=selected.configuration)
+        _, parameters = project.plan(project.platform())
+        whole = estimate_board(program, parameters, source or SOURCES[0])
     if as_json:
-        print_json(_estimate_facts(network, selected, program, result))
+        facts = _estimate_facts(network, selected, program, result)
+        if whole is not None:
+            facts |= {
+                "board": board.name,
+                "source": source or SOURCES[0],
+                "board_cycles": whole.cycles,
+                "board_bound": whole.bound,
+                "images_per_second": whole.images_per_second,
+            }
+        print_json(facts)
         return
     rows = [
         [
@@ -73,6 +121,12 @@ def estimate_command(
         f" per weight (a binary network: 1)\n"
         f"{describe_memory(program)}"
     )
+    if whole is not None:
+        click.echo(
+            f"{board.name}, source {source or SOURCES[0]}: {whole.cycles:,} cycles an image at"
+            f" {whole.clock_hz / 1e6:g} MHz, {whole.images_per_second:,.0f}/s, bound by the"
+            f" {whole.bound}"
+        )
     if with_memory:
         click.echo()
         show_memory(program)

@@ -2,7 +2,7 @@
 
 The program reader and the array's side are two workers that meet at the layer memory, at the tile
 buffer and at the channel records; their timelines are followed tile by tile. Streams are taken not
-to stall.
+to stall, unless a `ProgramStream` says when they bring something.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,11 @@ from hiddenite.rtl.program.packets import (
     crc_words,
     words_of,
 )
-from hiddenite.rtl.program.program_reader import check_cycles
+from hiddenite.rtl.program.program_reader import CHECK_LATENCY
 from hiddenite.rtl.program.sequencer import START_CYCLES
 
 from .program import Program
+from .program_stream import ProgramStream
 from .schedule import Stage
 
 __all__ = ["Estimate", "LayerEstimate", "estimate"]
@@ -102,9 +103,10 @@ class _ArraySide:
         """Load the next descriptor; afterwards ``time`` is the first cycle in which it runs."""
         self.time = max(self.time, committed + 1) + load_cycles(self.c) + START_CYCLES
 
-    def load(self, stage: Stage) -> None:
+    def load(self, stage: Stage, stream: ProgramStream) -> None:
         height, width, channels = stage.shape
-        self._done(self.time + height * width * -(-channels // self.c.post_lanes) - 1)
+        end = self.time + height * width * -(-channels // self.c.post_lanes)
+        self._done(max(end, stream.image(self.time)) - 1)
 
     def begin(self, stage: Stage) -> None:
         """Prepare for the tiles of a layer."""
@@ -176,32 +178,40 @@ class _ArraySide:
         self.ends.append(self.time)
 
 
-def estimate(program: Program) -> Estimate:
-    """Cycles of a program, layer by layer, and what bounds each layer."""
+def estimate(program: Program, stream: ProgramStream | None = None) -> Estimate:
+    """Cycles of a program, layer by layer, and what bounds each layer.
+
+    Parameters
+    ----------
+    program : Program
+    stream : ProgramStream, optional
+        From where its words and the image come; by default they are always there.
+    """
+    stream = stream or ProgramStream()
     c = program.configuration
     bits = c.program_bits
-    check = check_cycles(c)
+    check = crc_words(bits)
     table = LayerTable(c).words
     construction = crc_words(bits) + words_of(ConstructionDescriptor(c), bits)
     record = words_of(ChannelRecord(c), bits)
 
     array = _ArraySide(c)
-    reader = crc_words(bits) + check
+    reader = stream.take(0, crc_words(bits) + check) + CHECK_LATENCY
     live: list[tuple[int, int]] = []  # release and words of the tiles in the buffer
     masks = iter(zip(program.mask_words, program.construction_cycles, strict=True))
     layers, before = [], 0
     for number, stage in enumerate(program.stages):
         conv = stage.operation is Operation.CONV
-        reader += OPCODE_WORDS + (construction if conv else 0)
+        reader = stream.take(reader, OPCODE_WORDS + (construction if conv else 0))
         if number >= SLOTS:
             reader = max(reader, array.ends[number - SLOTS])
-        reader += table + check
+        reader = stream.take(reader, table + check) + CHECK_LATENCY
         array.load_table(reader - 1)
         waits = dict.fromkeys(("array", "constructor", "program", "post-processor", "image"), 0)
         mask_words = 0
         if stage.operation is Operation.LOAD:
             start = array.time
-            array.load(stage)
+            array.load(stage, stream)
             waits["image"] = array.time - start
         else:
             array.begin(stage)
@@ -213,14 +223,16 @@ def estimate(program: Program) -> Estimate:
                     words, cycles = next(masks)
                     mask_words += words
                     size = stage.kernel[0] * stage.kernel[1] * stage.read.layout.groups
-                    reader += OPCODE_WORDS
+                    reader = stream.take(reader, OPCODE_WORDS)
                     while len(live) == 2 or (live and max(size, live[0][1]) >= c.tile_words // 2):
                         reader = max(reader, live.pop(0)[0] + 1)
                     begin = reader
                     own = min(share, channels - first) * record
-                    reader += own + max(cycles, words) + COMPLETE_LATENCY + check
+                    reader = stream.take(reader, own)
+                    reader = stream.take(reader, words, cycles)
+                    of_stream = words + own > 0.9 * (reader - begin)
+                    reader = stream.take(reader + COMPLETE_LATENCY, check) + CHECK_LATENCY
                     ready = reader
-                    of_stream = words + own > 0.9 * (reader - COMPLETE_LATENCY - check - begin)
                     waits["program" if of_stream else "constructor"] += max(0, ready - array.time)
                 run = max(array.time, ready)
                 release = array.tile(ready, channels - first)
@@ -238,7 +250,8 @@ def estimate(program: Program) -> Estimate:
         before = end
 
     # The end packet waits until all is done; it ends the program a cycle later.
-    reader = max(reader + OPCODE_WORDS + check, array.time) + 1
+    reader = stream.take(reader, OPCODE_WORDS + check) + CHECK_LATENCY
+    reader = max(reader, array.time) + 1
     weights = sum(layer.weights for layer in layers)
     work = sum(_work(stage) for stage in program.stages)
     return Estimate(

@@ -2,7 +2,14 @@
 
 from collections.abc import Iterable
 
-from hiddenite.link.protocol import HEADER, LONGEST_PIECE, OFFSET, OFFSET_MODULUS, FrameType
+from hiddenite.link.protocol import (
+    HEADER,
+    LONGEST_PIECE,
+    OFFSET,
+    OFFSET_MODULUS,
+    PIECE_SHARE,
+    FrameType,
+)
 
 __all__ = ["PieceStream"]
 
@@ -48,7 +55,7 @@ class PieceStream:
         self._buffer = buffer
         # Several pieces fit into the buffer: an answer says what room there was when the piece had
         # just come, so that it takes more of them to keep the line busy.
-        most = min(LONGEST_PIECE, buffer // 4)
+        most = min(LONGEST_PIECE, buffer // PIECE_SHARE)
         self._longest = max(word, most // word * word)
         self._limit = 0
         self._most_sent = 0

@@ -4,9 +4,9 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Argmax"]
+from .words import VALUE_BYTES
 
-VALUE_BYTES = 4
+__all__ = ["Argmax"]
 
 
 class Argmax(wiring.Component):

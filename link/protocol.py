@@ -26,6 +26,7 @@ __all__ = [
     "LONGEST_RESULT",
     "OFFSET",
     "OFFSET_MODULUS",
+    "PIECE_SHARE",
     "SOURCES",
     "STATUS",
     "VERSION",
@@ -51,6 +52,8 @@ CHECKSUM_BYTES = 4
 LONGEST_BODY = 261
 LONGEST_PIECE = 256
 """Bytes of a program or an image in one frame."""
+PIECE_SHARE = 4
+"""A board takes pieces of this part of its buffer."""
 LONGEST_RESULT = 63
 """Bytes of a result in one frame."""
 LONGEST_NAME = 32

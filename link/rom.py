@@ -6,7 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from .words import BYTE_STREAM
 
-__all__ = ["ProgramROM"]
+__all__ = ["ROM_BYTE_CYCLES", "ProgramROM"]
+
+ROM_BYTE_CYCLES = 2
+"""Cycles of a byte that is taken at once."""
 
 
 class ProgramROM(wiring.Component):

@@ -8,7 +8,10 @@ from hiddenite.golden.errors import InputError
 
 from .controller import instruction_cycles
 
-__all__ = ["UARTReceiver", "UARTTransmitter", "baud_divisor"]
+__all__ = ["BYTE_BITS", "UARTReceiver", "UARTTransmitter", "baud_divisor"]
+
+BYTE_BITS = 10
+"""Bits of a byte on the line, with start and stop."""
 
 BIT_INSTRUCTIONS = 8
 """In fewer a bit, the link's firmware does not keep up with the bytes."""

@@ -4,7 +4,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-__all__ = ["BYTE_STREAM", "WordAssembler", "WordSplitter"]
+__all__ = ["BYTE_STREAM", "VALUE_BYTES", "WordAssembler", "WordSplitter"]
+
+VALUE_BYTES = 4
+"""Bytes of a value of a result."""
 
 BYTE_STREAM = stream.Signature(data.StructLayout({"data": 8, "last": 1}))
 """Bytes of a program or an image; ``last`` with the last one."""

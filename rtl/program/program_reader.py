@@ -27,15 +27,11 @@ from .packets import (
     words_of,
 )
 
-__all__ = ["ProgramReader", "check_cycles"]
+__all__ = ["CHECK_LATENCY", "ProgramReader"]
 
-
-def check_cycles(c: Configuration) -> int:
-    """Cycles from the last word that a CRC covers until the packet is used.
-
-    The words of the CRC, one for an error to reach its register, and one to stop the engine.
-    """
-    return crc_words(c.program_bits) + 2
+CHECK_LATENCY = 2
+"""Cycles from the last word of a CRC until the packet is used: one for an error to reach its
+register, and one to stop the engine."""
 
 
 class ProgramReader(wiring.Component):

@@ -47,8 +47,12 @@ def build_counter(directory, board="hx8k", **options):
 def test_bitstream(tmp_path, monkeypatch, board, name, size, cells):
     pytest.importorskip("pyosys")
     # Compressed also where the platform does not ask for it.
-    ulx3s = BOARDS["ulx3s-25f"].platform.__bases__[0]
-    monkeypatch.delattr(ulx3s, "toolchain_prepare")
+    asks, *_ = (
+        platform
+        for platform in BOARDS["ulx3s-25f"].platform.__mro__
+        if "toolchain_prepare" in vars(platform)
+    )
+    monkeypatch.delattr(asks, "toolchain_prepare")
     steps = []
     report = build_counter(
         tmp_path / "deep" / "down",

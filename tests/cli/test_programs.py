@@ -4,6 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hiddenite.boards.boards import BOARDS
+from hiddenite.boards.estimate import estimate_board
+from hiddenite.boards.project import Project
 from hiddenite.cli.design import configuration_toml
 from hiddenite.cli.files import output
 from hiddenite.cli.options import Selected
@@ -129,3 +132,32 @@ def test_too_large_a_network(refused, here, network_path, command):
     line = refused(*command, network_path, "--config", small)
     assert "activation memory" in line and line.endswith("raise activation_words")
     assert list(here.iterdir()) == [small]
+
+
+@pytest.mark.parametrize("source", [None, "flash", "uart", "baked"])
+def test_estimate_of_a_board(run, network, network_path, source):
+    chosen = ["--source", source] if source else []
+    ran = run("estimate", network_path, "--board", "hx8k", *chosen)
+    assert (ran.status, ran.err) == (0, "")
+    link = Project.of_board(BOARDS["hx8k"]).plan(BOARDS["hx8k"].platform())[1]
+    whole = estimate_board(compile_network(network, PRESETS["hx8k"]), link, source or "flash")
+    assert ran.out.splitlines()[-1] == (
+        f"hx8k, source {source or 'flash'}: {whole.cycles:,} cycles an image at 48 MHz,"
+        f" {whole.images_per_second:,.0f}/s, bound by the {whole.bound}"
+    )
+    ran = run("estimate", network_path, "--board", "hx8k", *chosen, "--json")
+    facts = json.loads(ran.out)
+    assert (facts["configuration"], facts["board"]) == ("hx8k", "hx8k")
+    assert (facts["board_cycles"], facts["board_bound"]) == (whole.cycles, whole.bound)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--source", "uart"], "source: needs --board"),
+        (["--board", "desk"], "board must be one of icebreaker, hx8k, "),
+    ],
+)
+def test_refused_boards(run, network_path, options, message):
+    ran = run("estimate", network_path, *options)
+    assert ran.status == 2 and message in ran.err and ran.err.count("\n") == 1
