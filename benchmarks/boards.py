@@ -88,7 +88,8 @@ def rate_row(report: dict, network: Network) -> list[str]:
     """One board's line of the second table."""
     c = Configuration(**report["configuration"])
     clock = round(report["clock_mhz"] * 1e6)
-    if board := BOARDS.get(report["board"]):
+    board = BOARDS.get(report["board"])
+    if board is not None and board.resources.flash is not None:
         lines = flash_lines(board.platform(), board.resources.flash)
     else:
         lines = report["flash_lines"] or 1

@@ -26,8 +26,8 @@ def deep_network(
             Conv(
                 name=name,
                 input=source,
-                kernel=3,
-                padding=1,
+                kernel=(3, 3),
+                padding=(1, 1),
                 index=index,
                 out_channels=channels,
                 mask=mask,
@@ -39,4 +39,4 @@ def deep_network(
         source = name
     image = Input(name="image", height=size, width=size, channels=channels)
     images = rng.integers(0, 256, (1, size, size, channels), dtype=np.uint8)
-    return Network(name="deep", seed=seed, input=image, layers=stack), images
+    return Network(name="deep", seed=seed, input=image, layers=tuple(stack)), images

@@ -11,6 +11,7 @@ import argparse
 import statistics
 import sys
 import time
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
@@ -23,7 +24,7 @@ from hiddenite.compiler.compile import compile_network
 from hiddenite.compiler.estimate import estimate
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer
-from hiddenite.golden.network import Network
+from hiddenite.golden.network import Conv, Network
 from hiddenite.rtl.configuration import PRESETS, Configuration
 from hiddenite.rtl.verilog import generate
 from hiddenite.sim.simulation import Run, Simulation
@@ -51,8 +52,8 @@ def row(name: str, naive: bool) -> list[str]:
     begin = time.perf_counter()
     text = generate(c)
     seconds = time.perf_counter() - begin
-    sizes = {"word_bits": c.program_bits, "lanes": c.post_lanes}
-    simulation = Simulation(text, **sizes)
+    build = partial(Simulation, text, word_bits=c.program_bits, lanes=c.post_lanes)
+    simulation = build()
     digits, images, _ = load_demo()
     program, digits_cycles, _ = measure(digits, images, c, simulation)
     deep, image = deep_network()
@@ -71,11 +72,11 @@ def row(name: str, naive: bool) -> list[str]:
         # Its tensors are larger than the activation memory.
         return [*line, *["does not fit"] * (3 if naive else 2)]
     _, cycles, speed = measure(deep, image, c, simulation)
-    weights = sum(layer.mask.size for layer in deep.layers)
+    weights = sum(layer.mask.size for layer in deep.layers if isinstance(layer, Conv))
     ideal = weights * 256 / c.processing_elements
     line += [f"{cycles:,} ({cycles / ideal:.3f} x ideal)", f"{speed:,.0f}"]
     if naive:
-        *_, slow = measure(deep, image, c, Simulation(text, public=True, **sizes))
+        *_, slow = measure(deep, image, c, build(public=True))
         line.append(f"{slow:,.0f} ({speed / slow:.1f} x slower)")
     return line
 

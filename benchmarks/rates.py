@@ -66,7 +66,8 @@ def cycles_alone(network: Network, parameters: LinkParameters) -> int | None:
         [program.image_beats(images[number]).tobytes() for number in pair],
         fingerprint=c.fingerprint,
     )
-    ends, shown = [], []
+    ends: list[int] = []
+    shown: list[int] = []
     with SimulatedBoard(parameters, b"\xff" * _FLASH_BASE + inside) as board:
         board.advance(_POLL_CYCLES)
         before = board.number
@@ -80,7 +81,7 @@ def cycles_alone(network: Network, parameters: LinkParameters) -> int | None:
                 raise RuntimeError("the board stopped with an error")
     if any(set(two) != set(classes[pair]) for two in pairwise(shown[1:])):
         raise RuntimeError(f"the board shows the classes {shown}, not {classes[pair]} in turn")
-    return round(median(np.diff(ends[1:])))
+    return round(median(np.diff(ends[1:]).tolist()))
 
 
 def cycles_with_host(network: Network, parameters: LinkParameters, *, from_flash: bool) -> int:
@@ -109,7 +110,7 @@ def cycles_with_host(network: Network, parameters: LinkParameters, *, from_flash
     program = compile_network(network, c)
     inside = memory_contents(program.bytes, fingerprint=c.fingerprint)
     images = _images(network, _IMAGES)
-    ends = []
+    ends: list[int] = []
     with SimulatedBoard(parameters, b"\xff" * _FLASH_BASE + inside) as board:
         host = Board(SimulatedPort(board), configuration=c)
         result = host.run(
@@ -117,7 +118,7 @@ def cycles_with_host(network: Network, parameters: LinkParameters, *, from_flash
         )
     if not np.array_equal(result, infer(network, images)):
         raise RuntimeError("the board's results differ from the golden model's")
-    return round(median(np.diff(ends)[:-1]))
+    return round(median(np.diff(ends)[:-1].tolist()))
 
 
 def _images(network: Network, count: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from statistics import median
 
 import click
 
-from hiddenite.boards.boards import BOARDS, find_board, part_of
+from hiddenite.boards.boards import BOARDS, Board, find_board, part_of
 from hiddenite.boards.project import Project, load_platform
 from hiddenite.cli.design import describe_array
 from hiddenite.cli.display import Steps, clean, files_size, print_json, table
@@ -139,24 +139,21 @@ def build(
     if show_list:
         _show_boards(as_json)
         return
-    if (board_name is None) == (platform_name is None):
-        raise InputError("build: give either a BOARD (see --list) or --platform")
-    if board_name is not None:
+    if board_name is not None and platform_name is None:
         project = Project.of_board(find_board(board_name))
-    else:
+    elif platform_name is not None and board_name is None:
         project = Project.of_platform(load_platform(platform_name))
+    else:
+        raise InputError("build: give either a BOARD (see --list) or --platform")
     project = project.with_resources(
         clock=clock_from, uart=uart, flash=flash, button=button, leds=leds or None
     )
-    given = {
-        "clock_hz": clock_mhz and clock_mhz * 1e6,
-        "baud": baud,
-        "flash_base": flash_base,
-    }
     project = replace(
         project,
         standalone=standalone,
-        **{name: value for name, value in given.items() if value is not None},
+        clock_hz=project.clock_hz if clock_mhz is None else clock_mhz * 1e6,
+        baud=project.baud if baud is None else baud,
+        flash_base=project.flash_base if flash_base is None else flash_base,
     )
     if selected is not None:
         project = replace(
@@ -213,12 +210,18 @@ def _share(usage: dict) -> str:
     return f"{100 * usage['used'] / usage['available']:.1f} %"
 
 
+def _part_name(board: Board) -> str:
+    part = part_of(board.platform)
+    assert part is not None, "a board that is listed has a part that is known"
+    return part.name
+
+
 def _show_boards(as_json: bool) -> None:
     facts = [
         {
             "board": board.name,
             "title": board.title,
-            "part": part_of(board.platform).name,
+            "part": _part_name(board),
             "configuration": board.configuration_name,
             "processing_elements": board.configuration.processing_elements,
             "clock_mhz": board.clock_hz / 1e6,

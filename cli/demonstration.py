@@ -113,6 +113,7 @@ def _print_classes(
 ) -> int:
     """Print pictures and classes, and return how many are as labelled."""
     classes = classes_of(verification.results)
+    assert classes is not None, "the demo's network is a classifier"
     names = [class_name(network, int(index)) for index in classes]
     pictures(
         images[:_PICTURES, :, :, 0],

@@ -73,10 +73,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, left: int
 
 def files_size(size: int) -> str:
     """Return a number of bytes for people."""
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000 or unit == "MB":
-            return f"{size:,} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
+    if size < 1000:
+        return f"{size:,} bytes"
+    kilobytes = size / 1000
+    return f"{kilobytes:.1f} kB" if kilobytes < 1000 else f"{kilobytes / 1000:.1f} MB"
 
 
 def pictures(images: np.ndarray, captions: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import metadata
 
 import click
@@ -84,23 +85,21 @@ def doctor(as_json: bool) -> int:
 
 def _findings() -> list[_Finding]:
     """Look for everything."""
-    needed = {"task": _SIMULATE, "needed": True}
     return [
-        _Finding(name="Python", version=platform.python_version(), **needed),
-        *(_package(name, **needed) for name in ("amaranth", "numpy", "cocotb")),
-        _tool("Verilator", _verilator, **needed),
-        *(_program(name, f"apt install {name}", **needed) for name in ("perl", "make", "g++")),
+        _Finding(name="Python", task=_SIMULATE, needed=True, version=platform.python_version()),
+        *(_package(name, _SIMULATE, needed=True) for name in ("amaranth", "numpy", "cocotb")),
+        _tool("Verilator", _verilator, _SIMULATE, needed=True),
+        *(
+            _program(name, f"apt install {name}", _SIMULATE, needed=True)
+            for name in ("perl", "make", "g++")
+        ),
         _tool("Icarus Verilog", lambda: simulation.icarus().version, task="simulate in Icarus"),
         _tool("Yosys", lambda: synthesis.yosys().version, task=_SYNTHESIZE),
         *(
             finding
             for family, packer in (("ice40", "icepack"), ("ecp5", "ecppack"))
             for finding in (
-                _tool(
-                    f"nextpnr-{family}",
-                    lambda family=family: synthesis.nextpnr(family).version,
-                    task=_SYNTHESIZE,
-                ),
+                _tool(f"nextpnr-{family}", partial(_nextpnr, family), task=_SYNTHESIZE),
                 _packer(packer, f"yowasp-nextpnr-{family}"),
             )
         ),
@@ -120,49 +119,53 @@ def _verilator() -> str:
         return simulation.verilator().version  # says what is missing
 
 
+def _nextpnr(family: str) -> str:
+    return synthesis.nextpnr(family).version
+
+
 def _tool(name: str, find: Callable[[], str], task: str, needed: bool = False) -> _Finding:
     """Look for what a toolchain knows how to find."""
-    finding = {"name": name, "task": task, "needed": needed}
+    finding = partial(_Finding, name=name, task=task, needed=needed)
     try:
-        return _Finding(**finding, version=find())
+        return finding(version=find())
     except InputError as error:
         remedy = str(error).partition(": ")[2] or str(error)
-        return _Finding(**finding, remedy=remedy)
+        return finding(remedy=remedy)
 
 
 def _package(name: str, task: str, needed: bool = False, remedy: str | None = None) -> _Finding:
     """Look for a Python package."""
-    finding = {"name": name, "task": task, "needed": needed}
+    finding = partial(_Finding, name=name, task=task, needed=needed)
     try:
-        return _Finding(**finding, version=metadata.version(name))
+        return finding(version=metadata.version(name))
     except metadata.PackageNotFoundError:
-        return _Finding(**finding, remedy=remedy or f"install it with `pip install {name}`")
+        return finding(remedy=remedy or f"install it with `pip install {name}`")
 
 
 def _program(
     name: str, install: str, task: str, needed: bool = False, option: str | None = "--version"
 ) -> _Finding:
     """Look for a program on PATH. With no option for its version, it says where it lies."""
-    finding = {"name": name, "task": task, "needed": needed}
+    finding = partial(_Finding, name=name, task=task, needed=needed)
     path = shutil.which(name)
     if path is None:
         if install.startswith("apt "):
             remedy = f"on Debian and Ubuntu `{install}`"
         else:
             remedy = f"{install} it from its sources, and put it on PATH"
-        return _Finding(**finding, remedy=remedy)
-    return _Finding(**finding, version=path if option is None else _version(path, option))
+        return finding(remedy=remedy)
+    return finding(version=path if option is None else _version(path, option))
 
 
 def _packer(name: str, package: str) -> _Finding:
     """Look for what makes bitstreams: on PATH, or in nextpnr's package."""
-    finding = {"name": name, "task": _SYNTHESIZE}
+    finding = partial(_Finding, name=name, task=_SYNTHESIZE)
     if path := shutil.which(name):
-        return _Finding(**finding, version=path)
+        return finding(version=path)
     try:
-        return _Finding(**finding, version=f"{name} of {package} {metadata.version(package)}")
+        return finding(version=f"{name} of {package} {metadata.version(package)}")
     except metadata.PackageNotFoundError:
-        return _Finding(**finding, remedy=f"{_BUILD}, or put a native one on PATH")
+        return finding(remedy=f"{_BUILD}, or put a native one on PATH")
 
 
 def _version(path: str, option: str) -> str:

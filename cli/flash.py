@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +56,15 @@ class _Built:
             raise InputError(f"{path}: not a report of hiddenite build") from None
         except InputError as error:
             raise InputError(f"{path}: not a report of hiddenite build: {error}") from None
+
+
+@dataclass(frozen=True)
+class _Region:
+    """A network's part of the flash: its name, what is written, and where."""
+
+    network: str
+    contents: bytes
+    address: int
 
 
 @click.command("flash")
@@ -117,48 +125,58 @@ def flash(
         raise InputError("flash: --images needs --network")
     if network is None and (keep_bitstream or image_path is not None):
         raise InputError("flash: there is nothing to write without --network")
-    board = find_board(board_name) if image_path is None else None
-    built = None
-    if network is not None or (bitstream is None and not keep_bitstream):
-        built = _Built.load(directory or Path("build") / board_name)
-    contents = None
-    if network is not None:
-        if built.flash_base is None:
-            raise InputError(f"board {board_name} was built without a flash for networks")
-        contents = _contents(network, images_path, built.configuration)
-    if image_path is not None:
-        with output(image_path) as file:
-            file.write(contents)
-        click.echo(
-            f"{clean(image_path)}: {files_size(len(contents))}, for address {built.flash_base:#x}"
-        )
+    directory = directory or Path("build") / board_name
+    if network is not None and image_path is not None:
+        _to_file(_region(network, images_path, _Built.load(directory), board_name), image_path)
         return
-    if not keep_bitstream:
+    board = find_board(board_name)
+    built = region = None
+    if network is not None:
+        built = _Built.load(directory)
+        region = _region(network, images_path, built, board_name)
+    elif bitstream is None and not keep_bitstream:
+        built = _Built.load(directory)
+    if built is not None:
         bitstream = bitstream or built.bitstream
+    if keep_bitstream:
+        bitstream = None
+    if bitstream is not None:
         _check_bitstream(bitstream, board, built, to_ram)
     programmer = find_programmer(
         board.programmers, board.name, to_ram=to_ram and not keep_bitstream
     )
     # The network first: a board begins with it as soon as it has its bitstream.
-    if contents is not None:
-        _write_network(programmer, contents, built.flash_base)
+    if region is not None:
+        _write_network(programmer, region)
         click.echo(
-            f"{board.name}: {clean(network.name)}, {files_size(len(contents))}"
-            f" at {built.flash_base:#x}"
+            f"{board.name}: {clean(region.network)}, {files_size(len(region.contents))}"
+            f" at {region.address:#x}"
         )
-    if not keep_bitstream:
+    if bitstream is not None:
         programmer.write_bitstream(bitstream, to_ram=to_ram)
         where = "in RAM" if to_ram else "in the flash"
         click.echo(f"{board.name}: {clean(bitstream)} {where}")
 
 
-def _contents(network: Network, images_path: Path | None, c: Configuration) -> bytes:
+def _region(network: Network, images_path: Path | None, built: _Built, board_name: str) -> _Region:
+    if built.flash_base is None:
+        raise InputError(f"board {board_name} was built without a flash for networks")
+    c = built.configuration
     program = compile_network(network, c)
-    images: Sequence = [] if images_path is None else load_images(images_path, network)
-    return memory_contents(
+    images = () if images_path is None else load_images(images_path, network)
+    contents = memory_contents(
         program.bytes,
         [program.image_beats(image).tobytes() for image in images],
         fingerprint=c.fingerprint,
+    )
+    return _Region(network.name, contents, built.flash_base)
+
+
+def _to_file(region: _Region, path: Path) -> None:
+    with output(path) as file:
+        file.write(region.contents)
+    click.echo(
+        f"{clean(path)}: {files_size(len(region.contents))}, for address {region.address:#x}"
     )
 
 
@@ -172,8 +190,8 @@ def _check_bitstream(path: Path, board: Board, built: _Built | None, to_ram: boo
         raise InputError(f"{path}: {size:,} bytes reach over the network in the flash at {base:#x}")
 
 
-def _write_network(programmer: Programmer, contents: bytes, address: int) -> None:
+def _write_network(programmer: Programmer, region: _Region) -> None:
     with tempfile.TemporaryDirectory(prefix="hiddenite-") as directory:
         file = Path(directory) / "network.img"
-        file.write_bytes(contents)
-        programmer.write_data(file, address)
+        file.write_bytes(region.contents)
+        programmer.write_data(file, region.address)

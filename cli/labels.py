@@ -73,7 +73,9 @@ def accuracy_facts(results: np.ndarray, labels: np.ndarray | None) -> dict[str, 
     """Return for JSON how many classes are right, and the fraction; None without labels."""
     if labels is None:
         return {"right": None, "accuracy": None}
-    right = int((classes_of(results) == labels).sum())
+    classes = classes_of(results)
+    assert classes is not None, "results of more pixels have no labels"
+    right = int((classes == labels).sum())
     return {"right": right, "accuracy": right / len(labels)}
 
 

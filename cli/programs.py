@@ -87,7 +87,7 @@ def estimate_command(
         whole = estimate_board(program, parameters, source or SOURCES[0])
     if as_json:
         facts = _estimate_facts(network, selected, program, result)
-        if whole is not None:
+        if board is not None and whole is not None:
             facts |= {
                 "board": board.name,
                 "source": source or SOURCES[0],
@@ -121,7 +121,7 @@ def estimate_command(
         f" per weight (a binary network: 1)\n"
         f"{describe_memory(program)}"
     )
-    if whole is not None:
+    if board is not None and whole is not None:
         click.echo(
             f"{board.name}, source {source or SOURCES[0]}: {whole.cycles:,} cycles an image at"
             f" {whole.clock_hz / 1e6:g} MHz, {whole.images_per_second:,.0f}/s, bound by the"

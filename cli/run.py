@@ -135,6 +135,12 @@ def _configuration_name(board: Board) -> str:
     return next(name for name, c in PRESETS.items() if c is board.configuration)
 
 
+def _traffic(board: Board) -> Traffic:
+    """What the run has taken that has just ended well."""
+    assert board.traffic is not None, "a run has ended"
+    return board.traffic
+
+
 def _rates(traffic: Traffic) -> tuple[float, float, float]:
     """Images a second, bytes sent and received for each image."""
     count = traffic.images
@@ -155,7 +161,7 @@ def _facts(
     labels: np.ndarray | None,
 ) -> dict[str, object]:
     classes = classes_of(results)
-    traffic = board.traffic
+    traffic = _traffic(board)
     rate, sent, received = _rates(traffic)
     return {
         "network": network.name,
@@ -187,7 +193,7 @@ def _print(
     difference: Difference | None,
     labels: np.ndarray | None,
 ) -> None:
-    classes, count, traffic = classes_of(results), len(results), board.traffic
+    classes, count, traffic = classes_of(results), len(results), _traffic(board)
     click.echo(
         f"{clean(network.name)} on {clean(name)}, {describe_array(board.configuration)},"
         f" on {clean(board.info.name)} at {clean(port)}"

@@ -138,7 +138,7 @@ def sweep(
         return
     _print_sweep(results)
     for row in results:
-        if row["no_program"] is not None:
+        if fit.selected is not None and row["no_program"] is not None:
             click.echo(
                 f"\nwidth {row['width']:g}, density {row['density']:g}: no program for"
                 f" {clean(fit.selected.name)}: {clean(row['no_program'])}"

@@ -12,7 +12,7 @@ from hiddenite.golden.errors import InputError
 from hiddenite.rtl.configuration import PRESETS
 from hiddenite.synthesis.blocks import ENGINE
 from hiddenite.synthesis.parts import PARTS
-from hiddenite.synthesis.report import json_text, measure
+from hiddenite.synthesis.report import Report, Share, json_text, measure
 
 __all__ = ["synth"]
 
@@ -107,15 +107,15 @@ def synth(
     return 1 if failed else 0
 
 
-def _print(report: dict) -> None:
-    synthesis, packed, routed = (report[k] for k in ("synthesis", "packed", "place_and_route"))
+def _print(report: Report) -> None:
+    synthesis, packed, routed = report["synthesis"], report["packed"], report["place_and_route"]
     elements = report["processing_elements"]
     pes = f", {elements:,} PEs" if elements else ""
     click.echo(
         f"{report['block']} of {clean(report['configuration_name'])} on {report['part']}{pes}"
     )
     click.echo(f"{report['tools']['yosys']}, {report['tools']['nextpnr']}\n")
-    rows = []
+    rows: list[list[object]] = []
     for key, name in _ROWS.items():
         if key in synthesis:
             rows.append([name, f"{synthesis[key]:,}", *_share(packed.get(key))])
@@ -133,5 +133,5 @@ def _print(report: dict) -> None:
     table(["", "", "of", "share"], rows)
 
 
-def _share(usage: dict | None) -> list[str]:
+def _share(usage: Share | None) -> list[str]:
     return ["", ""] if usage is None else [f"{usage['available']:,}", f"{usage['percent']:.1f} %"]

@@ -125,7 +125,7 @@ def train(
                 images_file=images_file,
                 progress=progress,
             )
-            if not group.first:
+            if network_file is None:  # not the first process
                 return
             network = outcomes[0].network
             network.save(network_file.temporary)

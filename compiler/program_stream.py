@@ -38,7 +38,7 @@ class PacedStream(ProgramStream):
     def __init__(self, *, period: int, depth: int, restart: int, image_cycles: int, shared: bool):
         self._period, self._restart, self._image_cycles = period, restart, image_cycles
         self._shared = shared
-        self._arrival = restart
+        self._arrival: float = restart
         self._taken: deque[float] = deque(maxlen=depth)
         self._pause: tuple[int, int] | None = None
 

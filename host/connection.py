@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from typing import TypeVar
 
 from hiddenite.golden.errors import InputError
 from hiddenite.link.protocol import (
@@ -26,6 +27,8 @@ LONGEST_FRAME = 2 * (LONGEST_BODY + CHECKSUM_BYTES) + 2
 _SESSIONS = 256
 _OPENINGS = 3
 _BITS_OF_A_BYTE = 10
+
+_Answer = TypeVar("_Answer")
 
 
 class BoardError(RuntimeError):
@@ -131,7 +134,7 @@ class Connection:
                 return status
         raise self.error("the board begins no session")
 
-    def _ask(self, body: bytes, read: Callable[[bytes], object]) -> object | None:
+    def _ask(self, body: bytes, read: Callable[[bytes], _Answer | None]) -> _Answer | None:
         """Send a frame until an answer comes that `read` accepts; None if none does."""
         clock = self.transport.clock
         end = clock() + self.limit

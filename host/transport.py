@@ -128,7 +128,7 @@ class SerialPort:
 
 def _reason(error: Exception) -> str:
     """Why a port could not be opened."""
-    cause = error
+    cause: BaseException | None = error
     while cause is not None:
         # termios has its number elsewhere than other errors of the system.
         for number in (getattr(cause, "errno", None), *cause.args[:1]):

@@ -6,6 +6,7 @@ import threading
 from importlib import resources
 from multiprocessing.connection import Listener
 from pathlib import Path
+from typing import Any
 
 from hiddenite.link.board_link import BoardLink, LinkParameters
 from hiddenite.link.uart import baud_divisor
@@ -69,7 +70,9 @@ class SimulatedBoard(contextlib.AbstractContextManager):
             work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hiddenite-")))
             (work / "flash.bin").write_bytes(self._flash)
             listener = stack.enter_context(Listener(str(work / "socket"), "AF_UNIX"))
-            listener._listener._socket.settimeout(_START_SECONDS)
+            # Listeners have no time limit of their own; that of the socket within them serves.
+            inner: Any = listener
+            inner._listener._socket.settimeout(_START_SECONDS)
             self._log = work / "log.txt"
             thread = threading.Thread(target=self._simulate, args=(directory, work))
             thread.start()

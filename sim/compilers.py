@@ -84,15 +84,15 @@ def compile_simulator(
         tools = [toolchain.icarus()]
         options = ["waves"] if waves else []
     # The folder of cocotb's libraries is linked into the program.
-    tools = [*(tool.version for tool in tools), metadata.version("cocotb"), str(_LIBRARIES)]
-    final = entry(simulator, sources, parameters, options, _MAKE_VARIABLES, tools)
+    versions = [*(tool.version for tool in tools), metadata.version("cocotb"), str(_LIBRARIES)]
+    final = entry(simulator, sources, parameters, options, _MAKE_VARIABLES, versions)
     if final.is_dir():
         return final
     with new_entry(final) as (work, finished):
         for name, text in sources.items():
             (work / name).write_text(text)
         if simulator == "verilator":
-            library = entry("library", waves, _MAKE_VARIABLES, tools)
+            library = entry("library", waves, _MAKE_VARIABLES, versions)
             _verilate(work, finished, list(sources), options, parameters, library)
         else:
             _elaborate(work, finished, list(sources), parameters, waves)
@@ -140,7 +140,8 @@ def _units(objects: Path) -> list[str]:
     fast = [main, *(path for path in written if path not in slow)]
     variables = ["VM_SUPPORT_FAST=", "VM_SUPPORT_SLOW=", "VK_PCH_I_FAST=", "VK_PCH_I_SLOW="]
     for kind, paths in ("fast", fast), ("slow", slow):
-        units, size = [], _UNIT_BYTES
+        units: list[list[Path]] = []
+        size = _UNIT_BYTES
         for path in paths:
             if size >= _UNIT_BYTES:
                 units.append([])

@@ -131,13 +131,13 @@ def _icarus(build: Path, waves: Path | None) -> Sequence[str]:
 
 def _environment(work: Path, testbench: str, variables: dict[str, str]) -> dict[str, str]:
     """What cocotb's own runners set, without what they take from the user's environment."""
-    users = [find_libpython.find_libpython(), _entry_point()]
-    if users[0] is None:
+    library = find_libpython.find_libpython()
+    if library is None:
         raise RuntimeError("Python's shared library is missing, which a simulator needs")
     own = {
         "PYTHONPATH": os.pathsep.join(sys.path),
         "PYGPI_PYTHON_BIN": sys.executable,
-        "GPI_USERS": ";".join(users),
+        "GPI_USERS": ";".join([library, _entry_point()]),
         "COCOTB_TOPLEVEL": TOP,
         "COCOTB_TEST_MODULES": testbench,
         "COCOTB_RESULTS_FILE": str(work / "results.xml"),
@@ -151,5 +151,8 @@ def _environment(work: Path, testbench: str, variables: dict[str, str]) -> dict[
 
 def _entry_point() -> str:
     """`cocotb_tools.config.pygpi_entry_point`, without its import of cocotb: see `between`."""
-    folders = importlib.util.find_spec("cocotb").submodule_search_locations
-    return f"{Path(PathFinder.find_spec('cocotb.simulator', folders).origin).resolve()},initialize"
+    package = importlib.util.find_spec("cocotb")
+    assert package is not None, "cocotb comes with cocotb_tools"
+    module = PathFinder.find_spec("cocotb.simulator", package.submodule_search_locations)
+    assert module is not None and module.origin is not None, "a file of cocotb's"
+    return f"{Path(module.origin).resolve()},initialize"

@@ -95,8 +95,13 @@ class Simulation:
             waves=self._waves.suffix[1:] if self._waves else None,
             public=public,
         )
-        self.statistics: Statistics | None = None
-        """Of the latest simulation; None before the first."""
+        self._statistics: Statistics | None = None
+
+    @property
+    def statistics(self) -> Statistics:
+        """Of the latest simulation; there must have been one."""
+        assert self._statistics is not None, "nothing has been simulated yet"
+        return self._statistics
 
     def run(
         self, runs: Sequence[Run], progress: Callable[[int], None] | None = None
@@ -183,7 +188,7 @@ class Simulation:
         watch()
         if reported != runs or not (seconds := job.with_name(SECONDS_FILE)).exists():
             raise failure(f"the simulator stopped after {reported} of {runs} runs", log)
-        self.statistics = Statistics(
+        self._statistics = Statistics(
             cycles=sum(outcome.cycles for outcome in reader.outcomes),
             seconds=float(seconds.read_text()),
             total_seconds=time.perf_counter() - began,

@@ -114,7 +114,7 @@ def require_headers(*names: str) -> None:
     """
     for name in names:
         source = f"#include <{name}>\n"
-        command = [_on_path("g++"), "-E", "-x", "c++", "-"]
+        command = [str(_on_path("g++")), "-E", "-x", "c++", "-"]
         result = subprocess.run(
             command,
             input=source,

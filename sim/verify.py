@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -191,13 +192,15 @@ def verify(
         report("generate Verilog", 1, 1)
 
     report("build the simulator", 0, 1)
-    options = {
-        "word_bits": configuration.program_bits,
-        "lanes": configuration.post_lanes,
-        "simulator": simulator,
-        "public": public,
-    }
-    simulation = Simulation(verilog, waves=waves, **options)
+    build = partial(
+        Simulation,
+        verilog,
+        word_bits=configuration.program_bits,
+        lanes=configuration.post_lanes,
+        simulator=simulator,
+        public=public,
+    )
+    simulation = build(waves=waves)
     report("build the simulator", 1, 1)
 
     bench = _Bench(simulation, stalls)
@@ -227,7 +230,7 @@ def verify(
             if waves is not None:
                 # The build is the same; the waveforms that were asked for stay.
                 other = Path(directory) / f"prefix{Path(waves).suffix}"
-                bench = _Bench(Simulation(verilog, waves=other, **options), stalls)
+                bench = _Bench(build(waves=other), stalls)
             difference = _first(bench, network, program, images, difference, report)
 
     return Verification(

@@ -35,7 +35,7 @@ def _align(cells: dict[str, dict]) -> int:
     carries = [cell for cell in cells.values() if cell["type"] == "SB_CARRY"]
     # Each carry takes one LUT that fits, which then stays as it is; others may be changed. Where a
     # constant is carried in, I3 may be anything.
-    missing = Counter()
+    missing: Counter[tuple] = Counter()
     for carry in carries:
         left, right, carried = _nets(carry, ("I0", "I1", "CI"))
         missing[left, right, None if isinstance(carried, str) else carried] += 1

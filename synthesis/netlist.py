@@ -83,8 +83,8 @@ def cell_models(cells: dict[str, int], part: Part) -> str:
     for file in _MODELS[part.family]:
         text = _TIMES.sub("", (share / file).read_text())
         known.update({m[1]: m[0] for m in _MODULE.finditer(text)})
-    for file in resources.files(__package__).joinpath("cells").iterdir():
-        known[file.name.removesuffix(".v")] = file.read_text()
+    for own in resources.files(__package__).joinpath("cells").iterdir():
+        known[own.name.removesuffix(".v")] = own.read_text()
     taken, waiting = {}, list(cells)
     while waiting:
         name = waiting.pop(0)

@@ -81,7 +81,9 @@ _DP16KD = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 def _ice40(
     name: str, ebr: int, device: str, place: tuple[str, ...], target_mhz: int, *, ultra: bool
 ) -> Part:
-    blocks = (MemoryBlock(name="EBR", count=ebr, shapes=_EBR, small_bits=64),)
+    blocks: tuple[MemoryBlock, ...] = (
+        MemoryBlock(name="EBR", count=ebr, shapes=_EBR, small_bits=64),
+    )
     if ultra:
         spram = MemoryBlock(name="SPRAM", count=4, shapes=((16384, 16),), ports=1)
         blocks = (spram, *blocks)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
 from statistics import median
+from typing import Any, TypedDict
 
 from hiddenite.golden.errors import InputError
 from hiddenite.rtl.configuration import Configuration
@@ -17,7 +18,7 @@ from hiddenite.synthesis.nextpnr import Usage, pack, place_and_route, routing_op
 from hiddenite.synthesis.parts import PARTS, Part, memory_blocks
 from hiddenite.synthesis.synthesize import Netlist, synthesize
 
-__all__ = ["json_text", "measure"]
+__all__ = ["Report", "Share", "json_text", "measure"]
 
 Progress = Callable[[str, int, int, str], None]
 
@@ -30,6 +31,45 @@ _WORDS = {
 }
 
 
+class Share(TypedDict):
+    """How much of a resource is used, and how much of it the part has."""
+
+    used: int
+    available: int
+    percent: float
+
+
+class PlaceAndRoute(TypedDict):
+    """What came of a block in its harness, placed and routed with several seeds."""
+
+    options: list[str]
+    target_mhz: float
+    logic_cells_with_harness: int
+    fmax_median_mhz: float | None
+    fmax_minimum_mhz: float | None
+    fmax_maximum_mhz: float | None
+    seeds: list[dict[str, Any]]
+
+
+class Report(TypedDict):
+    """What `measure` finds, of values that JSON has."""
+
+    hiddenite: str
+    command: str
+    block: str
+    module: str
+    target: str
+    part: str
+    configuration_name: str
+    configuration: dict[str, Any]
+    processing_elements: int | None
+    tools: dict[str, str]
+    synthesis: dict[str, Any]
+    packed: dict[str, Share]
+    lut4_per_processing_element: float | None
+    place_and_route: PlaceAndRoute | None
+
+
 def measure(
     block_name: str,
     target: str,
@@ -40,7 +80,7 @@ def measure(
     seeds: int = 0,
     jobs: int = 1,
     progress: Progress | None = None,
-) -> dict[str, object]:
+) -> Report:
     """Synthesise a block, pack it, and place and route it with several seeds.
 
     Parameters
@@ -64,11 +104,11 @@ def measure(
 
     Returns
     -------
-    dict
-        The report, of values that JSON has: ``synthesis`` is the block alone as Yosys makes it,
-        ``packed`` the block alone in the part's cells, with the LUT4 of those for each PE (None if
-        it has no PEs) in ``lut4_per_processing_element``; ``place_and_route`` (None without seeds)
-        the block in its harness.
+    Report
+        ``synthesis`` is the block alone as Yosys makes it, ``packed`` the block alone in the
+        part's cells, with the LUT4 of those for each PE (None if it has no PEs) in
+        ``lut4_per_processing_element``; ``place_and_route`` (None without seeds) the block in its
+        harness.
 
     Raises
     ------
@@ -98,7 +138,7 @@ def measure(
     command += [] if target_mhz is None else ["--clock", f"{target_mhz:g}"]
     command += ["--seeds", str(seeds)] if seeds else []
     asked = target_mhz or part.target_mhz
-    report = {
+    report: Report = {
         "hiddenite": version("hiddenite"),
         "command": shlex.join(command),
         "block": block.name,
@@ -141,12 +181,12 @@ def measure(
     return report
 
 
-def json_text(report: dict[str, object]) -> str:
+def json_text(report: Report) -> str:
     """Return a report as it is kept in files."""
     return json.dumps(report, indent=2) + "\n"
 
 
-def _synthesis(netlist: Netlist, part: Part) -> dict[str, object]:
+def _synthesis(netlist: Netlist, part: Part) -> dict[str, Any]:
     kinds = ["lut4", "flip_flops", "carry_cells"]
     kinds += ["distributed_ram"] if part.family == "ecp5" else []
     kinds += ["block_ram"]
@@ -167,7 +207,7 @@ def _per_element(packed: dict[str, Usage], block: Block) -> float | None:
     return round(packed["logic_cells"].used / block.processing_elements, 2)
 
 
-def _share(usage: Usage) -> dict[str, float]:
+def _share(usage: Usage) -> Share:
     share = 100 * usage.used / usage.available if usage.available else 0
     return {"used": usage.used, "available": usage.available, "percent": round(share, 1)}
 

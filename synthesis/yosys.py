@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from hiddenite.synthesis import toolchain
@@ -42,20 +43,21 @@ def run_yosys(
     script, log = directory / "commands.json", directory / "yosys.log"
     script.write_text(json.dumps(list(commands)))
     statuses = []
-
-    def show(_: Sequence[int], __: int) -> None:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _HEADER_BYTES))
-            if passes := _HEADER.findall(file.read().decode(errors="replace")):
-                watch(passes[-1])
-
     run(
         [Job(command=(*toolchain.yosys().command, script.name), directory=directory, log=log)],
-        watch=None if watch is None else show,
+        watch=None if watch is None else partial(_show_pass, log, watch),
         ended=lambda _, end: statuses.append(end.status),
     )
     if statuses != [0]:
         raise RuntimeError("\n".join(["Yosys failed:", *tail(log)]))
+
+
+def _show_pass(log: Path, watch: Callable[[str], None], _: Sequence[int], __: int) -> None:
+    """Tell the name of the pass that runs, the last one in the log."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _HEADER_BYTES))
+        if passes := _HEADER.findall(file.read().decode(errors="replace")):
+            watch(passes[-1])
 
 
 def _main(script: str) -> None:

@@ -3,15 +3,16 @@
 import contextlib
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from hiddenite.golden.errors import InputError
 
-try:
-    import fcntl
-except ImportError:  # Windows, where two trainings are not told apart
+if sys.platform == "win32":  # where two trainings are not told apart
     fcntl = None
+else:
+    import fcntl
 
 _UNKNOWN = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 """What file systems answer that have no locks; trainings are not told apart there, either."""

@@ -145,7 +145,7 @@ def train(
     if checkpoint is not None and Path(checkpoint).exists():
         checkpoints.load(checkpoint, trainer)
     if trainer.epoch < recipe.epochs:
-        lock = contextlib.nullcontext()
+        lock: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if checkpoint is not None and group.first:
             lock = alone(checkpoint, "let it end, or give this one another checkpoint")
         with lock:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from functools import partial
+from multiprocessing.queues import Queue
 
 import torch
 
@@ -145,7 +146,7 @@ def _in_order(points):
     """
     if not any(point.recipe.distill for point in points):
         return [points]
-    first = {}
+    first: dict[float, Point] = {}
     for point in sorted(points, key=lambda point: point.recipe.kind != "dense"):
         if point.recipe.kind == "dense" or point.recipe.distill:
             first.setdefault(point.recipe.width, point)
@@ -153,7 +154,7 @@ def _in_order(points):
 
 
 # In a process that trains: where its parent hears how far it is.
-_told = None
+_told: "Queue[tuple[str, float]]"
 
 
 def _begin(told):

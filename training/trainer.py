@@ -61,7 +61,8 @@ def parameters_of_folded(model):
     normalisation, which are about 1 where a scale is thousands and a bias hundreds. All steps are
     small: nothing normalises activations any more.
     """
-    groups = [{"params": [], "factor": FOLDED_RATE}]
+    sources: list[nn.Parameter] = []
+    groups = [{"params": sources, "factor": FOLDED_RATE}]
     seen = set()
     for layer in model.layers:
         if not isinstance(layer, FoldedConv2d):
@@ -74,7 +75,7 @@ def parameters_of_folded(model):
         ]
         if id(layer.weights) not in seen:
             seen.add(id(layer.weights))
-            groups[0]["params"] += list(layer.weights.parameters())
+            sources += layer.weights.parameters()
     return groups
 
 
@@ -241,17 +242,17 @@ def recalibrate(model, split, *, device="cpu", batch=500, images=CALIBRATION, se
     While masks still change, running means lag behind.
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum, norm.saved = None, norm.momentum
+        norm.momentum = None
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(split), generator=generator).numpy()[:images]
     model.train()
     for part, _ in batches(split, batch, order):
         model(to_input(part, device))
-    for norm in norms:
-        norm.momentum = norm.saved
-        del norm.saved
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ import lzma
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
 from hiddenite.golden.checks import one_line
 from hiddenite.golden.errors import InputError
@@ -89,12 +90,15 @@ def _unpack(path, folder, progress):
         packed.seek(0)
         opener = next((opener for magic, opener in _OPENERS if start.startswith(magic)), None)
         content = _Counted(path, opener(packed) if opener else packed, budget)
-        with tarfile.open(fileobj=content, mode="r|") as tar:
+        # Of a stream that it only reads, tarfile needs nothing but `read`.
+        with tarfile.open(fileobj=cast("IO[bytes]", content), mode="r|") as tar:
             for count, member in enumerate(_members(tar, content)):
                 target = folder / _checked_name(path, member)
                 if member.isreg():
                     budget.make_folders(target.parent)
-                    with tar.extractfile(member) as source, open(target, "wb") as sink:
+                    source = tar.extractfile(member)
+                    assert source is not None, "a regular file has content"
+                    with source, open(target, "wb") as sink:
                         budget.make(_BLOCK)
                         while part := source.read(_PIECE):
                             budget.make(len(part))
@@ -180,7 +184,7 @@ class _Counted:
 
     def begin_header(self):
         """From now on, a header is read: tar would take one of any size into memory."""
-        self._header_end = self._read + _LARGEST_HEADER
+        self._header_end: int | None = self._read + _LARGEST_HEADER
 
     def end_header(self):
         """From now on, anything is read."""

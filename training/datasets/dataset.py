@@ -28,7 +28,7 @@ class Split(ABC):
     def __init__(self, labels, shape):
         self.labels = np.array(labels, np.int64)
         self.shape = tuple(int(size) for size in shape)
-        self.images = None
+        self.images: np.ndarray | None = None
 
     def __len__(self):
         return len(self.labels)
@@ -38,7 +38,7 @@ class Split(ABC):
         """Return copies of some images: uint8, (len(indices), H, W, C)."""
 
     @abstractmethod
-    def _content(self) -> Iterator[bytes | np.ndarray]:
+    def _content(self) -> Iterator[bytes | memoryview]:
         """Yield what tells these images from others."""
 
 
@@ -53,6 +53,8 @@ class ArraySplit(Split):
         The class of each image.
     """
 
+    images: np.ndarray
+
     def __init__(self, images, labels):
         super().__init__(labels, images.shape[1:])
         self.images = np.ascontiguousarray(images, np.uint8)
@@ -62,7 +64,7 @@ class ArraySplit(Split):
         return self.images[np.asarray(indices, np.int64)]
 
     def _content(self):
-        yield self.images
+        yield self.images.data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +119,7 @@ class Dataset:
         for split in (self.train, self.test):
             # The length first, so that images cannot move from one split to the other unnoticed.
             digest.update(f"{len(split)}:".encode())
-            digest.update(split.labels.astype("<i8"))
+            digest.update(split.labels.astype("<i8").data)
             for part in split._content():
                 digest.update(part)
         return digest.hexdigest()[:16]

@@ -78,9 +78,15 @@ def _missing(folder):
     return [name for name in FILES if idx.find(folder, name) is None]
 
 
+def _found(folder, name) -> Path:
+    path = idx.find(folder, name)
+    assert path is not None, "a missing file has been fetched, or refused"
+    return path
+
+
 def _split(folder, part):
-    images = idx.read(idx.find(folder, f"{part}-images-idx3-ubyte"), 3)
-    path = idx.find(folder, f"{part}-labels-idx1-ubyte")
+    images = idx.read(_found(folder, f"{part}-images-idx3-ubyte"), 3)
+    path = _found(folder, f"{part}-labels-idx1-ubyte")
     labels = idx.read(path, 1)
     check_labels(path, labels, len(CLASSES), len(images))
     return ArraySplit(images[..., None], labels)

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def probe(path: Path):
         return (image.height, image.width), image.mode in _GREY_MODES
 
 
-def decode(path: Path, shape: tuple[int, int, int], resize: bool):
+def decode(path: Path, shape: tuple[int, ...], resize: bool):
     """Return the pixels of an image.
 
     Parameters
@@ -110,7 +110,7 @@ def _opened(path):
         raise InputError(f"image {path}: cannot be decoded: {reason(error)}") from None
 
 
-def in_threads(function: Callable, items: Iterable, report: Callable | None = None) -> Iterator:
+def in_threads(function: Callable, items: Sequence, report: Callable | None = None) -> Iterator:
     """Yield function(item) for each item, in order, computed in threads.
 
     Parameters

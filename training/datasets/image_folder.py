@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.datasets.dataset import ArraySplit, Dataset
+from hiddenite.training.datasets.dataset import ArraySplit, Dataset, Split
 from hiddenite.training.datasets.image_file import SUFFIXES, FileSplit, in_threads, probe
 from hiddenite.training.datasets.messages import reason
 
@@ -68,7 +68,7 @@ def load_image_folder(folder, *, name, size=None, progress=None):
 
     found = _common_size(folder, names, size, report("looking at images"))
     shape = (*found[0], 1 if found[1] else 3)
-    splits = {
+    in_files = {
         part: FileSplit(
             folder,
             [name for name, _ in listed],
@@ -78,9 +78,10 @@ def load_image_folder(folder, *, name, size=None, progress=None):
         )
         for part, listed in files.items()
     }
+    splits: dict[str, Split] = {**in_files}
     if math.prod(shape) * len(names) < IN_MEMORY:
         decoding, before = report("decoding images"), 0
-        for part, split in splits.items():
+        for part, split in in_files.items():
             counted = decoding and (lambda done, before=before: decoding(before + done))
             splits[part] = ArraySplit(split.decode_all(counted), split.labels)
             before += len(split)

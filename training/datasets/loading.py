@@ -77,7 +77,8 @@ def _load_own(name, folder, size, progress):
         name = archive.stem(path.resolve())
     if path.is_file():
         packed = path
-        path = image_folder.find_root(archive.unpacked(packed, progress))
-        if path is None:
+        root = image_folder.find_root(archive.unpacked(packed, progress))
+        if root is None:
             raise InputError(f"{packed}: must hold a folder train with one folder for each class")
+        path = root
     return image_folder.load_image_folder(path, name=name, size=size, progress=progress)

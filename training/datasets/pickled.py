@@ -8,7 +8,9 @@ import io
 import math
 import pickle
 import pickletools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +54,7 @@ class _Array:
             raise pickle.UnpicklingError(
                 f"{len(content)} bytes do not make an array {one_line(shape)}"
             )
-        self.value = np.frombuffer(content, np.uint8).reshape(shape, order="CF"[bool(fortran)])
+        self.value = np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")
 
 
 def _reconstruct(*_):
@@ -66,7 +68,7 @@ def _encode(text, encoding):
     return text.encode("latin1")
 
 
-_ADMITTED = {
+_ADMITTED: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy", "ndarray"): _Array,
@@ -90,7 +92,8 @@ def _check_opcodes(content: bytes):
     plain value is written so. And the numbers under which a pickle remembers values must be those
     that they would be counted with: the unpickler makes a table up to the largest.
     """
-    remembered, tuples, hashed = {}, 0, False
+    remembered: dict[object, bool] = {}
+    tuples, hashed = 0, False
     for count, (opcode, argument, _) in enumerate(pickletools.genops(content)):
         name = opcode.name
         if name in _PUTS:

@@ -63,7 +63,8 @@ class _Layers(fx.Interpreter):
         self._step = graph.image.step
         self._units = {}  # activations that are still read
         self.first = 0  # number of the first image
-        self.explained = None  # by how much rounding may change the result
+        # By how much rounding may change the result.
+        self.explained: torch.Tensor | None = None
 
     def run_node(self, n):
         result = super().run_node(n)
@@ -187,6 +188,7 @@ def compare(model, graph, folded, network, example, batch):
         rows = result.double().flatten(1)
         classes = rows.argmax(1)
         found = torch.from_numpy(integers.reshape(len(images), -1)).argmax(1)
+        assert layers.explained is not None, "there is at least one layer"
         explained = layers.explained.flatten(1)
         margin = _of(rows, classes) - _of(rows, found)
         near = margin <= _of(explained, classes) + _of(explained, found)
@@ -198,11 +200,11 @@ def compare(model, graph, folded, network, example, batch):
     chance = (rate * MIN_CLASSES * len(example)) ** 0.5  # a standard deviation, of few images
     most = rate * len(example) + chance
     if len(different) > most:
-        image, expected, found = different[0]
+        image, wanted, got = different[0]
         raise InputError(
             f"at least {MIN_CLASSES:.0%} of the classes must be the model's, not"
-            f" {equal / len(example):.1%}: roundings add up; image {image} gets {found}, not"
-            f" {expected}; {_REMEDY}"
+            f" {equal / len(example):.1%}: roundings add up; image {image} gets {got}, not"
+            f" {wanted}; {_REMEDY}"
         )
     if len(example) - equal > most:
         warnings.warn(

@@ -173,7 +173,7 @@ def to_network(folded, *, name="network", input_name=IMAGE, classes=None):
         name=name,
         seed=convs[0].weights.seed if convs else 0,
         input=Input(name=input_name, height=height, width=width, channels=channels),
-        layers=[_golden_layer(layer, {IMAGE: input_name}) for layer in folded.layers],
+        layers=tuple(_golden_layer(layer, {IMAGE: input_name}) for layer in folded.layers),
         classes=classes,
     )
 
@@ -260,8 +260,8 @@ def agreement(
         for name, output in folded.tensors(inputs.float() * folded.input_step):
             exact = integers[name].transpose(0, 3, 1, 2)
             output = output.cpu().numpy()
-            equal[name] += np.count_nonzero(output == exact)
-        equal_classes += np.count_nonzero(_classes(output) == _classes(exact))
+            equal[name] += int(np.count_nonzero(output == exact))
+        equal_classes += int(np.count_nonzero(_classes(output) == _classes(exact)))
         if progress is not None:
             progress(start + len(part))
     sizes = {name: len(images) * np.prod(network.shapes[name]) for name in equal}

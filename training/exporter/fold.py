@@ -4,6 +4,9 @@ Batch normalisations, biases and gains become one scale and one bias for each ch
 every forward pass. Tensors hold the hardware's integers as floating-point numbers.
 """
 
+from collections.abc import Iterable
+from typing import cast
+
 import numpy as np
 import torch
 from torch import nn
@@ -84,6 +87,7 @@ class FoldedConv2d(StatedModule):
     fixed = ("inputs", "stride", "padding", "output")
     restored = ("shift", "residual_scale", "step")  # what scales and biases were chosen for
     tensor_prefix = "scale"
+    alive: torch.Tensor
 
     def __init__(self, plan):
         super().__init__()
@@ -150,7 +154,8 @@ class FoldedPool2d(StatedModule):
         self.name, self.inputs = plan.name, plan.inputs
         window = plan if isinstance(plan, MaxPlan) else plan.value
         self.kernel_size, self.stride, self.padding = window.kernel, window.stride, window.padding
-        self.scale = self.shift = None
+        self.scale: int | None = None
+        self.shift: int | None = None
         self.step = window.input.step
         if window is not plan:
             self.step = plan.step
@@ -170,6 +175,7 @@ class FoldedPool2d(StatedModule):
         window = self.kernel_size, self.stride, self.padding
         if self.scale is None:
             return functional.max_pool2d(x, *window)
+        assert self.shift is not None, "an average has both"
         sums = functional.avg_pool2d(x, *window, divisor_override=1)
         return self._clip(sums * (self.scale * 2.0**-self.shift))
 
@@ -207,6 +213,10 @@ class FoldedNetwork(StatedModule):
             for plan in graph.layers
         )
 
+    def _in_order(self) -> "Iterable[FoldedConv2d | FoldedPool2d]":
+        """The layers, with their types: a `nn.ModuleList` tells only that they are modules."""
+        return cast("Iterable[FoldedConv2d | FoldedPool2d]", self.layers)
+
     @property
     def step_out(self):
         """What a unit of the result stands for: logits are integers times this."""
@@ -226,12 +236,12 @@ class FoldedNetwork(StatedModule):
             )
         parameter = next(self.parameters(), images)
         dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
-        last_use = {name: layer for layer in self.layers for name in layer.inputs}
+        last_use = {name: layer for layer in self._in_order() for name in layer.inputs}
         # Half precision, which a training may use elsewhere, has no such integers.
         with torch.autocast(images.device.type, enabled=False):
             units = (images.to(dtype) / self.input_step).round().clamp(0, LEVELS)
             values = {IMAGE: units}
-            for layer in self.layers:
+            for layer in self._in_order():
                 output = layer(*(values[name] for name in layer.inputs))
                 for name in set(layer.inputs):
                     if last_use[name] is layer:

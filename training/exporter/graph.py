@@ -250,7 +250,7 @@ def _is_leaf(module):
 class _Tracer(fx.Tracer):
     """A tracer that notes in which module it stopped."""
 
-    failed = None
+    failed: str | None = None
 
     def is_leaf_module(self, module, qualified_name):
         return _is_leaf(module) or super().is_leaf_module(module, qualified_name)
@@ -275,6 +275,7 @@ class _Tracer(fx.Tracer):
         try:
             return super().call_module(m, forward, args, kwargs)
         except Exception:
-            if self.failed is None and m in self.submodule_paths:
-                self.failed = place_of(self.submodule_paths[m], m)
+            paths = self.submodule_paths or {}
+            if self.failed is None and m in paths:
+                self.failed = place_of(paths[m], m)
             raise

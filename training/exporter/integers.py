@@ -236,10 +236,10 @@ def average_integers(name, ratio, area):
         exact = (2 * sums + area) // (2 * area)
     else:
         exact = (sums * factor + 0.5).floor().clamp(max=LEVELS).long()
-    wrong = {}
+    wrong: dict[tuple[int, int], int] = {}
     for shift in range(MAX_SHIFT, 0, -1):
         for scale in (math.ceil(factor * 2**shift), math.floor(factor * 2**shift)):
             if 1 <= scale <= MAX_POOL_SCALE and len(wrong) < 8:
                 output = (sums * scale + (1 << (shift - 1))) >> shift
                 wrong[scale, shift] = (output.clamp(max=LEVELS) != exact).sum().item()
-    return min(wrong, key=wrong.get)
+    return min(wrong, key=wrong.__getitem__)

@@ -2,7 +2,9 @@
 
 import inspect
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -24,7 +26,7 @@ from hiddenite.training.layers.coded import CodedConv2d
 _PASSED_MODULES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 _PASSED = ("contiguous", "clone", "float")
 _RESHAPING = ("flatten", "reshape", "view", "squeeze", "unsqueeze")
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": rules.add,
     "add_": rules.add,
     "iadd": rules.add,
@@ -38,7 +40,7 @@ _FUNCTIONS = {
     "dropout2d": rules.dropout,
     "dropout3d": rules.dropout,
 }
-_POOLS = {
+_POOLS: dict[type[nn.Module], Callable[..., Any]] = {
     nn.MaxPool2d: rules.max_pool,
     nn.AvgPool2d: rules.avg_pool,
     nn.AdaptiveAvgPool2d: rules.adaptive_avg_pool,
@@ -76,11 +78,12 @@ class Reader(fx.Interpreter):
         self._layers = []
         self._stored = {}  # (value, step) -> Stored, so that no layer is there twice
         self._names = {image.name}
-        self._result = None
+        self._result: tuple[str, bool] | None = None
         self.nodes = {}
 
     def layers_of_result(self):
         """Return the layers that the result needs, and whether it is (N, C)."""
+        assert self._result is not None, "the model has run"
         name, flat = self._result
         wanted, kept = {name}, []
         for layer in reversed(self._layers):

@@ -5,6 +5,7 @@ PyTorch names them; those that depend on the image are `Stored`, `Accumulated` o
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -23,13 +24,13 @@ class Site:
         How messages name it.
     name : str
         What a layer made there is called.
-    result : tensor
+    result : tensor, or anything else
         The operation's result for the example, as PyTorch has it.
     """
 
     place: str
     name: str
-    result: torch.Tensor | None
+    result: Any
 
     @property
     def shape(self):

@@ -49,14 +49,15 @@ class QuantizedReLU(StatedModule):
 
     def __init__(self, step=STEP):
         super().__init__()
-        self.set_settings(step)
+        self.set_settings(step=step)
 
     def get_extra_state(self):
         """Part of the state dictionary: what the numbers behind this layer are counted in."""
         return {"step": self.step}
 
-    def set_settings(self, step):
+    def set_settings(self, **settings):
         """Take over a size of a unit."""
+        step = settings["step"]
         if not step > 0:
             raise InputError(f"step must be above 0, not {step!r}")
         if step == math.inf:

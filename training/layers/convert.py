@@ -102,7 +102,9 @@ def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
     sizes = map_sizes(copied(model), images)
     model = copied(model)
     options = {"density": density, "seed": seed, "one_of": one_of}
-    replacements, weights, biases = {}, {}, {}
+    replacements: dict[nn.Module, nn.Module] = {}
+    weights: dict[torch.Tensor, tuple[str, nn.Module]] = {}
+    biases: dict[torch.Tensor | None, nn.Parameter] = {}
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             new = _hidden(module, sizes.get(name, (1, 1)), index=len(weights), **options)
@@ -231,6 +233,6 @@ def _hidden(module, map_size, **options):
         if padding == "same":
             padding = tuple(size // 2 for size in module.kernel_size)
         elif padding == "valid":
-            padding = 0
+            padding = (0, 0)
         return HiddenConv2d(*channels, module.kernel_size, module.stride, padding, **options)
     return HiddenLinear(module.in_features, module.out_features, map_size=map_size, **options)

@@ -1,5 +1,7 @@
 """Finds out which maps the linear layers of a model read."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -9,20 +11,25 @@ from hiddenite.golden.errors import InputError
 from hiddenite.training.layers.alterations import place_of
 
 
+def _note_map_size(tensor: Any, size: tuple[int, ...]) -> None:
+    """Note a size in a tensor, in an attribute that PyTorch knows nothing of."""
+    tensor.map_size = size
+
+
 class _MapSizes(TorchFunctionMode):
     """While active, notes in each matrix that is a flattened map the map's height and width."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
-        source = args[0] if args else None
+        source: Any = args[0] if args else None
         if function is functional.linear or not torch.is_tensor(source):
             return result
         if torch.is_tensor(result) and result.dim() == 2:
             if source.dim() == 4 and len(source) == len(result):
                 if source.numel() == result.numel():
-                    result.map_size = tuple(source.shape[2:])
+                    _note_map_size(result, tuple(source.shape[2:]))
             elif source.shape == result.shape and hasattr(source, "map_size"):
-                result.map_size = source.map_size  # dropout, for one
+                _note_map_size(result, source.map_size)  # dropout, for one
         return result
 
 
@@ -47,7 +54,8 @@ def map_sizes(model, example):
         The model fails on the example, or a linear layer reads something else than one row for
         each image, or maps of two sizes.
     """
-    sizes, wrong = {}, []
+    sizes: dict[str, tuple[int, int]] = {}
+    wrong: list[str] = []
 
     def note(module, args, kwargs):
         x = args[0] if args else kwargs.get("input")

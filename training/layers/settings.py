@@ -26,8 +26,9 @@ class StatedModule(nn.Module):
         How the names of the tensors begin that need the settings; None if there are none.
     """
 
-    fixed, restored = (), ()
-    tensor_prefix = None
+    fixed: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
+    tensor_prefix: str | None = None
 
     def get_extra_state(self):
         """Part of the state dictionary: the settings by name."""

@@ -1,5 +1,7 @@
 """Finds parameters that several modules of a model share."""
 
+from torch import nn
+
 from hiddenite.golden.errors import InputError
 from hiddenite.training.layers.alterations import place_of
 
@@ -16,7 +18,8 @@ def check_ties(model, replaced):
     replaced : tuple of types
         The kinds of layers, with a `weight` and a `bias`, that are replaced.
     """
-    owners, memory = {}, {}
+    owners: dict[nn.Parameter, tuple[str, str, type | None]] = {}
+    memory: dict[int, tuple[str, str, nn.Parameter]] = {}
     for name, module in model.named_modules():
         kind = next((kind for kind in replaced if isinstance(module, kind)), None)
         for attribute, parameter in module.named_parameters(recurse=False):

@@ -133,12 +133,13 @@ class HiddenWeights(StatedModule):
         names = ("seed", "index", "density", "one_of", "keep")
         return {name: getattr(self, name) for name in names}
 
-    def set_settings(self, *, keep, **source):
+    def set_settings(self, **settings):
         """Become the layer whose settings these are."""
+        source = {name: value for name, value in settings.items() if name != "keep"}
         before = self.get_extra_state()
         self._set_source(**source)
         try:
-            self.keep = keep
+            self.keep = settings["keep"]
         except InputError:
             self._set_source(**{name: before[name] for name in source})
             raise
