@@ -143,7 +143,8 @@ def load_configuration(name: str) -> Configuration:
         preset = values.pop("preset")
         if preset not in list(PRESETS):
             raise InputError(
-                f"configuration {name}: preset must be {', '.join(PRESETS)}, not {one_line(preset)}"
+                f"configuration {name}: preset must be one of {', '.join(PRESETS)}, "
+                f"not {one_line(preset)}"
             )
         start = asdict(PRESETS[preset])
     for key in values:

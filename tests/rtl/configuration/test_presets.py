@@ -55,8 +55,8 @@ def test_a_preset_that_is_none_is_refused(load, preset):
     with pytest.raises(InputError) as caught:
         load(tomli_w.dumps({"preset": preset}).encode())
     assert str(caught.value) == (
-        f"configuration {load.path}: preset must be tiny, up5k, hx8k, ecp5-25f, ecp5-85f, asic, "
-        f"not {preset!r}"
+        f"configuration {load.path}: preset must be one of tiny, up5k, hx8k, ecp5-25f, "
+        f"ecp5-85f, asic, not {preset!r}"
     )
 
 
