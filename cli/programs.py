@@ -69,7 +69,10 @@ def estimate_command(
     with_memory: bool,
     as_json: bool,
 ) -> None:
-    """Estimate cycles, layer by layer, and the time of an image on a board."""
+    """Estimate cycles, layer by layer.
+
+    With --board, the time of an image on the whole board as well, and what bounds it.
+    """
     if source is not None and board_name is None:
         raise InputError("source: needs --board")
     board = None if board_name is None else find_board(board_name)
