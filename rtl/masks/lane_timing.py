@@ -13,6 +13,8 @@ from hiddenite.golden.rice import Pieces, RiceCode
 
 from ..configuration import Configuration
 from ..program.packets import ChannelRecord, crc_words, words_of
+from ..program.program_reader import CHECK_LATENCY
+from .constructor import COMPLETE_LATENCY
 from .decoders import decoder_of
 from .sign_generator import channel_cycles, turn_cycles
 from .timing import step_period
@@ -20,11 +22,10 @@ from .timing import step_period
 __all__ = ["construction_cycles"]
 
 SIGNS_BEFORE_LAYER = 3
-"""Cycles from the start of a layer to the end of its first tile's opcode, less a cycle in which the
-generator turns nothing: so long the first signs have been in the making then."""
+"""Cycles from ``start_layer`` to the first word of a channel record, as the signs count them."""
 
-SIGNS_BEFORE_TILE = 6
-"""Likewise, from the end of a tile: its check, but for the words of the CRC, and the opcode."""
+SIGNS_BEFORE_TILE = COMPLETE_LATENCY + CHECK_LATENCY + SIGNS_BEFORE_LAYER
+"""Likewise, from the end of a tile to the next one's first record, but for the words of the CRC."""
 
 
 @dataclass(frozen=True)
