@@ -30,7 +30,7 @@ from hiddenite.link.rom import ROM_BYTE_CYCLES
 from hiddenite.link.uart import BYTE_BITS, baud_divisor
 from hiddenite.link.words import VALUE_BYTES
 
-__all__ = ["SOURCES", "BoardEstimate", "estimate_board"]
+__all__ = ["SOURCES", "BoardEstimate", "default_source", "estimate_board"]
 
 SOURCES = ("flash", "uart", "baked")
 """From where program and image come: both from the flash; both from a host; the program from block
@@ -64,6 +64,12 @@ class BoardEstimate:
         return self.clock_hz / self.cycles
 
 
+def default_source(parameters: LinkParameters) -> str:
+    """The flash where the board runs alone, or else a host."""
+    alone = parameters.flash_base is not None and parameters.configuration.post_lanes == 1
+    return "flash" if alone else "uart"
+
+
 def estimate_board(program: Program, parameters: LinkParameters, source: str) -> BoardEstimate:
     """Time from image to image on a board.
 
@@ -79,10 +85,16 @@ def estimate_board(program: Program, parameters: LinkParameters, source: str) ->
     Raises
     ------
     InputError
-        The board has no flash.
+        The board does not run alone: it has no flash, or more than one of ``post_lanes``.
     """
-    if source != "uart" and parameters.flash_base is None:
-        raise InputError(f"source: {source} needs a flash, which the board does not have")
+    if source != "uart":
+        lanes = parameters.configuration.post_lanes
+        if parameters.flash_base is None:
+            raise InputError(f"source: {source} needs a flash, which the board does not have")
+        if lanes != 1:
+            raise InputError(
+                f"source: {source} needs a configuration with post_lanes 1, not {lanes}"
+            )
     engine = estimate(program).cycles
     if source == "uart":
         line = _uart_cycles(program, parameters)

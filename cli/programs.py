@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from hiddenite.boards.boards import find_board
-from hiddenite.boards.estimate import SOURCES, estimate_board
+from hiddenite.boards.estimate import SOURCES, default_source, estimate_board
 from hiddenite.boards.project import Project
 from hiddenite.cli.design import describe_array
 from hiddenite.cli.display import Steps, clean, files_size, print_json, table
@@ -51,8 +51,9 @@ def _compile(network: Network, selected: Selected) -> Program:
 @click.option(
     "--source",
     type=click.Choice(SOURCES),
-    help="From where program and image come: both from the board's flash (default), both over the"
-    " UART, or the program from block RAM and the image from the flash.",
+    help="From where program and image come: both from the board's flash, both over the UART, or"
+    " the program from block RAM and the image from the flash (default: the flash, or the UART"
+    " where a board does not run alone).",
 )
 @click.option(
     "--memory",
@@ -87,13 +88,14 @@ def estimate_command(
     if board is not None:
         project = replace(Project.of_board(board), configuration=selected.configuration)
         _, parameters = project.plan(project.platform())
-        whole = estimate_board(program, parameters, source or SOURCES[0])
+        source = source or default_source(parameters)
+        whole = estimate_board(program, parameters, source)
     if as_json:
         facts = _estimate_facts(network, selected, program, result)
         if board is not None and whole is not None:
             facts |= {
                 "board": board.name,
-                "source": source or SOURCES[0],
+                "source": source,
                 "board_cycles": whole.cycles,
                 "board_bound": whole.bound,
                 "images_per_second": whole.images_per_second,
@@ -126,7 +128,7 @@ def estimate_command(
     )
     if board is not None and whole is not None:
         click.echo(
-            f"{board.name}, source {source or SOURCES[0]}: {whole.cycles:,} cycles an image at"
+            f"{board.name}, source {source}: {whole.cycles:,} cycles an image at"
             f" {whole.clock_hz / 1e6:g} MHz, {whole.images_per_second:,.0f}/s, bound by the"
             f" {whole.bound}"
         )

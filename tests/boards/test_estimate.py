@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from hiddenite.benchmarks.rates import cycles_alone, cycles_with_host
-from hiddenite.boards.estimate import estimate_board
+from hiddenite.boards.estimate import default_source, estimate_board
 from hiddenite.compiler.compile import compile_network
 from hiddenite.compiler.estimate import estimate
 from hiddenite.golden.errors import InputError
@@ -53,3 +53,13 @@ def test_without_a_flash(digits, source):
     with pytest.raises(InputError) as raised:
         estimate_board(compile_network(digits[0], SINGLE), link, source)
     assert str(raised.value) == (f"source: {source} needs a flash, which the board does not have")
+
+
+@pytest.mark.parametrize("source", ["flash", "baked"])
+def test_of_a_board_that_does_not_run_alone(digits, source):
+    c = PRESETS["tiny"]
+    link = LinkParameters(configuration=c, clock_hz=24_000_000, name="board", flash_base=0x1000)
+    with pytest.raises(InputError) as raised:
+        estimate_board(compile_network(digits[0], c), link, source)
+    assert default_source(link) == "uart" and default_source(parameters()) == "flash"
+    assert str(raised.value) == f"source: {source} needs a configuration with post_lanes 1, not 2"
