@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hiddenite.rtl.activations.window import TILE_CYCLES
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.masks.constructor import COMPLETE_LATENCY
+from hiddenite.rtl.output.residual_queue import queues_residuals
 from hiddenite.rtl.output.result_queue import LATENCY as QUEUE_LATENCY
 from hiddenite.rtl.output.store import DONE_LATENCY, write_latency
 from hiddenite.rtl.output.sum_buffer import sum_buffer_latency
@@ -117,10 +118,14 @@ class _ArraySide:
         self.words = c.och // c.unit if stage.residual is not None else 0
         height, width, _ = stage.shape
         self.pixel_tiles = -(-height // c.rows) * -(-width // c.cols)
-        self.beats = output_beats(c, conv)
         self.to_result = stage.target is None
+        self.beats = output_beats(c, conv, stage.shape[2])
         # From a pixel tile's last step until the next one may be issued.
-        self.post = tile_period(c, conv=conv, to_result=self.to_result, residual_words=self.words)
+        self.post = tile_period(
+            c, beats=self.beats, to_result=self.to_result, residual=self.words > 0
+        )
+        # Steps that wait for that.
+        self.waiting = 1 if queues_residuals(c) else 1 + self.words
         self.one_port = c.activation_ports == 1 and not self.to_result
         self.inside = height * width / (self.pixel_tiles * c.banks)
         self.last = self.time - self.post
@@ -129,11 +134,16 @@ class _ArraySide:
         """Run a tile of output channels that can begin at ``ready``; when it is released."""
         begin = max(self.time, ready) + TILE_CYCLES
         own = self.steps + self.words
-        period = self._one_port_period(channels) if self.one_port else max(own, self.post)
-        first = max(begin + own - 1, self.last + self.post)
+        period = self._one_port_period(channels) if self.one_port else max(own, self.period)
+        first = max(begin + own - 1, self.last + self.period)
         last = int(first + (self.pixel_tiles - 1) * period)
         self.time, self.last = last + 1, last
         return last + capture_latency(self.c) + self.beats + sum_buffer_latency(self.c)
+
+    @property
+    def period(self) -> int:
+        """Cycles from a pixel tile's last step to the next one's, as outputs allow."""
+        return self.post + self.waiting - 1
 
     def _one_port_period(self, channels: int) -> float:
         """Cycles from pixel tile to pixel tile when each write takes the place of a read.
@@ -155,17 +165,17 @@ class _ArraySide:
         time, slot, lasts = 0, 0, []
         for _ in range(24):
             for step in range(self.steps + self.words):
-                if step == self.steps - 1:
+                if step == self.steps + self.words - self.waiting:
                     time = max(time, slot)
                 while time in taken:
                     time += 1
                 time += 1
             lasts.append(time - 1)
-            slot = lasts[-1] + self.post - self.words
+            slot = lasts[-1] + self.post
             taken.update(lasts[-1] + offset for offset in offsets)
         settled = (lasts[-1] - lasts[7]) / (len(lasts) - 8)
         # Pixels outside the map write nothing.
-        free = max(self.steps + self.words, self.post)
+        free = max(self.steps + self.words, self.period)
         return free + (settled - free) * self.inside
 
     def end(self) -> None:
@@ -236,7 +246,7 @@ def estimate(program: Program, stream: ProgramStream | None = None) -> Estimate:
                     waits["program" if of_stream else "constructor"] += max(0, ready - array.time)
                 run = max(array.time, ready)
                 release = array.tile(ready, channels - first)
-                kind = "array" if array.steps + array.words >= array.post else "post-processor"
+                kind = "array" if array.steps + array.words >= array.period else "post-processor"
                 waits[kind] += array.time - run
                 if conv:
                     live.append((release, size))

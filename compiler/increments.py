@@ -116,7 +116,8 @@ def store_increments(stage: Stage, c: Configuration) -> dict[str, int]:
         for size, banks in zip(stage.shape[:2], (c.rows, c.cols), strict=True)
     )
     # Words of a pixel before the last one of a tile of output channels; of the image, of all.
-    words = layout.groups - 1 if load else c.och // c.unit - 1 if conv else 0
+    words = layout.groups if load else min(layout.groups, c.och // c.unit) if conv else 1
+    words -= 1
     back = -y.address(last_y) - x.address(last_x)
     rows = {"next": 1, "start": stage.written.address, "map": back + 1}
     if c.ich > c.och:

@@ -17,16 +17,16 @@ from amaranth.lib.wiring import In, Out
 
 from .activations.activation_memory import ActivationMemory, activation_banks
 from .activations.step_pipeline import StepPipeline
-from .activations.window import Window, issue_latency
+from .activations.window import Window
 from .array.pe_array import PEArray
 from .configuration import Configuration
 from .interfaces import Status, packet_stream
 from .masks.constructor import Constructor
 from .masks.tile_buffer import TileBuffer, tile_buffer_slices
 from .output.post_processor import PostProcessor, channel_records
+from .output.residual_queue import queues_residuals, residual_memory
 from .output.result_queue import result_memory
 from .output.store import Store
-from .output.timing import pool_period
 from .primitives.delay import delayed
 from .primitives.memory import MemoryShape
 from .program.layer_memory import LayerMemory, table_memories
@@ -46,6 +46,7 @@ def memories(c: Configuration) -> list[MemoryShape]:
         channel_records(c),
         *table_memories(c),
         *([result_memory(c)] if c.pipelining else []),
+        *([residual_memory(c)] if queues_residuals(c) else []),
     ]
 
 
@@ -96,7 +97,7 @@ class Engine(wiring.Component):
         m.submodules.tile_buffer = tile_buffer = TileBuffer(c)
         m.submodules.window = window = Window(c)
         m.submodules.activations = activations = ActivationMemory(c)
-        m.submodules.steps = steps = StepPipeline(c, pool_period(c) - 1 - issue_latency(c))
+        m.submodules.steps = steps = StepPipeline(c)
         m.submodules.array = array = PEArray(c)
         m.submodules.post = post = PostProcessor(c)
         m.submodules.store = store = Store(c)
@@ -144,6 +145,7 @@ class Engine(wiring.Component):
             constructor.tile_taken.eq(window.tile_taken),
             constructor.release.eq(post.released),
             window.slot_free.eq(post.slot_free),
+            window.residual_free.eq(post.residual_free),
             window.stall.eq(stop | (store.write_next if c.activation_ports == 1 else 0)),
             activations.row_step_y.eq(layer.window_y.row_step if c.rows > 1 else 0),
             activations.row_step_x.eq(layer.window_x.row_step if c.cols > 1 else 0),
@@ -164,7 +166,6 @@ class Engine(wiring.Component):
         wiring.connect(m, wiring.flipped(self.image), store.image)
         wiring.connect(m, store.result, wiring.flipped(self.result))
         m.d.comb += [
-            post.pool_next.eq(steps.pool_next),
             post.load_residual.eq(steps.load_residual),
             post.pixels.eq(activations.pixels),
             store.stop.eq(stop),

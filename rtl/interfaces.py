@@ -275,17 +275,16 @@ class ActivationWrite(wiring.Signature):
 
 
 class PixelTile(wiring.Signature):
-    """What the window tells the post-processor of the pixel tile whose last step it has issued.
+    """What the window tells the post-processor of a pixel tile.
 
     Members
     -------
-    issued : the last step is issued in this cycle
-    tile_last : of the one before: it is the last one of a tile of output channels
-    half : of the one before: half of the channel records that it uses
+    issued : its last step is issued in this cycle
+    tile_last : it is the last one of a tile of output channels
     """
 
     def __init__(self):
-        super().__init__({"issued": Out(1), "tile_last": Out(1), "half": Out(1)})
+        super().__init__({"issued": Out(1), "tile_last": Out(1)})
 
 
 class Sums(wiring.Signature):

@@ -5,7 +5,6 @@
     step ─►│─►│─► ... ─►│─► valid, first, last       beside the operands, at the array
                      │
                      └─► load_residual                a cycle before
-    of a pool, counted from its last step ─► pool_next
 """
 
 from amaranth.hdl import Module, Signal
@@ -26,8 +25,6 @@ class StepPipeline(wiring.Component):
     Parameters
     ----------
     c : Configuration
-    pool_delay : int
-        Cycles from a step of a pool, as the window gives it, to ``pool_next``.
 
     Members
     -------
@@ -35,11 +32,10 @@ class StepPipeline(wiring.Component):
     maximum : the layer is a maximum, of which the array needs only the last step
     valid, first, last : a step's operands are at the array; the first or last one of a pixel tile
     load_residual : bit n: word n of a residual comes next; words are read one after the other
-    pool_next : the last step of a pool's pixel tile, ``pool_delay`` later
     """
 
-    def __init__(self, c: Configuration, pool_delay: int):
-        self.c, self.pool_delay = c, pool_delay
+    def __init__(self, c: Configuration):
+        self.c = c
         super().__init__(
             {
                 "step": In(Step(c)),
@@ -48,7 +44,6 @@ class StepPipeline(wiring.Component):
                 "first": Out(1),
                 "last": Out(1),
                 "load_residual": Out(c.och // c.unit),
-                "pool_next": Out(1),
             }
         )
 
@@ -71,12 +66,4 @@ class StepPipeline(wiring.Component):
         m.d.sync += self.load_residual.eq(before.residual << word)
         with m.If(before.residual):
             m.d.sync += word.eq(word + 1)
-
-        source = steps[min(self.pool_delay, latency)]
-        pool_next = source.valid & source.last
-        for stage in range(latency, self.pool_delay):
-            following = Signal(name=f"pool_next_{stage}")
-            m.d.sync += following.eq(pool_next)
-            pool_next = following
-        m.d.comb += self.pool_next.eq(pool_next)
         return m

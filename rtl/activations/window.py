@@ -52,7 +52,8 @@ class Window(wiring.Component):
     start : begins a layer (for one cycle); ``table`` gives the row ``size``
     tile_ready : a constructed tile is there; needed for convs only
     tile_taken : the tile's last step is issued
-    slot_free : the post-processor will have room when the pixel tile's sum is there
+    slot_free : a pixel tile's last step may be issued
+    residual_free : the words of its residual may be read
     stall : no step may be issued in this cycle
     pixel_tile : `PixelTile`
     read, weights : words of a step, `issue_latency` after its issue
@@ -68,6 +69,7 @@ class Window(wiring.Component):
                 "tile_ready": In(1),
                 "tile_taken": Out(1),
                 "slot_free": In(1),
+                "residual_free": In(1),
                 "stall": In(1),
                 "pixel_tile": Out(PixelTile()),
                 "read": Out(ActivationRead(c)),
@@ -205,11 +207,13 @@ class Window(wiring.Component):
 
         half = Signal()
         waiting, go = Signal(), Signal()
+        free = (self.slot_free | ~step_last) & (self.residual_free | ~step_residual)
         ends = self.pixel_tile.issued & step_tile_last
         m.d.comb += [
-            go.eq(busy & ~waiting & ~self.stall & (self.slot_free | ~(step_last | step_residual))),
+            go.eq(busy & ~waiting & ~self.stall & free),
             advance.eq(go | begun),
             self.pixel_tile.issued.eq(go & step_last),
+            self.pixel_tile.tile_last.eq(step_tile_last),
             self.tile_taken.eq(ends & conv),
         ]
         weight = Signal(ceil_log2(c.tile_words))
@@ -248,11 +252,6 @@ class Window(wiring.Component):
         m.d.comb += self.weights.step.eq(read.step.valid)
         with m.If(read.step.valid):
             m.d.sync += read.step.first.eq(read.step.last)
-        with m.If(self.pixel_tile.issued):
-            m.d.sync += [
-                self.pixel_tile.tile_last.eq(step_tile_last),
-                self.pixel_tile.half.eq(half),
-            ]
         with m.If(of_residual):
             m.d.sync += [
                 read.address.eq(residual),

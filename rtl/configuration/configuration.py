@@ -8,7 +8,7 @@ from .technology import Technology
 
 __all__ = ["PROGRAM_FORMAT", "Configuration"]
 
-PROGRAM_FORMAT = 5
+PROGRAM_FORMAT = 6
 """Version of the program's packets; part of every fingerprint."""
 
 

@@ -12,8 +12,6 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from ..activations.window import operand_latency
-from ..array.timing import array_latency
 from ..configuration import Configuration
 from ..interfaces import Outputs, PixelTile, RecordWrite, Sums
 from ..primitives.delay import delayed
@@ -21,8 +19,11 @@ from ..primitives.memory import MemoryShape, shared_memory
 from ..primitives.shared_module import SharedModule
 from ..program.packets import ChannelRecord, LayerDescriptor, Operation, words_of
 from .post_lane import PostLane
+from .residual_buffer import ResidualBuffer
+from .residual_queue import ResidualQueue, queues_residuals
 from .sum_buffer import SumBuffer, sum_buffer_latency
-from .timing import output_beats, post_latency
+from .tile_slots import TileSlots
+from .timing import capture_latency, output_beats, post_latency
 
 __all__ = ["PostProcessor", "channel_records"]
 
@@ -35,17 +36,18 @@ def channel_records(c: Configuration) -> MemoryShape:
 
 
 class PostProcessor(wiring.Component):
-    """Sum buffer, channel records, residual and lanes.
+    """Sum buffer, residual, channel records and lanes.
+
+    With ``pipelining``, a layer of one tile of output channels has no beats behind its last one.
 
     Members
     -------
     layer : descriptor, stable while the layer runs
     sums : `Sums`; of a pool, the first ``min(ich, och)`` channels of each pixel count
-    pixel_tile : `PixelTile`, of the sums that come next
-    pool_next : `pool_period` less a cycle after the last step of a pool's pixel tile
-    slot_free : the window may issue it
-    load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
-        next; its part of the tile's channels comes first
+    pixel_tile : `PixelTile`; its sums come `capture_latency` later
+    slot_free, residual_free : see `Window`
+    load_residual, pixels : bit n: takes word n of the next pixel tile's residual; its part of the
+        tile's channels comes first
     records : `RecordWrite`
     released : the tile's channel records and weights are no longer needed
     outputs : `Outputs`
@@ -58,8 +60,8 @@ class PostProcessor(wiring.Component):
                 "layer": In(LayerDescriptor(c)),
                 "sums": In(Sums(c)),
                 "pixel_tile": In(PixelTile()),
-                "pool_next": In(1),
-                "slot_free": Out(1, init=1),
+                "slot_free": Out(1),
+                "residual_free": Out(1),
                 "load_residual": In(c.och // c.unit),
                 "pixels": In(c.banks * c.ich * 8),
                 "records": In(RecordWrite(c)),
@@ -73,61 +75,86 @@ class PostProcessor(wiring.Component):
         c, layer = self.c, self.layer
         lanes, bits = c.post_lanes, c.accumulator_bits
         conv = layer.operation == Operation.CONV
-        array_beats, pool_beats = output_beats(c, conv=True), output_beats(c, conv=False)
+        per_pixel = c.och // lanes
 
         m.submodules.sum_buffer = buffer = SumBuffer(c)
-        left = Signal(range(array_beats + 1))
-        beat = Signal(range(max(2, c.och // lanes)))
-        tile_last, half, pending = Signal(), Signal(), Signal()
+        left = Signal(range(output_beats(c, conv=True) + 1))
+        beat = Signal(ceil_log2(per_pixel))
+        tile_last, half, next_half = Signal(), Signal(), Signal()
         capture = self.sums.done[0]  # Other pixels come later, if not at once.
 
-        pop, moves = Signal(), Signal()
+        # What is known of a pixel tile comes with its sums.
+        ends = self.pixel_tile.tile_last
+        for turn in range(capture_latency(c)):
+            ends = delayed(m, ends, f"tile_last_{turn}")
+        # Beats of a pixel, - 1, and of a pixel tile.
+        pixel_beats = Mux(conv, per_pixel - 1, c.unit // lanes - 1)
+        if c.pipelining:
+            # Those of one tile of output channels end with the last channel. Known a cycle late.
+            pixel_beats = Mux(layer.tiles_last == 0, layer.beats_last, pixel_beats)
+            pixel_beats = delayed(m, pixel_beats, "pixel_beats")
+        beats = (pixel_beats + 1) << ceil_log2(c.banks)
+
+        pop, moves, pixel_ends = Signal(), Signal(), Signal()
         m.d.comb += [
             moves.eq(1 if c.pipelining else self.outputs.advance),
             pop.eq(self.outputs.advance & (left != 0)),
+            pixel_ends.eq(beat == pixel_beats if c.pipelining else 0),
             self.outputs.begins.eq(pop),
-            buffer.load_residual.eq(self.load_residual),
-            buffer.pixels.eq(self.pixels),
             buffer.conv.eq(conv),
-            buffer.residual.eq(layer.residual),
             buffer.next.eq(pop),
+            buffer.beat.eq(beat),
+            buffer.pixel_ends.eq(pixel_ends),
         ]
         wiring.connect(m, wiring.flipped(self.sums), buffer.sums)
-        # A sum that is on its way needs the sum buffer when it arrives, not before; an output that
-        # may have to wait for the result stream makes that time unknown. Known a cycle before, as
-        # all that the window does depends on it.
-        arrives = 1 + operand_latency(c) + Mux(layer.residual, 0, array_latency(c))
-        early = Mux(layer.to_result, 0, arrives)
-        beats, still_pending, room = Signal.like(left), Signal(), Signal()
-        arrived = Mux(conv | layer.to_result, capture, self.pool_next)
-        m.d.comb += [
-            beats.eq(Mux(conv, array_beats, pool_beats)),
-            still_pending.eq(self.pixel_tile.issued | (pending & ~arrived)),
-            room.eq(
-                Mux(
-                    capture,
-                    beats <= early,
-                    (left <= early) | (pop & (left == early + 1)),
-                )
-            ),
-        ]
-        m.d.sync += [pending.eq(still_pending), self.slot_free.eq(~still_pending & room)]
         with m.If(pop):
-            m.d.sync += [left.eq(left - 1), beat.eq(beat + 1)]
-            if c.och // lanes == 1:
-                m.d.sync += beat.eq(0)
+            m.d.sync += [left.eq(left - 1), beat.eq(Mux(pixel_ends, 0, beat + 1))]
         with m.If(capture):
             m.d.sync += [
                 left.eq(beats),
-                tile_last.eq(self.pixel_tile.tile_last),
-                half.eq(self.pixel_tile.half),
                 beat.eq(0),
+                tile_last.eq(ends & conv),
+                half.eq(next_half),
+                next_half.eq(next_half ^ (ends & conv)),
+            ]
+
+        m.submodules.slots = slots = TileSlots(c)
+        m.d.comb += [
+            slots.issued.eq(self.pixel_tile.issued),
+            slots.beats.eq(beats),
+            slots.residual.eq(layer.residual),
+            slots.to_result.eq(layer.to_result),
+            slots.captured.eq(capture),
+            slots.drained.eq((left == 0) | (pop & (left == 1))),
+            self.slot_free.eq(slots.free),
+            self.residual_free.eq(1 if queues_residuals(c) else slots.free),
+        ]
+
+        added = Signal(8 * lanes)
+        if queues_residuals(c):
+            m.submodules.residuals = queue = ResidualQueue(c)
+            m.d.comb += [
+                queue.load.eq(self.load_residual.any()),
+                queue.pixels.eq(self.pixels),
+                queue.residual.eq(layer.residual),
+                queue.capture.eq(capture),
+                queue.pixel.eq(buffer.pixel),
+                queue.beat.eq(beat),
+                added.eq(queue.added),
+            ]
+        else:
+            m.submodules.residual = held = ResidualBuffer(c)
+            m.d.comb += [
+                held.load.eq(self.load_residual),
+                held.pixels.eq(self.pixels),
+                held.next.eq(pop),
+                added.eq(held.added),
             ]
 
         # Channel records: one memory for each lane, two halves in turn. The one that belongs to
         # what the sum buffer gives is read while that gets there.
         read_beat, read_half, last_pop = Signal.like(beat), Signal(), Signal()
-        m.d.comb += last_pop.eq(pop & (left == 1) & tile_last & conv)
+        m.d.comb += last_pop.eq(pop & (left == 1) & tile_last)
         if c.pipelining:
             # Beat, half and whether it is the tile's last one, of what is on its way to the lanes.
             on_way = [Cat(beat, half, last_pop)]
@@ -141,7 +168,7 @@ class PostProcessor(wiring.Component):
         else:
             m.d.comb += [
                 read_beat.eq(Mux(capture, 0, beat + pop)),
-                read_half.eq(Mux(capture, self.pixel_tile.half, half)),
+                read_half.eq(Mux(capture, next_half, half)),
                 self.released.eq(last_pop),
             ]
         layout = ChannelRecord(c)
@@ -178,7 +205,7 @@ class PostProcessor(wiring.Component):
                 lane.conv.eq(conv),
                 lane.bias.eq(record.bias),
                 lane.scale.eq(Mux(conv, record.scale, layer.scale[:16].as_signed())),
-                lane.residual.eq(buffer.added.word_select(number, 8)),
+                lane.residual.eq(added.word_select(number, 8)),
                 lane.residual_scale.eq(layer.scale),
                 lane.shift.eq(layer.shift),
                 lane.shift_far.eq(layer.far),

@@ -82,10 +82,11 @@ class Store(wiring.Component):
         c, layer, rows = self.c, self.layer, LayerTable(self.c).other
         lanes, unit_beats = c.post_lanes, c.unit // c.post_lanes
         # Known a cycle late: nothing comes before a layer has begun.
-        load, conv = Signal(), Signal()
+        load, conv, one_tile = Signal(), Signal(), Signal()
         m.d.sync += [
             load.eq(layer.operation == Operation.LOAD),
             conv.eq(layer.operation == Operation.CONV),
+            one_tile.eq(layer.tiles_last == 0),
         ]
 
         # Source: the image while it is loaded, else the post-processor.
@@ -120,7 +121,10 @@ class Store(wiring.Component):
         channels_end = Signal()
         m.d.comb += channels_end.eq(tile_last & (chunk == layer.beats_last))
         inside = y.inside & x.inside & ~over
-        pixel_last = Mux(load, channels_end, share_last)
+        if c.pipelining:
+            pixel_last = Mux(load | one_tile, channels_end, share_last)
+        else:
+            pixel_last = Mux(load, channels_end, share_last)
         row_ends = pixel_last & x.pixel_last
         pixels_end = row_ends & y.pixel_last
         map_ends = pixels_end & x.tile_last & y.tile_last
@@ -128,6 +132,8 @@ class Store(wiring.Component):
         # Units of one word follow each other as parts of it.
         split = ceil_log2(c.ich // c.unit)
         parts_end = tile[:split].all() if split else 1
+        # A pixel of one tile ends in the word of its last channel.
+        word_ends = part_last & parts_end & ~(one_tile & (over | channels_end))
         with m.If(~active):
             m.d.comb += self.table.row.eq(rows["start"])
         with m.Elif(~pixel_last):
@@ -179,9 +185,7 @@ class Store(wiring.Component):
         # Address: goes on in the cycle after, when it has been used.
         address = Signal(c.address_bits)
         goes_on = Signal()
-        m.d.sync += goes_on.eq(
-            self.start | (taken & (pixel_last | (part_last & (parts_end if split else 1))))
-        )
+        m.d.sync += goes_on.eq(self.start | (taken & (pixel_last | word_ends)))
         base = address
         if c.rows > 1:
             # To a pixel tile's next row from the first pixel of its row, to the next tile from the

@@ -10,17 +10,14 @@ two ways out, the long one with ``pipelining``::
 
 The short one takes a multiplexer of two inputs for each bit, and an enable that reaches all of
 them; the long one takes fewer cells where wide multiplexers are cheap, and has registers between.
-The residual goes along.
 """
-
-from itertools import pairwise
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from ..array.timing import activation_skew, channel_delays
+from ..array.timing import channel_delays
 from ..configuration import Configuration
 from ..interfaces import Sums
 from ..primitives.delay import COPIES, delayed, delayed_copy
@@ -39,20 +36,20 @@ def _far(c: Configuration) -> bool:
 
 
 class SumBuffer(wiring.Component):
-    """Holds a pixel tile's totals and residual, and gives ``post_lanes`` of each at a time.
+    """Holds a pixel tile's totals, and gives ``post_lanes`` of them at a time.
 
-    Latency from ``next`` to ``total``: `sum_buffer_latency` cycles.
+    Latency from ``next`` to ``total``: `sum_buffer_latency` cycles. The short way gives all beats
+    of each pixel, the long one those up to ``pixel_ends``.
 
     Members
     -------
     conv : the tile has ``och`` channels; of a pool, the first ``min(ich, och)`` of each pixel count
-    residual : the layer has a residual
     sums : `Sums`, taken when they are done: those of each channel its `channel_delays` later;
         pixels' bits come their `pixel_delays` after the first one's
-    load_residual, pixels : bit n: takes word n of the residual of the pixel tile that is captured
-        next; its part of the tile's channels comes first; byte i may be `activation_skew` late
     next : goes on to the next beat
-    total, added : totals and bytes of the residual of a beat
+    beat, pixel_ends : which beat of a pixel is given, and whether it is its last one
+    pixel : which pixel's beat is given
+    total : totals of a beat
     """
 
     def __init__(self, c: Configuration):
@@ -60,13 +57,12 @@ class SumBuffer(wiring.Component):
         super().__init__(
             {
                 "conv": In(1),
-                "residual": In(1),
                 "sums": In(Sums(c)),
-                "load_residual": In(c.och // c.unit),
-                "pixels": In(c.banks * c.ich * 8),
                 "next": In(1),
+                "beat": In(ceil_log2(c.och // c.post_lanes)),
+                "pixel_ends": In(1),
+                "pixel": Out(ceil_log2(c.banks)),
                 "total": Out(c.post_lanes * c.accumulator_bits),
-                "added": Out(c.post_lanes * 8),
             }
         )
 
@@ -74,34 +70,13 @@ class SumBuffer(wiring.Component):
         m = Module()
         c = self.c
         totals = Signal(c.banks * c.och * c.accumulator_bits, reset_less=True)
-        # If they shift, all zero after each layer, since a conv shifts out all that it loads.
-        long = c.pipelining > 0
-        residuals = Signal(c.banks * c.och * 8, reset_less=long)
-        (self._long if long else self._short)(m, totals, residuals)
-        # A word of the residual holds a unit, or several, of the tile's channels.
-        load, pixels = self.load_residual, self.pixels
-        if long:
-            load = delayed(m, load, "load_late")
-            pixels = delayed(m, pixels, "pixels_late", reset_less=True)
-        for byte, (before, late) in enumerate(pairwise((0, *activation_skew(c)[: c.unit]))):
-            if late > before:
-                load = delayed(m, load, f"load_{byte}")
-            for pixel in range(c.banks):
-                value = pixels.word_select(pixel * c.ich + byte, 8)
-                for index in range(c.och // c.unit):
-                    channel = index * c.unit + byte
-                    target = residuals.word_select(pixel * c.och + channel, 8)
-                    with m.If(load[index]):
-                        m.d.sync += target.eq(value)
+        (self._long if c.pipelining else self._short)(m, totals)
         return m
 
-    def _short(self, m: Module, totals, residuals):
+    def _short(self, m: Module, totals):
         c, width = self.c, self.c.och * self.c.accumulator_bits
         with m.If(self.next):
-            m.d.sync += [
-                totals.eq(totals >> len(self.total)),
-                residuals.eq(residuals >> len(self.added)),
-            ]
+            m.d.sync += totals.eq(totals >> len(self.total))
         captured = self.sums.totals
         if c.banks > 1 and c.och > c.unit:
             pixels = [captured.word_select(i, width) for i in range(c.banks)]
@@ -109,11 +84,11 @@ class SumBuffer(wiring.Component):
             captured = Mux(self.conv, captured, Cat(pooled, captured[len(pooled) :]))
         with m.If(self.sums.done[0]):
             m.d.sync += totals.eq(captured)
-        m.d.comb += [self.total.eq(totals), self.added.eq(residuals)]
+        m.d.comb += self.total.eq(totals)
 
-    def _long(self, m: Module, totals, residuals):
+    def _long(self, m: Module, totals):
         c = self.c
-        per_pixel, pooled = c.och // c.post_lanes, c.unit // c.post_lanes
+        per_pixel = c.och // c.post_lanes
         groups = self._groups()
         # They are taken as they come, and go in this order.
         width = c.accumulator_bits
@@ -129,61 +104,49 @@ class SumBuffer(wiring.Component):
         # What chooses the pixel: for channels that come later, later, too; and several registers,
         # as many take it.
         copies = min(COPIES, len(groups[0][1]))
-        beat, following = Signal(ceil_log2(per_pixel)), Signal(ceil_log2(c.banks))
+        following = Signal(ceil_log2(c.banks))
         choices, before = [], following
         for delay, _ in groups:
             names = [f"pixel_{delay}_{copy}" for copy in range(copies)]
             choices.append([delayed_copy(m, before, name, n) for n, name in enumerate(names)])
             before = choices[-1][0]
-        pixel = choices[0][0]
-        m.d.comb += following.eq(pixel)
+        m.d.comb += [self.pixel.eq(choices[0][0]), following.eq(self.pixel)]
         with m.If(self.sums.done[0]):
-            m.d.sync += beat.eq(0)
             m.d.comb += following.eq(0)
-        with m.Elif(self.next):
-            m.d.sync += beat.eq(beat + 1)
-            with m.If(beat == Mux(self.conv, per_pixel - 1, pooled - 1)):
-                m.d.sync += beat.eq(0)
-                m.d.comb += following.eq(pixel + 1)
+        with m.Elif(self.next & self.pixel_ends):
+            m.d.comb += following.eq(self.pixel + 1)
 
         # The next tile may come in the cycle in which the last beat goes: it is read in that cycle.
-        # Residuals of other layers may still be held.
-        clear = delayed(m, ~self.residual, "clear")
-        for port, held, name in ((self.total, totals, "total"), (self.added, residuals, "added")):
-            size = len(port) // c.post_lanes
-            pixels = [held.word_select(i, size * c.och) for i in range(c.banks)]
-            of_pixel = []
-            for (delay, channels), own in zip(groups, choices, strict=True):
-                share = len(channels) // copies * size
-                parts = (
-                    slice(at, at + share)
-                    for at in range(channels.start * size, channels.stop * size, share)
-                )
-                chosen = Cat(
-                    _select([value[part] for value in pixels], choice)
-                    for part, choice in zip(parts, own, strict=True)
-                )
-                of_pixel.append(delayed(m, chosen, f"{name}_of_pixel_{delay}", reset_less=True))
-            of_pixel = Cat(of_pixel)
-            beats = [of_pixel.word_select(i, len(port)) for i in range(per_pixel)]
-            out = self._of_beat(m, beats, beat, name)
-            if port is self.added:
-                out = Mux(clear, 0, out)
-            m.d.comb += port.eq(delayed(m, out, name, reset_less=True))
+        pixels = [totals.word_select(i, width * c.och) for i in range(c.banks)]
+        of_pixel = []
+        for (delay, channels), own in zip(groups, choices, strict=True):
+            share = len(channels) // copies * width
+            parts = (
+                slice(at, at + share)
+                for at in range(channels.start * width, channels.stop * width, share)
+            )
+            chosen = Cat(
+                _select([value[part] for value in pixels], choice)
+                for part, choice in zip(parts, own, strict=True)
+            )
+            of_pixel.append(delayed(m, chosen, f"of_pixel_{delay}", reset_less=True))
+        beats = [Cat(of_pixel).word_select(i, len(self.total)) for i in range(per_pixel)]
+        m.d.comb += self.total.eq(
+            delayed(m, self._of_beat(m, beats), "beat_total", reset_less=True)
+        )
 
-    def _of_beat(self, m: Module, beats: list, beat, name: str) -> Signal:
+    def _of_beat(self, m: Module, beats: list) -> Signal:
         """Beat of a pixel: two cycles later, or three where it comes from far."""
         if not _far(self.c):
-            index = delayed(m, beat, "beat_of_pixel")
-            return delayed(m, _select(beats, index), f"{name}_of_beat", reset_less=True)
+            index = delayed(m, self.beat, "beat_of_pixel")
+            return delayed(m, _select(beats, index), "of_beat", reset_less=True)
         middle, halves = len(beats) // 2, []
-        first_copy = 0 if name == "total" else 2
         for half, values in enumerate((beats[:middle], beats[middle:])):
-            index = delayed_copy(m, beat, f"{name}_beat_{half}", first_copy + half)
+            index = delayed_copy(m, self.beat, f"beat_{half}", half)
             value = _select(values, index[:-1])
-            halves.append(delayed(m, value, f"{name}_of_half_{half}", reset_less=True))
-        top = delayed_copy(m, index[-1], f"{name}_half", first_copy)
-        return delayed(m, _select(halves, top), f"{name}_of_beat", reset_less=True)
+            halves.append(delayed(m, value, f"of_half_{half}", reset_less=True))
+        top = delayed_copy(m, index[-1], "half", 0)
+        return delayed(m, _select(halves, top), "of_beat", reset_less=True)
 
     def _groups(self) -> list[tuple[int, range]]:
         """Channels that come together: how much later than the first ones, and which."""

@@ -6,17 +6,18 @@
                     operand_latency               post_latency          beats - 1
                     └──── capture_latency ────┘
 
-The window issues the last step of a pixel tile only when the sum buffer will have room for its
-sums, see `tile_period`.
+The last step of a pixel tile is issued only when the sum buffer will have room for its sums, see
+`hiddenite.rtl.output.tile_slots`.
 """
 
 from ..activations.window import operand_latency
 from ..array.timing import array_latency
 from ..configuration import Configuration
 from .post_lane import lane_latency
+from .residual_queue import queues_residuals
 from .sum_buffer import sum_buffer_latency
 
-__all__ = ["capture_latency", "output_beats", "pool_period", "post_latency", "tile_period"]
+__all__ = ["capture_latency", "output_beats", "post_latency", "tile_period"]
 
 
 def capture_latency(c: Configuration) -> int:
@@ -29,37 +30,41 @@ def post_latency(c: Configuration) -> int:
     return sum_buffer_latency(c) + lane_latency(c)
 
 
-def output_beats(c: Configuration, conv: bool) -> int:
-    """Beats of ``post_lanes`` outputs of a pixel tile."""
-    return c.banks * (c.och if conv else c.unit) // c.post_lanes
-
-
-def pool_period(c: Configuration) -> int:
-    """Cycles from a pixel tile of a pool to the next one, at least.
-
-    Where they are fewer than a sum takes to its outputs, several sums are on their way; the sum
-    buffer gives one's last output before the next one comes.
-    """
-    return min(max(2, output_beats(c, conv=False)), capture_latency(c) + 1)
-
-
-def tile_period(c: Configuration, *, conv: bool, to_result: bool, residual_words: int) -> int:
-    """Cycles from the last step of a pixel tile to the next one's, at least.
+def output_beats(c: Configuration, conv: bool, channels: int | None = None) -> int:
+    """Beats of ``post_lanes`` outputs of a pixel tile.
 
     Parameters
     ----------
     c : Configuration
     conv : bool
         A pool otherwise.
-    to_result : bool
-        The outputs go to the result stream: how long they wait there is unknown, so that no step
-        is issued in advance.
-    residual_words : int
-        Words of the residual that are read before the last step.
+    channels : int, optional
+        Of the layer: with ``pipelining``, one that fill no tile have fewer beats. By default they
+        fill one.
     """
-    beats = output_beats(c, conv)
-    if not conv and not to_result:
-        return max(pool_period(c), beats)
-    on_way = operand_latency(c) if residual_words else capture_latency(c)
-    early = 0 if to_result else on_way + 1
-    return capture_latency(c) + 1 + max(0, beats - early) + residual_words
+    share = c.och if conv else c.unit
+    if channels is not None and c.pipelining:
+        share = min(share, -(-channels // c.post_lanes) * c.post_lanes)
+    return c.banks * share // c.post_lanes
+
+
+def tile_period(c: Configuration, *, beats: int, to_result: bool, residual: bool) -> int:
+    """Cycles from a pixel tile's last step to the next one's, or to its residual's first word.
+
+    That is how many they are at least, see `hiddenite.rtl.output.tile_slots`. Words of a residual
+    wait for that unless they are queued.
+
+    Parameters
+    ----------
+    c : Configuration
+    beats : int
+        Of the pixel tile's outputs.
+    to_result : bool
+        The outputs go to the result stream.
+    residual : bool
+        The layer has a residual.
+    """
+    if to_result:
+        return capture_latency(c) + 1 + beats
+    waits = array_latency(c) if residual and not queues_residuals(c) else 0
+    return max(2, beats + waits)

@@ -206,7 +206,8 @@ class LayerTable:
     A row has two parts: the increment of an address, which is that of the output or that of the
     residual, in the lowest bits; and above it an `Increment` of the window or a part of the
     `LayerDescriptor`. Every address is kept by additions of what the table says for the loop that
-    goes on.
+    goes on. A pixel of the output has the words of a tile of output channels, or where the layer
+    has one tile only, those up to its last channel.
 
     =================== =============================== =======================================
     row                 window                          output or residual

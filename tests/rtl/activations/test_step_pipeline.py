@@ -7,12 +7,11 @@ from hiddenite.rtl.activations.activation_memory import memory_latency
 from hiddenite.rtl.activations.step_pipeline import StepPipeline
 
 
-@pytest.mark.parametrize("pool_delay", [0, 1, 9])
 @pytest.mark.parametrize("maximum", [0, 1])
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_steps_come_late(name, maximum, pool_delay):
+def test_steps_come_late(name, maximum):
     c, rng = CONFIGURATIONS[name], random.Random(name)
-    dut, latency = StepPipeline(c, pool_delay), memory_latency(c)
+    dut, latency = StepPipeline(c), memory_latency(c)
     words = c.och // c.unit
     # Residuals are read as many words at a time as a tile has.
     kinds = {"step": {"valid": 1}, "bubble": {}, "residual": {"residual": 1}}
@@ -31,11 +30,10 @@ def test_steps_come_late(name, maximum, pool_delay):
         word = 0
         for cycle, step in enumerate(given):
             ctx.set(dut.step, step)
-            now, pool = late(cycle, latency), late(cycle, pool_delay)
+            now = late(cycle, latency)
             assert ctx.get(dut.valid) == (now["valid"] and (now["last"] or not maximum))
             assert ctx.get(dut.last) == now["last"]
             assert ctx.get(dut.first) == (now["first"] or maximum)
-            assert ctx.get(dut.pool_next) == (pool["valid"] and pool["last"])
             assert ctx.get(dut.load_residual) == now["residual"] << word
             word = (word + now["residual"]) % words
             await ctx.tick()

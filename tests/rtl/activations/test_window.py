@@ -45,7 +45,7 @@ class Bench:
         self.dut, self.tables = Window(c), LayerMemory(c)
         self.program = program
         self.tiles = self.last_issued = 0
-        # What was to be seen after each cycle: stall, end of a tile, half.
+        # What was to be seen in each cycle: stall, no slot for a residual, end of a tile.
         self.seen = [(0, 0, 0)]
 
     def expected_words(self, oy, ox, ky, kx, group):
@@ -69,19 +69,19 @@ class Bench:
             ctx.set(dut.stall, self.rng.random() < 0.2)
             ctx.set(dut.slot_free, self.rng.random() < 0.6)
             ctx.set(dut.tile_ready, self.conv and self.rng.random() < 0.3)
+            ctx.set(dut.residual_free, self.rng.random() < 0.6)
             stalls, free = ctx.get(dut.stall), ctx.get(dut.slot_free)
             self.last_issued += ctx.get(dut.pixel_tile.issued)
             self.tiles += ctx.get(dut.tile_taken)
             assert free or not ctx.get(dut.pixel_tile.issued)
+            waits = not ctx.get(dut.residual_free)
+            self.seen.append((stalls, waits, ctx.get(dut.pixel_tile.tile_last)))
             await ctx.tick()
             step = ctx.get(dut.read.step)
-            self.seen.append(
-                (stalls, ctx.get(dut.pixel_tile.tile_last), ctx.get(dut.pixel_tile.half))
-            )
             if step.valid or step.residual:
                 # With registers behind the tables, the step was issued a cycle before.
-                stalls, *self.place = self.seen[-issue_latency(self.c)]
-                assert not stalls
+                stalls, waits, self.ends = self.seen[-issue_latency(self.c)]
+                assert not stalls and not (waits and step.residual)
                 places = "bank_y", "bank_x", "address", "rows", "cols"
                 return step, tuple(ctx.get(getattr(dut.read, place)) for place in places)
 
@@ -142,7 +142,7 @@ class Bench:
                 for oy, ox in corners:
                     self.half = self.conv * (half * len(tiles) + tile) % 2
                     await self.pixel_tile(ctx, layer, tile, oy, ox)
-                    assert self.place == [(oy, ox) == corners[-1], self.half]
+                    assert self.ends == ((oy, ox) == corners[-1])
             assert self.last_issued == len(tiles) * len(corners)
             assert self.tiles == (len(tiles) if self.conv else 0)
             ctx.set(self.dut.stall, 0)

@@ -1,5 +1,6 @@
 import dataclasses
 import random
+from itertools import product
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from rtl_helpers import CONFIGURATIONS, join, late, output_of, simulate, split
 from hiddenite.rtl.activations.window import operand_latency
 from hiddenite.rtl.array.timing import activation_skew, channel_delays, pixel_delays
 from hiddenite.rtl.output.post_processor import PostProcessor
-from hiddenite.rtl.output.timing import capture_latency, pool_period
+from hiddenite.rtl.output.timing import capture_latency, output_beats
 from hiddenite.rtl.program.packets import ChannelRecord, Operation, words_of
 
 POOL_BITS = 14
@@ -23,14 +24,20 @@ class Bench:
         self.expected, self.found, self.releases = [], [], 0
         self.to_result = self.finished = False
         self.half = self.cycle = 0
-        # Sums on their way, each with the cycle in which it arrives; when a pool may go on.
-        self.coming, self.pool_nexts = [], []
-        # Words that activation memory gives, cycle by cycle; those of this cycle if they matter.
-        self.words, self.word = [], None
+        # Sums on their way, and words of residuals, each with the cycle in which it arrives.
+        self.coming, self.loads = [], []
+        # Words that activation memory gives, cycle by cycle.
+        self.words = []
+        self.most_on_way = 0
 
-    def begin_layer(self, ctx, operation, residual, to_result):
+    def begin_layer(self, ctx, operation, residual, to_result, one_tile):
         rng = self.rng
         self.conv, self.residual, self.to_result = operation == Operation.CONV, residual, to_result
+        self.share = self.c.och if self.conv else self.c.unit
+        self.beats_last = rng.randrange(self.share // self.c.post_lanes)
+        self.count = self.share
+        if one_tile and self.c.pipelining:
+            self.count = (self.beats_last + 1) * self.c.post_lanes
         # Most outputs lie between 0 and 255, so that each bit shows.
         self.fields = {
             "operation": operation,
@@ -40,6 +47,8 @@ class Bench:
             "shift": 8 if self.conv else POOL_BITS - 1,
             "far": False,
             "scale": rng.randrange(1, 256) if residual or not self.conv else 0,
+            "beats_last": self.beats_last,
+            "tiles_last": int(not one_tile),
         }
         ctx.set(self.dut.layer, self.fields)
 
@@ -80,19 +89,20 @@ class Bench:
                 await self.pulse(ctx, port.words, 1 << at)
 
     def random_totals(self):
-        """Totals of a pixel tile; of a pool, channels count of which there is a PE's input."""
+        """Totals of a pixel tile."""
         c, rng = self.c, self.rng
         count = c.banks * c.och
         if not self.conv:
-            totals = [rng.getrandbits(POOL_BITS) for _ in range(count)]
-            return totals, [t for i, t in enumerate(totals) if i % c.och < c.unit]
+            return [rng.getrandbits(POOL_BITS) for _ in range(count)]
         middle = 1 << c.accumulator_bits - 1
-        totals = [middle + rng.randrange(-1024, 1024) for _ in range(count)]
-        return totals, totals
+        return [middle + rng.randrange(-1024, 1024) for _ in range(count)]
 
     def expect(self, totals, residual):
+        """Of a pool, channels count of which there is a PE's input."""
         fields = self.fields
         for i, total in enumerate(totals):
+            if i % self.c.och >= self.count:
+                continue
             bias, scale, added = 0, fields["scale"], 0
             if self.conv:
                 bias, scale = self.bias[i % self.c.och], self.scale[i % self.c.och]
@@ -106,25 +116,22 @@ class Bench:
         if self.conv:
             await self.write_records(ctx, half)
         for number in range(pixel_tiles):
+            await ctx.tick().repeat(self.rng.choice((1, 1, 1, 4)))
             residual = await self.load_residual(ctx) if self.residual else None
             # The window takes a slot in the cycle in which there is one.
             while not ctx.get(dut.slot_free):
                 await ctx.tick()
-            totals, counting = self.random_totals()
-            self.expect(counting, residual)
-            captured = {
-                "totals": join(totals, c.accumulator_bits),
-                "tile_last": number == pixel_tiles - 1,
-                "half": half,
-            }
-            # From the issue of the last step: its register, the memory's, the adders.
-            now = self.cycle + 1
-            first = capture_latency(c)
-            self.coming.append((now + first, captured))
-            self.pool_nexts.append(now + pool_period(c) - 1)
+            totals = self.random_totals()
+            self.expect(totals, residual)
+            self.coming.append((self.now + capture_latency(c), totals))
+            self.most_on_way = max(self.most_on_way, len(self.coming))
+            ctx.set(dut.pixel_tile.tile_last, number == pixel_tiles - 1)
             await self.pulse(ctx, dut.pixel_tile.issued)
-        while self.coming:
-            await ctx.tick()
+
+    @property
+    def now(self):
+        """This cycle, for those who come before `arrive`."""
+        return self.cycle + 1
 
     async def arrive(self, ctx):
         """Sums arrive a fixed time after their last step, several on their way or not."""
@@ -133,21 +140,20 @@ class Bench:
         # Of the cycles before, the latest first. Totals stand there for their own cycle only.
         recent = [None] * (1 + max(delays))
         while not self.finished:
-            ctx.set(dut.pool_next, self.cycle in self.pool_nexts)
             recent = [None, *recent[:-1]]
             if self.coming and self.coming[0][0] == self.cycle:
-                _, captured = self.coming.pop(0)
-                recent[0] = split(captured.pop("totals"), width, len(delays))
-                for name, value in captured.items():
-                    ctx.set(getattr(dut.pixel_tile, name), value)
+                _, recent[0] = self.coming.pop(0)
             own = [recent[late] for late in delays]
             totals = [
                 self.rng.getrandbits(width) if tile is None else tile[index]
                 for index, tile in enumerate(own)
             ]
             ctx.set(dut.sums.totals, join(totals, width))
-            self.words = [*self.words[-c.ich :], self.word or self.random_word()]
-            self.word = None
+            load, word = 0, self.random_word()
+            if self.loads and self.loads[0][0] == self.cycle:
+                _, load, word = self.loads.pop(0)
+            ctx.set(dut.load_residual, load)
+            self.words = [*self.words[-c.ich :], word]
             ctx.set(dut.pixels, join([v or 0 for v in late(self.words, activation_skew(c))], 8))
             captured = (recent[late] is not None for late in pixel_delays(c))
             ctx.set(dut.sums.done, join([int(bit) for bit in captured], 1))
@@ -161,27 +167,31 @@ class Bench:
         """Load a pixel tile's residual; return it, channel fastest."""
         c, dut = self.c, self.dut
         residual = np.zeros((c.banks, c.och), int)
-        for word in range(c.och // c.unit):
-            await ctx.tick().until(dut.slot_free)
-            await ctx.tick().repeat(operand_latency(c) - 1)
-            self.word = self.random_word()
-            pixels = np.reshape(self.word, (c.banks, c.ich))
-            residual[:, word * c.unit : (word + 1) * c.unit] = pixels[:, : c.unit]
-            await self.pulse(ctx, self.dut.load_residual, 1 << word)
+        for index in range(c.och // c.unit):
+            while not ctx.get(dut.residual_free):
+                await ctx.tick()
+            word = self.random_word()
+            pixels = np.reshape(word, (c.banks, c.ich))
+            residual[:, index * c.unit : (index + 1) * c.unit] = pixels[:, : c.unit]
+            self.loads.append((self.now + operand_latency(c), 1 << index, word))
+            await ctx.tick()
         return residual.reshape(-1).tolist()
 
     async def give(self, ctx):
-        for layer in LAYERS:
-            self.begin_layer(ctx, *layer)
+        for layer, tiles in product(LAYERS, (1, 3)):
+            self.begin_layer(ctx, *layer, one_tile=tiles == 1)
             releases = self.releases
-            for _ in range(3):
-                await self.tile_of_channels(ctx, self.half, pixel_tiles=3)
+            for tile in range(tiles):
+                # A half's records are written when the tile before the last one has been released.
+                while self.conv and self.releases - releases < tile - 1:
+                    await ctx.tick()
+                await self.tile_of_channels(ctx, self.half, 5)
                 self.half ^= self.conv
             # The descriptor stays until all outputs are taken.
             while len(self.found) < len(self.expected):
                 await ctx.tick()
             assert self.found == self.expected
-            assert self.releases - releases == (3 if self.conv else 0)
+            assert self.releases - releases == (tiles if self.conv else 0)
         self.finished = True
 
 
@@ -209,5 +219,7 @@ def test_outputs_of_many_layers(c):
     bench = Bench(c, 1)
     simulate(bench.dut, bench.give, bench.take, bench.arrive)
     assert bench.found == bench.expected
+    # Several pixel tiles are on their way where sums take longer than outputs.
+    assert bench.most_on_way > (output_beats(c, conv=False) < capture_latency(c))
     between = sum(0 < output < 255 for output in bench.expected)
     assert between > len(bench.expected) // 4

@@ -21,6 +21,7 @@ from rtl_helpers import (
 
 from hiddenite.golden.network import MaxPool
 from hiddenite.rtl.output.store import Store, write_latency
+from hiddenite.rtl.output.timing import output_beats
 from hiddenite.rtl.program.layer_memory import LayerMemory
 from hiddenite.rtl.program.packets import ErrorCode, Operation
 
@@ -30,6 +31,7 @@ def beats_in_order(stage, c, values):
     conv = stage.operation == Operation.CONV
     height, width, channels = stage.shape
     share = c.och if conv else c.unit
+    given = output_beats(c, conv, channels) // c.banks * c.post_lanes
     beats = []
     for first, ty, tx, row, col, part in product(
         range(0, channels, share),
@@ -37,7 +39,7 @@ def beats_in_order(stage, c, values):
         range(0, width, c.cols),
         range(c.rows),
         range(c.cols),
-        range(0, share, c.post_lanes),
+        range(0, given, c.post_lanes),
     ):
         y, x = ty + row, tx + col
         lanes = range(first + part, first + part + c.post_lanes)
