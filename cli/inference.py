@@ -18,6 +18,7 @@ from hiddenite.cli.labels import (
 )
 from hiddenite.cli.options import (
     Selected,
+    batch_option,
     config_option,
     images_argument,
     json_option,
@@ -108,6 +109,7 @@ def _optional_output(path: Path | None) -> contextlib.AbstractContextManager:
 @network_argument
 @images_argument
 @config_option
+@batch_option
 @simulator_option
 @click.option(
     "--netlist",
@@ -130,6 +132,7 @@ def simulate(
     network: Network,
     images_path: Path,
     selected: Selected,
+    batch: int,
     simulator: str,
     target: str | None,
     waves_path: Path | None,
@@ -160,6 +163,7 @@ def simulate(
             network,
             images,
             configuration,
+            batch=batch,
             simulator=simulator,
             verilog=None if target is None else engine_netlist(configuration, target, steps),
             waves=None if waves_file is None else waves_file.temporary,
@@ -194,7 +198,9 @@ def _verification_facts(
         **(_result_facts(network, verification.results, labels) if verification.equal else {}),
         "equal": verification.equal,
         "difference": None if difference is None else vars(difference),
+        "batch": verification.program.batch,
         "cycles": verification.cycles.tolist(),
+        "image_cycles": verification.image_cycles,
         "utilisation": verification.utilisation if verification.equal else None,
         "simulated_cycles": verification.statistics.cycles,
         "cycles_per_second": verification.statistics.cycles_per_second,
@@ -218,7 +224,7 @@ def _print_verification(
     click.echo(f"{count:,} image{'s' * (count > 1)}: {verdict(verification)}")
     if verification.equal:
         click.echo(
-            f"{verification.cycles.mean():,.0f} cycles an image,"
+            f"{verification.image_cycles:,.0f} cycles an image{_in_batches(verification)},"
             f" {verification.utilisation:.1%} of the PEs used"
         )
         if labels is not None:
@@ -227,6 +233,11 @@ def _print_verification(
         f"{statistics.cycles:,} cycles simulated in {statistics.seconds:.1f} s,"
         f" {statistics.cycles_per_second:,.0f} a second"
     )
+
+
+def _in_batches(verification: Verification) -> str:
+    batch = verification.program.batch
+    return "" if batch == 1 else f" in batches of {batch}"
 
 
 def verdict(verification: Verification) -> str:

@@ -13,6 +13,7 @@ from hiddenite.sim.compilers import SIMULATORS
 __all__ = [
     "DEFAULT_CONFIGURATION",
     "Selected",
+    "batch_option",
     "config_option",
     "configuration_option",
     "images_argument",
@@ -67,6 +68,14 @@ def configuration_option(**attributes):
 config_option = configuration_option(
     default=DEFAULT_CONFIGURATION,
     help=f"Preset ({', '.join(PRESETS)}) or TOML file (default: {DEFAULT_CONFIGURATION}).",
+)
+batch_option = click.option(
+    "--batch",
+    type=click.IntRange(1),
+    metavar="N",
+    default=1,
+    help="Images that a program runs at once, which need activation memory for all of them"
+    " (default: 1).",
 )
 jobs_option = click.option(
     "--jobs",

@@ -17,6 +17,7 @@ from hiddenite.cli.memory import describe_memory, memory_facts, show_memory
 from hiddenite.cli.options import (
     DEFAULT_CONFIGURATION,
     Selected,
+    batch_option,
     config_option,
     configuration_option,
     json_option,
@@ -33,10 +34,10 @@ from hiddenite.rtl.program.packets import Operation
 __all__ = ["compile_command", "estimate_command"]
 
 
-def _compile(network: Network, selected: Selected) -> Program:
+def _compile(network: Network, selected: Selected, batch: int) -> Program:
     with Steps() as steps:
         steps("compile the network", 0, 1)
-        program = compile_network(network, selected.configuration)
+        program = compile_network(network, selected.configuration, batch=batch)
         steps("compile the network", 1, 1)
     return program
 
@@ -47,6 +48,7 @@ def _compile(network: Network, selected: Selected) -> Program:
     help=f"Preset ({', '.join(PRESETS)}) or TOML file (default: the board's, or else"
     f" {DEFAULT_CONFIGURATION})."
 )
+@batch_option
 @click.option("--board", "board_name", metavar="BOARD", help="Tell the time on a whole board, too.")
 @click.option(
     "--source",
@@ -65,6 +67,7 @@ def _compile(network: Network, selected: Selected) -> Program:
 def estimate_command(
     network: Network,
     selected: Selected | None,
+    batch: int,
     board_name: str | None,
     source: str | None,
     with_memory: bool,
@@ -76,13 +79,15 @@ def estimate_command(
     """
     if source is not None and board_name is None:
         raise InputError("source: needs --board")
+    if batch > 1 and board_name is not None:
+        raise InputError(f"batch: must be 1 with --board, not {batch}")
     board = None if board_name is None else find_board(board_name)
     if selected is None:
         default = PRESETS[DEFAULT_CONFIGURATION]
         selected = Selected(DEFAULT_CONFIGURATION, default)
         if board is not None:
             selected = Selected(board.configuration_name, board.configuration)
-    program = _compile(network, selected)
+    program = _compile(network, selected, batch)
     result = estimate(program)
     whole = None
     if board is not None:
@@ -117,11 +122,13 @@ def estimate_command(
         for layer in result.layers
     ]
     c = selected.configuration
-    click.echo(f"{clean(network.name)} on {clean(selected.name)}, {describe_array(c)}\n")
+    of_batch = "" if batch == 1 else f", a batch of {batch} images"
+    click.echo(f"{clean(network.name)} on {clean(selected.name)}, {describe_array(c)}{of_batch}\n")
     numbers = ("cycles", "utilisation", "weights", "density", "mask bits")
     table(["layer", "operation", "output", "bound by", *numbers], rows, left=4)
     click.echo(
-        f"\n{result.cycles:,} cycles an image, {result.utilisation:.1%} of the PEs used\n"
+        f"\n{result.cycles / batch:,.0f} cycles an image,"
+        f" {result.utilisation:.1%} of the PEs used\n"
         f"program {files_size(result.program_bytes)}, {result.mask_bits_per_weight:.3f} mask bits"
         f" per weight (a binary network: 1)\n"
         f"{describe_memory(program)}"
@@ -148,7 +155,9 @@ def _estimate_facts(
         "network": network.name,
         "configuration": selected.name,
         "processing_elements": selected.configuration.processing_elements,
+        "batch": result.batch,
         "cycles": result.cycles,
+        "image_cycles": result.cycles / result.batch,
         "utilisation": result.utilisation,
         "program_bytes": result.program_bytes,
         "mask_bits_per_weight": result.mask_bits_per_weight,
@@ -163,6 +172,7 @@ def _estimate_facts(
 @click.command("compile")
 @network_argument
 @config_option
+@batch_option
 @click.option(
     "-o",
     "--output",
@@ -173,14 +183,16 @@ def _estimate_facts(
     help="File for the program.",
 )
 @json_option
-def compile_command(network: Network, selected: Selected, path: Path, as_json: bool) -> None:
+def compile_command(
+    network: Network, selected: Selected, batch: int, path: Path, as_json: bool
+) -> None:
     """Compile a network for a configuration.
 
     Writes the bytes of the program stream, and PROGRAM.json, which tells a host how to use them.
     """
     beside = output_beside(path, ".json")
     with output(path) as program_file, output(beside) as facts_file:
-        program = _compile(network, selected)
+        program = _compile(network, selected, batch)
         facts = _program_facts(network, program)
         program_file.write(program.bytes)
         facts_file.write((json.dumps(facts, indent=2) + "\n").encode())
@@ -211,6 +223,7 @@ def _program_facts(network: Network, program: Program) -> dict[str, object]:
         "classes": network.classes,
         "configuration": asdict(c),
         "fingerprint": f"0x{c.fingerprint:08x}",
+        "batch": program.batch,
         "program": {
             "words": len(program.words),
             "word_bits": c.program_bits,
@@ -224,9 +237,9 @@ def _program_facts(network: Network, program: Program) -> dict[str, object]:
             "type": "uint8",
             "lanes": lanes,
             "beats_per_pixel": pixel_beats,
-            "beats": height * width * pixel_beats,
-            "order": "for each y, each x: the channels, lane 0 first; the lanes after the last"
-            " channel are zero",
+            "beats": program.batch * height * width * pixel_beats,
+            "order": "for each image, each y, each x: the channels, lane 0 first; the lanes after"
+            " the last channel are zero",
             "last": "with the last beat",
         },
         "result": {
@@ -239,9 +252,10 @@ def _program_facts(network: Network, program: Program) -> dict[str, object]:
             "tile_channels": c.och if conv else c.unit,
             "tile_rows": c.rows,
             "tile_columns": c.cols,
-            "order": "for each tile of channels, each tile of rows, each tile of columns, each row"
-            " of it, each column of it: the tile's channels, lane 0 first; pixels outside the map"
-            " and beats without a channel are left out, lanes after the last channel mean nothing",
+            "order": "for each tile of channels, each image, each tile of rows, each tile of"
+            " columns, each row of it, each column of it: the tile's channels, lane 0 first; pixels"
+            " outside the map and beats without a channel are left out, lanes after the last"
+            " channel mean nothing",
             "last": "with the last beat",
         },
         "memory_words": program.memory.used,

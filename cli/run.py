@@ -19,6 +19,7 @@ from hiddenite.cli.labels import (
 )
 from hiddenite.cli.options import (
     Selected,
+    batch_option,
     configuration_option,
     images_argument,
     json_option,
@@ -43,6 +44,7 @@ __all__ = ["run"]
     help=f"Preset ({', '.join(PRESETS)}) or TOML file of the board's engine"
     " (default: the preset that the board has)."
 )
+@batch_option
 @click.option(
     "--baud",
     type=click.IntRange(min=1),
@@ -64,6 +66,7 @@ def run(
     images_path: Path,
     port: str,
     selected: Selected | None,
+    batch: int,
     baud: int,
     from_memory: bool,
     verify: bool,
@@ -92,6 +95,7 @@ def run(
         results = board.run(
             network,
             images,
+            batch=batch,
             from_memory=from_memory,
             progress=lambda done: steps(step, done, len(images)),
         )

@@ -37,8 +37,15 @@ MAX_WEIGHTS = 2**28
 """Weights that a program may have, kept or not: every layer's mask is in it."""
 
 
-def compile_network(network: Network, c: Configuration) -> Program:
+def compile_network(network: Network, c: Configuration, *, batch: int = 1) -> Program:
     """Compile a network for an engine.
+
+    Parameters
+    ----------
+    network : Network
+    c : Configuration
+    batch : int
+        Images that the program runs at once: each tile of weights serves all of them.
 
     Raises
     ------
@@ -47,7 +54,12 @@ def compile_network(network: Network, c: Configuration) -> Program:
         the parameter to raise. Or the network has more than `MAX_WEIGHTS` weights.
     """
     _check_weights(network)
-    stages, plan = schedule(network, c)
+    if not 1 <= batch <= c.largest_batch:
+        raise InputError(
+            f"batch: must be 1 to {c.largest_batch}, the largest_batch of this configuration, "
+            f"not {batch}"
+        )
+    stages, plan = schedule(network, c, batch)
     writer = _Writer(c)
     masks = MaskStream(c)
     convs, entropy, weights = [], 0.0, 0
@@ -84,6 +96,7 @@ def compile_network(network: Network, c: Configuration) -> Program:
     last = network.layers[-1]
     return Program(
         configuration=c,
+        batch=batch,
         words=writer.words(),
         input_shape=network.input.shape,
         result_shape=network.shapes[last.name],
@@ -207,6 +220,7 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict[str, Any]:
         "tiles_last": -(-channels // share) - 1,
         "beats_last": last // c.post_lanes,
         "lanes_last": last % c.post_lanes,
+        "images_last": stage.images - 1,
         "scale": 2,
         "large_tiles": True,
     }

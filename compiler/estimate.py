@@ -46,7 +46,7 @@ class LayerEstimate:
     shape : (int, int, int)
         Of the output.
     cycles : int
-        From the end of the layer before to its own end.
+        From the end of the layer before to its own end, for all images of a batch.
     bound : str
         What the layer waits for most: array, constructor, program, post-processor or image.
     utilisation : float
@@ -72,11 +72,13 @@ class LayerEstimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Cost of one image.
+    """Cost of one batch.
 
     Attributes
     ----------
     layers : list of LayerEstimate
+    batch : int
+        Images of it.
     cycles : int
         From the first word of the program until the engine is idle again.
     utilisation : float
@@ -86,6 +88,7 @@ class Estimate:
     """
 
     layers: list[LayerEstimate]
+    batch: int
     cycles: int
     utilisation: float
     program_bytes: int
@@ -106,7 +109,8 @@ class _ArraySide:
 
     def load(self, stage: Stage, stream: ProgramStream) -> None:
         height, width, channels = stage.shape
-        end = self.time + height * width * -(-channels // self.c.post_lanes)
+        pixels = stage.images * height * width
+        end = self.time + pixels * -(-channels // self.c.post_lanes)
         self._done(max(end, stream.image(self.time)) - 1)
 
     def begin(self, stage: Stage) -> None:
@@ -117,7 +121,8 @@ class _ArraySide:
         self.steps = stage.kernel[0] * stage.kernel[1] * groups
         self.words = c.och // c.unit if stage.residual is not None else 0
         height, width, _ = stage.shape
-        self.pixel_tiles = -(-height // c.rows) * -(-width // c.cols)
+        tiles = -(-height // c.rows) * -(-width // c.cols)
+        self.pixel_tiles = stage.images * tiles
         self.to_result = stage.target is None
         self.beats = output_beats(c, conv, stage.shape[2])
         # From a pixel tile's last step until the next one may be issued.
@@ -127,7 +132,7 @@ class _ArraySide:
         # Steps that wait for that.
         self.waiting = 1 if queues_residuals(c) else 1 + self.words
         self.one_port = c.activation_ports == 1 and not self.to_result
-        self.inside = height * width / (self.pixel_tiles * c.banks)
+        self.inside = height * width / (tiles * c.banks)
         self.last = self.time - self.post
 
     def tile(self, ready: int, channels: int) -> int:
@@ -266,6 +271,7 @@ def estimate(program: Program, stream: ProgramStream | None = None) -> Estimate:
     work = sum(_work(stage) for stage in program.stages)
     return Estimate(
         layers=layers,
+        batch=program.batch,
         cycles=reader,
         utilisation=work / (reader * c.processing_elements),
         program_bytes=len(program.words) * bits // 8,
@@ -274,10 +280,10 @@ def estimate(program: Program, stream: ProgramStream | None = None) -> Estimate:
 
 
 def _work(stage: Stage) -> int:
-    """Multiply-accumulates of a layer."""
+    """Multiply-accumulates of a layer, for all images of the batch."""
     if stage.operation is not Operation.CONV:
         return 0
-    return stage.conv.mask.size * stage.shape[0] * stage.shape[1]
+    return stage.images * stage.conv.mask.size * stage.shape[0] * stage.shape[1]
 
 
 def _layer(stage: Stage, cycles: int, bound: str, mask_bits: int, c: Configuration):

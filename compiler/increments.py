@@ -72,9 +72,13 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
         "next": (1, 0, 0),
         "tile_x": (tile_x - span, back_y, move_x + back_x),
         "tile_y": (tile_y - far_x - span, move_y + back_y, back[2]),
-        "map": back,
         "start": (stage.read.address + first_y + first_x, -pad_y, -pad_x),
     }
+    if c.largest_batch > 1:
+        rows["image"] = back[0] + layout.image_step, *back[1:]
+    # From the last image back to the first one.
+    back = back[0] - (layout.images - 1) * layout.image_step, *back[1:]
+    rows["map"] = back
     if c.ich > c.och:
         rows["map_word"] = back
     if not conv:
@@ -89,7 +93,8 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
 
 def residual_increments(stage: Stage, c: Configuration) -> dict[str, int]:
     """Address of the residual, of each row of the table."""
-    y, x = stage.added.layout.row_steps
+    layout = stage.added.layout
+    y, x = layout.row_steps
     tiles_y, tiles_x = _tiles(stage, c)
     words = c.och // c.unit
     far_x = (tiles_x - 1) * x
@@ -98,12 +103,12 @@ def residual_increments(stage: Stage, c: Configuration) -> dict[str, int]:
         "next": 1,
         "tile_x": x - words,
         "tile_y": y - far_x - words,
-        "map": back,
         "start": stage.added.address,
     }
-    if c.ich > c.och:
-        rows |= {"map": back - 1, "map_word": back}
-    return rows
+    if c.largest_batch > 1:
+        rows["image"] = back - words + layout.image_step
+    back -= (layout.images - 1) * layout.image_step
+    return rows | ({"map": back - 1, "map_word": back} if c.ich > c.och else {"map": back})
 
 
 def store_increments(stage: Stage, c: Configuration) -> dict[str, int]:
@@ -119,9 +124,11 @@ def store_increments(stage: Stage, c: Configuration) -> dict[str, int]:
     words = layout.groups if load else min(layout.groups, c.och // c.unit) if conv else 1
     words -= 1
     back = -y.address(last_y) - x.address(last_x)
-    rows = {"next": 1, "start": stage.written.address, "map": back + 1}
-    if c.ich > c.och:
-        rows |= {"map": back, "map_word": back + 1}
+    rows = {"next": 1, "start": stage.written.address}
+    if c.largest_batch > 1:
+        rows["image"] = back - words + layout.image_step
+    back -= (layout.images - 1) * layout.image_step
+    rows |= {"map": back, "map_word": back + 1} if c.ich > c.och else {"map": back + 1}
     for name, address in x.steps("x").items():
         rows[name] = address - words
     for name, address in y.steps("y").items():

@@ -50,11 +50,14 @@ class Layout:
         Height, width, channels.
     form : Form
     configuration : Configuration
+    images : int
+        There is one behind the other.
     """
 
     shape: tuple[int, int, int]
     form: Form
     configuration: Configuration
+    images: int = 1
 
     @property
     def phases(self) -> tuple[int, int]:
@@ -87,6 +90,11 @@ class Layout:
     @property
     def words(self) -> int:
         """Words that it takes in each bank."""
+        return self.images * self.image_step
+
+    @property
+    def image_step(self) -> int:
+        """Address from an image to the next."""
         return self._planes[0] * self._planes[1] * self._plane
 
     @property

@@ -21,10 +21,12 @@ class Program:
     Attributes
     ----------
     configuration : Configuration
+    batch : int
+        Images that it runs at once.
     words : numpy.ndarray of uint64
-        What the program stream carries, once for each image.
+        What the program stream carries, once for each batch.
     input_shape, result_shape : (int, int, int)
-        Height, width, channels.
+        Height, width, channels of an image.
     result_type : str
         ``"uint8"`` or ``"int32"``.
     stages : list of Stage
@@ -42,6 +44,7 @@ class Program:
     """
 
     configuration: Configuration
+    batch: int
     words: np.ndarray
     input_shape: tuple[int, int, int]
     result_shape: tuple[int, int, int]
@@ -72,12 +75,19 @@ class Program:
         """Bits of the program that carry masks, filling included."""
         return sum(self.mask_words) * self.configuration.program_bits
 
-    def image_beats(self, image: np.ndarray) -> np.ndarray:
-        """Beats of the image stream for one image, uint8, beats x post_lanes."""
+    def batches(self, images: np.ndarray) -> list[np.ndarray]:
+        """Batches of images, the last one filled up with its last image."""
+        last = np.repeat(images[-1:], -len(images) % self.batch, axis=0)
+        filled = np.concatenate([images, last])
+        return np.split(filled, len(filled) // self.batch)
+
+    def image_beats(self, images: np.ndarray) -> np.ndarray:
+        """Beats of the image stream for the images of a batch, uint8, beats x post_lanes."""
         lanes = self.configuration.post_lanes
         height, width, channels = self.input_shape
-        beats = np.zeros((height * width, -(-channels // lanes) * lanes), np.uint8)
-        beats[:, :channels] = image.reshape(-1, channels)
+        pixels = self.batch * height * width
+        beats = np.zeros((pixels, -(-channels // lanes) * lanes), np.uint8)
+        beats[:, :channels] = images.reshape(pixels, channels)
         return beats.reshape(-1, lanes)
 
     def result_order(self) -> np.ndarray:
@@ -86,7 +96,8 @@ class Program:
         Returns
         -------
         numpy.ndarray of int64, beats x post_lanes
-            Index into the flattened result (y, x, channel); -1 for a lane without a channel.
+            Index into the flattened results (image, y, x, channel); -1 for a lane without a
+            channel.
         """
         c = self.configuration
         height, width, channels = self.result_shape
@@ -94,6 +105,7 @@ class Program:
         tile = c.och if conv else c.unit
         sizes = (
             -(-channels // tile),
+            self.batch,
             -(-height // c.rows),
             -(-width // c.cols),
             c.rows,
@@ -101,18 +113,19 @@ class Program:
             tile // c.post_lanes,
             c.post_lanes,
         )
-        t, ty, tx, row, col, beat, lane = np.indices(sizes, sparse=True)
+        t, image, ty, tx, row, col, beat, lane = np.indices(sizes, sparse=True)
         y, x = ty * c.rows + row, tx * c.cols + col
         first = t * tile + beat * c.post_lanes
         channel = first + lane
-        index = np.where(channel < channels, (y * width + x) * channels + channel, -1)
+        place = ((image * height + y) * width + x) * channels + channel
+        index = np.where(channel < channels, place, -1)
         sent = np.broadcast_to((y < height) & (x < width) & (first < channels), sizes)
         return np.broadcast_to(index, sizes)[sent].reshape(-1, c.post_lanes)
 
-    def result(self, beats: np.ndarray) -> np.ndarray:
-        """Result from the beats of the result stream (int32, beats x post_lanes)."""
+    def results(self, beats: np.ndarray) -> np.ndarray:
+        """Results of a batch from the beats of the result stream (int32, beats x post_lanes)."""
         order = self.result_order()
-        out = np.zeros(int(np.prod(self.result_shape)), np.dtype(self.result_type))
+        out = np.zeros((self.batch, *self.result_shape), np.dtype(self.result_type))
         sent = order >= 0
-        out[order[sent]] = beats[sent]
-        return out.reshape(self.result_shape)
+        out.reshape(-1)[order[sent]] = beats[sent]
+        return out

@@ -69,6 +69,11 @@ class Stage:
         return self.target
 
     @property
+    def images(self) -> int:
+        """Images of the batch."""
+        return (self.written if self.source is None else self.source).layout.images
+
+    @property
     def added(self) -> Placed:
         """The residual of a stage that has one."""
         assert self.residual is not None
@@ -204,13 +209,13 @@ def _replaces_residual(work: _Work) -> bool:
     return source != residual and work.writes.form == residual.form
 
 
-def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPlan]:
+def schedule(network: Network, c: Configuration, batch: int = 1) -> tuple[list[Stage], MemoryPlan]:
     """Plan a network: leave out what the result does not need, and place every tensor.
 
     A tensor whose readers have one stride is stored for that stride. One that is read with several,
     or as a residual besides, is stored plainly, and copied for the other strides by a pool of 1x1.
     Strides along an axis with one bank do not count.
-    A conv writes its output over its residual where it can.
+    A conv writes its output over its residual where it can. Every tensor has ``batch`` images.
 
     Returns
     -------
@@ -237,7 +242,7 @@ def schedule(network: Network, c: Configuration) -> tuple[list[Stage], MemoryPla
         numbers[work.writes] = len(tensors)
         tensors[work.writes] = StoredTensor(
             name=work.name,
-            layout=Layout(network.shapes[work.name], work.writes.form, c),
+            layout=Layout(network.shapes[work.name], work.writes.form, c, images=batch),
             copy=work.layer is None and bool(work.reads),
             first=at,
             reads=tuple(reads[work.writes]),

@@ -127,6 +127,7 @@ class Board:
         network: Network,
         images: np.ndarray,
         *,
+        batch: int = 1,
         from_memory: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> np.ndarray:
@@ -138,11 +139,13 @@ class Board:
             The network.
         images : uint8 array, (N, H, W, C)
             Images of the shape of its input.
+        batch : int
+            Images that the program is sent for at once; the last batch is filled up.
         from_memory : bool
             Whether the program is not sent but comes from the board's own memory. The board says
             nothing of what program that is: it must be this network's.
         progress : callable, optional
-            Called after each image with the number of images done so far.
+            Called after each batch with the number of images done so far.
 
         Returns
         -------
@@ -159,7 +162,7 @@ class Board:
             and again.
         """
         check_images(network, images)
-        program = compile_network(network, self.configuration)
+        program = compile_network(network, self.configuration, batch=batch)
         return self.run_program(program, images, from_memory=from_memory, progress=progress)
 
     def run_program(
@@ -172,7 +175,7 @@ class Board:
     ) -> np.ndarray:
         """Run a network that is already compiled, for the board's configuration.
 
-        Parameters, results and errors are those of `run`.
+        Parameters, results and errors are those of `run`; the batch is the program's.
         """
         name = self._transport.name
         if program.configuration.fingerprint != self.configuration.fingerprint:
@@ -183,17 +186,18 @@ class Board:
             )
         if from_memory and not self.info.sources & Sources.PROGRAM:
             raise InputError(f"{name}: the board has no program of its own")
-        beats = [program.image_beats(image).tobytes() for image in images]
+        beats = [program.image_beats(own).tobytes() for own in program.batches(images)]
         order = program.result_order()
-        results = np.zeros((len(beats), *program.result_shape), np.dtype(program.result_type))
+        shape = len(beats), program.batch, *program.result_shape
+        results = np.zeros(shape, np.dtype(program.result_type))
         done = 0
 
         def finished(data: bytes) -> None:
             nonlocal done
-            results[done] = program.result(np.frombuffer(data, "<i4").reshape(order.shape))
+            results[done] = program.results(np.frombuffer(data, "<i4").reshape(order.shape))
             done += 1
             if progress is not None:
-                progress(done)
+                progress(min(done * program.batch, len(images)))
 
         connection = self._connection
         begin = self._transport.clock()
@@ -220,19 +224,19 @@ class Board:
                 attempts = 1 if done > first else attempts + 1
                 if attempts >= _ATTEMPTS:
                     raise connection.error(
-                        f"image {done} failed {attempts} times: {error}"
+                        f"image {done * program.batch} failed {attempts} times: {error}"
                     ) from None
             finally:
                 resent += session.resent
         self.traffic = Traffic(
-            images=len(beats),
+            images=len(images),
             seconds=self._transport.clock() - begin,
             bytes_sent=connection.bytes_sent - before[0],
             bytes_received=connection.bytes_received - before[1],
             bytes_resent=resent,
             sessions=sessions,
         )
-        return results
+        return results.reshape(-1, *program.result_shape)[: len(images)]
 
 
 def _configuration(name: str, info: Info, given: Configuration | None) -> Configuration:

@@ -67,11 +67,11 @@ class Engine(wiring.Component):
     Members
     -------
     program : words of ``program_bits``; ``last`` with the last one
-    image : beats of ``post_lanes`` bytes, pixels in the order y, x, each beginning with a beat of
-        its own, channels in order; ``last`` with the last beat
+    image : beats of ``post_lanes`` bytes, of a batch for each image, pixels in the order y, x, each
+        beginning with a beat of its own, channels in order; ``last`` with the last beat of all
     result : beats of ``post_lanes`` values of 32 bits (uint8 or int32 according to the layer), for
-        each tile of ``och`` channels, for each tile of rows x cols pixels, for each pixel of it,
-        the channels; ``last`` with the last beat
+        each tile of ``och`` channels, for each image, for each tile of rows x cols pixels, for each
+        pixel of it, the channels; ``last`` with the last beat of all
     status : `Status`
     """
 

@@ -22,10 +22,10 @@ from hiddenite.sim.simulation import Outcome, Run, Simulation, Stalls, Statistic
 
 __all__ = ["Difference", "Verification", "verify"]
 
-# One process of the simulator runs so many images, of so many bytes; a broken design then costs
-# the rest of a batch, not the rest of all images.
-_BATCH_IMAGES = 256
-_BATCH_BYTES = 1 << 28
+# One process of the simulator runs so many batches, of so many bytes; a broken design then costs
+# the rest of them, not the rest of all images.
+_PROCESS_RUNS = 256
+_PROCESS_BYTES = 1 << 28
 # The cycle limit of a run is a multiple of what it should take, and something for small networks.
 _LIMIT_FACTOR = 4
 _LIMIT_CYCLES = 100_000
@@ -87,8 +87,8 @@ class Verification:
     results : ndarray, shape (N, OH, OW, O)
         Results of the hardware, of the type of the last layer's output. Not to be used where the
         hardware has gone wrong: nothing is simulated long after that.
-    cycles : ndarray of int64, shape (N,)
-        Clock cycles of each image, its program included.
+    cycles : ndarray of int64, shape (B,)
+        Clock cycles of each batch of the program, the program included.
     statistics : Statistics
         How fast the simulation was.
     difference : Difference or None
@@ -102,6 +102,11 @@ class Verification:
     difference: Difference | None
 
     @property
+    def image_cycles(self) -> float:
+        """Clock cycles of an image: those of a batch over its images."""
+        return float(self.cycles.mean()) / self.program.batch
+
+    @property
     def equal(self) -> bool:
         """Whether the hardware equals the golden model, in every bit of every result."""
         return self.difference is None
@@ -109,7 +114,7 @@ class Verification:
     @property
     def utilisation(self) -> float:
         """Share of the PEs' cycles in which they have a weight to work on, kept or not."""
-        work = sum(
+        work = self.program.batch * sum(
             stage.layer.mask.size * stage.shape[0] * stage.shape[1]
             for stage in self.program.stages
             if isinstance(stage.layer, Conv)
@@ -123,6 +128,7 @@ def verify(
     images: np.ndarray,
     configuration: Configuration,
     *,
+    batch: int = 1,
     simulator: str = "verilator",
     waves: Path | None = None,
     public: bool = False,
@@ -130,7 +136,7 @@ def verify(
     stalls: Stalls | None = None,
     progress: Progress | None = None,
 ) -> Verification:
-    """Simulate a network on an engine, image by image, and compare with the golden model.
+    """Simulate a network on an engine, batch by batch, and compare with the golden model.
 
     Parameters
     ----------
@@ -140,6 +146,8 @@ def verify(
         At least one image of the shape of its input.
     configuration : Configuration
         The engine's sizes.
+    batch : int
+        Images of a batch, the last of which is filled up.
     simulator : str
         "verilator" or "icarus".
     waves : Path, optional
@@ -173,13 +181,16 @@ def verify(
         raise InputError(f"images for network {network.name!r} must be at least one, not 0")
 
     report("compile the network", 0, 1)
-    program = compile_network(network, configuration)
-    batch = max(1, min(_BATCH_IMAGES, _BATCH_BYTES // program.image_beats(images[0]).nbytes))
+    program = compile_network(network, configuration, batch=batch)
+    batches = program.batches(images)
+    together = max(1, min(_PROCESS_RUNS, _PROCESS_BYTES // program.image_beats(batches[0]).nbytes))
     if waves is not None:
         # Every process begins the file anew.
-        if len(images) > batch:
-            raise InputError(f"waveforms can be written of up to {batch} images, not {len(images)}")
-        batch = len(images)
+        if len(batches) > together:
+            raise InputError(
+                f"waveforms can be written of up to {together * batch} images, not {len(images)}"
+            )
+        together = len(batches)
     report("compile the network", 1, 1)
 
     step = "compute the golden model"
@@ -205,22 +216,23 @@ def verify(
 
     bench = _Bench(simulation, stalls)
     results = np.zeros_like(expected)
-    cycles = np.zeros(len(images), np.int64)
+    cycles = np.zeros(len(batches), np.int64)
     report("simulate", 0, len(images))
     difference = None
-    for start in range(0, len(images), batch):
-        part = slice(start, start + batch)
+    for start in range(0, len(batches), together):
 
         def simulated(done: int, start: int = start) -> None:
-            report("simulate", start + done, len(images))
+            report("simulate", min((start + done) * batch, len(images)), len(images))
 
-        outcomes = bench.run(program, images[part], simulated)
+        outcomes = bench.run(program, batches[start : start + together], simulated)
         for number, outcome in enumerate(outcomes, start):
             result = _Result(program, outcome)
-            results[number] = result.values
+            first = number * batch
+            own = expected[first : first + batch]
+            results[first : first + batch] = result.values[: len(own)]
             cycles[number] = outcome.cycles
             if difference is None:
-                difference = result.difference(number, network.layers[-1].name, expected[number])
+                difference = result.difference(first, network.layers[-1].name, own)
         if difference is not None:
             break
     statistics = bench.statistics
@@ -250,15 +262,15 @@ class _Bench:
         self._stalls = stalls
         self.statistics = Statistics(cycles=0, seconds=0.0, total_seconds=0.0)
 
-    def run(self, program: Program, images, progress=None) -> list[Outcome]:
-        """Run a program once for each image, without a reset between them."""
+    def run(self, program: Program, batches, progress=None) -> list[Outcome]:
+        """Run a program once for each batch, without a reset between them."""
         pauses = max(self._stalls.program, self._stalls.image, self._stalls.result)
         cycles = (_LIMIT_FACTOR * estimate(program).cycles + _LIMIT_CYCLES) / (1 - pauses)
         limit = min(int(cycles), (1 << 32) - 1)
         outcomes = self._simulation.run(
             [
-                Run(program.words, program.image_beats(image), stalls=self._stalls, limit=limit)
-                for image in images
+                Run(program.words, program.image_beats(own), stalls=self._stalls, limit=limit)
+                for own in batches
             ],
             progress,
         )
@@ -272,12 +284,12 @@ class _Bench:
 
 
 class _Result:
-    """What a run sent, as a tensor: int32 also where it should be uint8, so that nothing wraps."""
+    """What a run sent, image by image: int32 also where it should be uint8, so nothing wraps."""
 
     def __init__(self, program: Program, outcome: Outcome) -> None:
         order = program.result_order()
         sent = order >= 0
-        self.values = np.zeros(program.result_shape, np.int32)
+        self.values = np.zeros((program.batch, *program.result_shape), np.int32)
         self.fault = _fault(program, outcome, len(order))
         self.layer = None
         if self.fault is None:
@@ -285,16 +297,16 @@ class _Result:
         elif outcome.layer < len(program.stages):
             self.layer = program.stages[outcome.layer].name
 
-    def difference(self, image: int, layer: str, expected: np.ndarray) -> Difference | None:
-        """Compare with the golden output of a layer."""
+    def difference(self, first: int, layer: str, expected: np.ndarray) -> Difference | None:
+        """Compare with the golden outputs of a layer, from the batch's first image on."""
         if self.fault is not None:
-            return Difference(image=image, layer=self.layer or layer, fault=self.fault)
-        wrong = np.argwhere(self.values != expected)
+            return Difference(image=first, layer=self.layer or layer, fault=self.fault)
+        wrong = np.argwhere(self.values[: len(expected)] != expected)
         if not len(wrong):
             return None
-        y, x, channel = at = tuple(map(int, wrong[0]))
+        image, y, x, channel = at = tuple(map(int, wrong[0]))
         return Difference(
-            image=image,
+            image=first + image,
             layer=layer,
             y=y,
             x=x,
@@ -338,12 +350,15 @@ def _first(
     report(step, 0, len(names))
     for number, name in enumerate(names, 1):
         try:
-            prefix = compile_network(network.prefix(name), program.configuration)
+            # A batch goes wrong as a whole: all its images are the wrong one.
+            prefix = compile_network(
+                network.prefix(name), program.configuration, batch=program.batch
+            )
         except InputError:
             # Its tensors lie elsewhere than in the whole network, and may not fit there.
             continue
-        (outcome,) = bench.run(prefix, image)
-        difference = _Result(prefix, outcome).difference(found.image, name, expected[name][0])
+        (outcome,) = bench.run(prefix, prefix.batches(image))
+        difference = _Result(prefix, outcome).difference(found.image, name, expected[name])
         report(step, number if difference is None else len(names), len(names))
         if difference is not None:
             return difference

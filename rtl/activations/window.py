@@ -3,10 +3,11 @@
 Loop nest::
 
     for each tile of output channels
-      for each tile of rows x cols output pixels       tile_y, tile_x
-        for ky, for kx, for each group of ich channels
-          one step
-        the words of the residual, just before the last step
+      for each image
+        for each tile of rows x cols output pixels       tile_y, tile_x
+          for ky, for kx, for each group of ich channels
+            one step
+          the words of the residual, just before the last step
 
 Two stages: the loops, which run a step ahead, and the place of the step in hand. From a place to
 the next it is one addition, of what the `hiddenite.rtl.program.packets.LayerTable` has for the
@@ -89,28 +90,32 @@ class Window(wiring.Component):
         x = WindowAxis(m, layer.window_x, c, c.cols, "x")
         group, tile = Signal(c.group_bits), Signal(c.channel_tile_bits)
         tile_y, tile_x = (Signal(ceil_log2(c.largest_map), name=f"tile_{i}") for i in "yx")
+        image = Signal(ceil_log2(c.largest_batch))
         words = c.och // c.unit
         word = Signal(range(words + 1))
         # Known a step before, as much depends on them.
         group_last, tile_x_last, tile_y_last, tile_last = (
             Signal(name=f"{name}_last") for name in ("group", "tile_x", "tile_y", "tile")
         )
+        image_last = Signal(init=1)  # Always, where a batch is one image.
         counters = (
             (group, group_last, layer.groups_last),
             (tile_x, tile_x_last, layer.tiles_x_last),
             (tile_y, tile_y_last, layer.tiles_y_last),
+            (image, image_last, layer.images_last),
             (tile, tile_last, layer.tiles_last),
         )
-        clear_group, clear_x, clear_y, clear_tile = (
+        clear_group, clear_x, clear_y, clear_image, clear_tile = (
             [number.eq(0), flag.eq(end == 0)] for number, flag, end in counters
         )
-        count_group, count_x, count_y, count_tile = (
+        count_group, count_x, count_y, count_image, count_tile = (
             [number.eq(number + 1), flag.eq((number + 1)[: len(number)] == end)]
             for number, flag, end in counters
         )
         last = group_last & x.last & y.last
         read_residual = last & layer.residual & (word != words)
-        pixels_last = tile_x_last & tile_y_last
+        map_last = tile_x_last & tile_y_last
+        pixels_last = map_last & image_last
 
         busy, begun = Signal(), Signal()
         with m.If(~busy):
@@ -125,6 +130,8 @@ class Window(wiring.Component):
             m.d.comb += table.row.eq(rows["tile_x"])
         with m.Elif(~tile_y_last):
             m.d.comb += table.row.eq(rows["tile_y"])
+        with m.Elif(~image_last):
+            m.d.comb += table.row.eq(rows.get("image", 0))
         with m.Else():
             m.d.comb += table.row.eq(rows["map"])
             if c.ich > c.och:
@@ -145,8 +152,10 @@ class Window(wiring.Component):
                     m.d.sync += [word.eq(0), count_x]
                     with m.If(tile_x_last):
                         m.d.sync += [clear_x, count_y]
+                    with m.If(map_last):
+                        m.d.sync += [clear_y, count_image]
                     with m.If(pixels_last):
-                        m.d.sync += [clear_y, count_tile]
+                        m.d.sync += [clear_image, count_tile]
 
         # The step in hand.
         step_residual, step_last = Signal(), Signal()
@@ -231,7 +240,7 @@ class Window(wiring.Component):
             m.d.sync += [busy.eq(1), waiting.eq(1), step_last.eq(1), step_residual.eq(0)]
             # A tile begins with word 1; a pool stays at word 0.
             m.d.sync += weight.eq(conv)
-            m.d.sync += [word.eq(0), clear_group, clear_x, clear_y, clear_tile]
+            m.d.sync += [word.eq(0), clear_group, clear_x, clear_y, clear_image, clear_tile]
             x.begin(m)
             y.begin(m)
 

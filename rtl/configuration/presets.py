@@ -36,6 +36,7 @@ _ECP5: dict[str, Any] = {
     "activation_words": 2048,
     "tile_words": 1024,
     "bias_bits": 24,
+    "largest_batch": 16,
     "array": "chain",
     "pipelining": 2,
 }
@@ -54,6 +55,7 @@ PRESETS: dict[str, Configuration] = {
         largest_kernel=32,
         largest_stride=4,
         largest_channels=1024,
+        largest_batch=4,
         timeout_cycles=1 << 16,
     ),
     "up5k": Configuration(
@@ -113,6 +115,7 @@ PRESETS: dict[str, Configuration] = {
         largest_kernel=64,
         largest_stride=4,
         largest_channels=4096,
+        largest_batch=16,
     ),
 }
 """Named configurations. tiny: tests; up5k, hx8k: iCE40, 128 PEs; ecp5-25f: 512 PEs;

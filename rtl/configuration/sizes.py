@@ -53,6 +53,8 @@ class Sizes:
         Largest stride, a power of two, 1 to 16.
     largest_channels : int
         Most channels of a tensor, a power of two, 64 to 2**16.
+    largest_batch : int
+        Most images that a program runs at once, a power of two, 1 to 64.
 
     Raises
     ------
@@ -75,6 +77,7 @@ class Sizes:
     largest_kernel: int = 256
     largest_stride: int = 8
     largest_channels: int = 4096
+    largest_batch: int = 1
 
     def __post_init__(self) -> None:
         check_types(self, Sizes)
@@ -91,6 +94,7 @@ class Sizes:
         check_power_of_two(self, "largest_kernel", 1, 4096)
         check_power_of_two(self, "largest_stride", 1, 16)
         check_power_of_two(self, "largest_channels", 64, 1 << 16)
+        check_power_of_two(self, "largest_batch", 1, 64)
         check_range(self, "accumulator_bits", 12, 32)
         check_range(self, "bias_bits", 16, 34)
 

@@ -7,9 +7,9 @@
     image ──────────┘            └─► result (with ``pipelining``: through a queue)
 
 Outputs come without an address, in the order of the array: for each tile of output channels, for
-each pixel tile, for each pixel of it, ``post_lanes`` channels a beat. The store counts along; it
-drops pixels outside the map and channels beyond the last. The image comes in the same way, as if
-its pixel tiles had one pixel, but in ``y, x, channel`` order.
+each image, for each pixel tile, for each pixel of it, ``post_lanes`` channels a beat. The store
+counts along; it drops pixels outside the map and channels beyond the last. Images come in the same
+way, as if their pixel tiles had one pixel, but in ``y, x, channel`` order.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
@@ -49,7 +49,8 @@ class Store(wiring.Component):
     start : begins a layer (for one cycle)
     stop : the engine has stopped with an error
     outputs : `Outputs`
-    image : beats of ``post_lanes`` bytes; each pixel begins with a beat of its own
+    image : beats of ``post_lanes`` bytes; each pixel begins with a beat of its own; all images of a
+        batch one after the other
     result : beats of ``post_lanes`` values of 32 bits, zero in lanes without a channel
     write : `ActivationWrite`
     write_next : a write comes in the next cycle, with one port of the activation memory
@@ -108,14 +109,16 @@ class Store(wiring.Component):
 
         # Loops. Of the image, all tiles of channels of a pixel come before the next pixel.
         chunk = Signal(ceil_log2(c.och // lanes))
-        tile = Signal(c.channel_tile_bits)
+        tile, image = Signal(c.channel_tile_bits), Signal(ceil_log2(c.largest_batch))
         y = StoreWalk(m, layer.store_y, layer.tiles_y_last, load, c, c.rows, "y")
         x = StoreWalk(m, layer.store_x, layer.tiles_x_last, load, c, c.cols, "x")
         over = Signal()
         part = chunk[: ceil_log2(unit_beats)]
         part_last = part.all() if unit_beats > 1 else 1
         next_tile, tile_last = Signal.like(tile), Signal()
-        m.d.comb += next_tile.eq(tile + 1)
+        # Always the last one, where a batch is one image.
+        next_image, image_last = Signal.like(image), Signal(init=1)
+        m.d.comb += [next_tile.eq(tile + 1), next_image.eq(image + 1)]
         share_last = Mux(conv | load, chunk.all() if len(chunk) else 1, part_last)
         # The pixel's last channel, which the rest of a tile may follow.
         channels_end = Signal()
@@ -128,6 +131,7 @@ class Store(wiring.Component):
         row_ends = pixel_last & x.pixel_last
         pixels_end = row_ends & y.pixel_last
         map_ends = pixels_end & x.tile_last & y.tile_last
+        all_ends = map_ends & image_last & tile_last
 
         # Units of one word follow each other as parts of it.
         split = ceil_log2(c.ich // c.unit)
@@ -138,6 +142,8 @@ class Store(wiring.Component):
             m.d.comb += self.table.row.eq(rows["start"])
         with m.Elif(~pixel_last):
             m.d.comb += self.table.row.eq(rows["next"])
+        with m.Elif(map_ends & ~image_last):
+            m.d.comb += self.table.row.eq(rows.get("image", 0))
         with m.Elif(map_ends):
             m.d.comb += self.table.row.eq(rows["map"])
             if split:
@@ -152,15 +158,19 @@ class Store(wiring.Component):
             m.d.comb += self.table.row.eq(x.row(rows, "x"))
 
         with m.If(self.start):
-            m.d.sync += [active.eq(1), *(s.eq(0) for s in (tile, chunk, over))]
-            m.d.sync += tile_last.eq(layer.tiles_last == 0)
+            m.d.sync += [active.eq(1), *(s.eq(0) for s in (tile, image, chunk, over))]
+            m.d.sync += [tile_last.eq(layer.tiles_last == 0), image_last.eq(layer.images_last == 0)]
             y.begin(m)
             x.begin(m)
         with m.Elif(taken):
             m.d.sync += [chunk.eq(chunk + 1), over.eq((over | channels_end) & ~pixel_last)]
             with m.If(share_last | pixel_last):
                 m.d.sync += chunk.eq(0)
-            with m.If(Mux(load, share_last, map_ends)):
+            with m.If(map_ends):
+                m.d.sync += [image.eq(next_image), image_last.eq(next_image == layer.images_last)]
+                with m.If(image_last):
+                    m.d.sync += [image.eq(0), image_last.eq(layer.images_last == 0)]
+            with m.If(Mux(load, share_last, map_ends & image_last)):
                 m.d.sync += [tile.eq(next_tile), tile_last.eq(next_tile == layer.tiles_last)]
             with m.If(load & pixel_last):
                 m.d.sync += [tile.eq(0), tile_last.eq(layer.tiles_last == 0)]
@@ -179,7 +189,7 @@ class Store(wiring.Component):
                 if c.rows == 1:
                     y.step(m)
                 y.next_tile(m)
-            with m.If(map_ends & tile_last):
+            with m.If(all_ends):
                 m.d.sync += active.eq(0)
 
         # Address: goes on in the cycle after, when it has been used.
@@ -238,9 +248,9 @@ class Store(wiring.Component):
         ]
 
         # Result stream.
-        last = channels_end & y.last & x.last
+        last = channels_end & y.last & x.last & image_last
         valid, ended = Signal(), Signal()
-        m.d.sync += ended.eq(taken & map_ends & tile_last)
+        m.d.sync += ended.eq(taken & all_ends)
         m.d.comb += valid.eq(given.valid & inside & layer.to_result)
         outputs = [given.values.word_select(i, 32) for i in range(lanes)]
         # The first lane always has a channel.

@@ -134,6 +134,7 @@ class LayerDescriptor(data.StructLayout):
     tiles_last : tiles of output channels - 1
     beats_last : beats of ``post_lanes`` channels per pixel of the last of them - 1
     lanes_last : channels in the last of these beats - 1
+    images_last : images - 1
     tiles_y_last, tiles_x_last : pixel tiles - 1
     window_y, window_x : the input along an axis
     window_y.kernel_last : kernel size - 1
@@ -176,6 +177,7 @@ class LayerDescriptor(data.StructLayout):
                 "tiles_last": c.channel_tile_bits,
                 "beats_last": ceil_log2(c.och // c.post_lanes),
                 "lanes_last": ceil_log2(c.post_lanes),
+                "images_last": ceil_log2(c.largest_batch),
                 "tiles_y_last": ceil_log2(c.largest_map),
                 "tiles_x_last": ceil_log2(c.largest_map),
                 "window_y": window(c.rows),
@@ -222,15 +224,17 @@ class LayerTable:
     y_row               likewise                        next
     tile_x, tile_y      to the next pixel tile in a     residual: likewise
                         row; to the next row of them
+    image               to the next image               residual: likewise
     map, map_word       to the next tile of output      residual: likewise
                         channels; that begins a word
     start               to the first tap                residual: to the first word
     =================== =============================== =======================================
 
     ``x_row`` and ``y_row`` exist with more banks than one along the axis (with one, ``x_wrap``
-    goes to the next row of banks), ``map_word`` with ``och < ich``. ``other`` has the output's
-    rows ``start``, ``map``, ``map_word`` and, with more rows than one, ``row_step`` and
-    ``row_wrap``, to the next row of a pixel tile.
+    goes to the next row of banks), ``map_word`` with ``och < ich``, ``image`` with a
+    ``largest_batch`` of more than one. ``other`` has the output's rows ``start``, ``image``,
+    ``map``, ``map_word`` and, with more rows than one, ``row_step`` and ``row_wrap``, to the next
+    row of a pixel tile.
 
     Attributes
     ----------
@@ -258,7 +262,8 @@ class LayerTable:
         self.store_bits = c.address_bits if one else self.store_columns * c.program_bits
 
         split = c.ich > c.och
-        other = ["start", "map", *["map_word"] * split]
+        batch = c.largest_batch > 1
+        other = ["start", *["image"] * batch, "map", *["map_word"] * split]
         if c.rows > 1:
             other += ["row_step", "row_wrap"]
         size = LayerDescriptor(c).size
@@ -271,7 +276,7 @@ class LayerTable:
             "next",
             *("x_step", "x_wrap", *["x_row"] * (c.cols > 1)),
             *("y_step", "y_wrap", *["y_row"] * (c.rows > 1)),
-            *("tile_x", "tile_y", "map", *["map_word"] * split),
+            *("tile_x", "tile_y", *["image"] * batch, "map", *["map_word"] * split),
             "start",
         ]
         self.rows = {name: self.descriptor_rows + i for i, name in enumerate(names)}

@@ -36,7 +36,7 @@ def test_result_is_put_together_from_its_beats(name, shape):
         result = rng.integers(low, high, shape).astype(program.result_type)
         order = program.result_order()
         beats = np.where(order >= 0, result.reshape(-1)[order], -1).astype(np.int32)
-        found = program.result(beats)
+        (found,) = program.results(beats)
         assert found.dtype == result.dtype
         assert (found == result).all()
 

@@ -16,15 +16,15 @@ from hiddenite.sim.simulation import Run, Stalls
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A program, one image for it, and the golden model's result.
+    """A program, a batch of images for it, and the golden model's results.
 
     Parameters
     ----------
     program : Program
     beats : ndarray of uint8
-        The image as beats of the image stream.
+        The images as beats of the image stream.
     expected : ndarray
-        The golden model's result.
+        The golden model's results.
     """
 
     program: Program
@@ -33,10 +33,14 @@ class Case:
 
     @classmethod
     def of(cls, network, image, configuration):
+        """Compile a network for one image; see `of_batch`."""
+        return cls.of_batch(network, image[None], configuration)
+
+    @classmethod
+    def of_batch(cls, network, images, configuration):
         """Compile a network; raises `InputError` if the configuration is too small for it."""
-        program = compile_network(network, configuration)
-        expected = infer(network, image[None])[0]
-        return cls(program, program.image_beats(image), expected)
+        program = compile_network(network, configuration, batch=len(images))
+        return cls(program, program.image_beats(images), infer(network, images))
 
     def run(self, **changes):
         """Return the run of this case, parts of it changed."""
@@ -59,7 +63,7 @@ class Case:
             return f"{outcome.program_words} program words taken of {len(self.program.words)}"
         if outcome.image_beats != len(self.beats):
             return f"{outcome.image_beats} image beats taken of {len(self.beats)}"
-        wrong = np.argwhere(self.program.result(outcome.results) != self.expected)
+        wrong = np.argwhere(self.program.results(outcome.results) != self.expected)
         if len(wrong):
             return f"{len(wrong)} wrong values of {self.expected.size}, the first at {wrong[0]}"
         return None

@@ -110,5 +110,6 @@ def random_configuration(seed, number, simulator):
         tile_words=1 << int(rng.integers(5, 11)),
         accumulator_bits=int(rng.integers(14, 33)),
         bias_bits=in_turn("bias_bits", (34, 24, 28, 21)),
+        largest_batch=in_turn("largest_batch", (1, 2, 4)),
         **asdict(technology) | {"timeout_cycles": 1 << 16},
     )

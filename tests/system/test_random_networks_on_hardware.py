@@ -47,9 +47,10 @@ def draw(seed, number, network, simulator, configuration):
     drawn_from = random_network if (network + 1) % RESIDUAL_NETWORKS else random_residual_network
     for _ in range(MOST_DRAWS):
         drawn = drawn_from(rng, **SIZES[simulator])
-        images = random_images(rng, drawn, 2)
+        batch = int(rng.integers(1, configuration.largest_batch + 1))
+        images = random_images(rng, drawn, 1 + batch)
         try:
-            cases = [Case.of(drawn, image, configuration) for image in images]
+            cases = [Case.of_batch(drawn, own, configuration) for own in (images[:1], images[1:])]
         except InputError:
             continue
         program, image, result = rng.choice([0, 0.1, 0.3, 0.8], 3)
@@ -97,6 +98,7 @@ def test_default_run_has_every_kind_of_configuration():
     met = set().union(*map(pairs, drawn))
     assert met == set().union(*map(pairs, technologies()))
     assert {c.activation_words.bit_count() == 1 for c in drawn} == {False, True}
+    assert {c.largest_batch for c in drawn} == {1, 2, 4}
     assert {np.sign(c.och - c.ich) for c in drawn} == {-1, 0, 1}
     assert {np.sign(c.rows - c.cols) for c in drawn} == {-1, 0, 1}
     for lanes, most in (

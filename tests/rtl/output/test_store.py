@@ -226,7 +226,7 @@ def test_outputs_go_to_the_result_stream(name, kind, shape):
     assert not bench.memory
     half = len(bench.results) // 2
     assert bench.results[:half] == bench.results[half:]
-    assert (program.result(np.array(bench.results[half:])) == values).all()
+    assert (program.results(np.array(bench.results[half:])) == values).all()
     # The post-processor gave 123 in lanes without a channel.
     assert not np.array(bench.results[:half])[program.result_order() < 0].any()
     assert bench.lasts == ([False] * (half - 1) + [True]) * 2
