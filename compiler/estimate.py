@@ -30,7 +30,7 @@ from hiddenite.rtl.program.sequencer import START_CYCLES
 
 from .program import Program
 from .program_stream import ProgramStream
-from .schedule import Stage
+from .schedule import Stage, beat_pixels
 
 __all__ = ["Estimate", "LayerEstimate", "estimate"]
 
@@ -124,7 +124,9 @@ class _ArraySide:
         tiles = -(-height // c.rows) * -(-width // c.cols)
         self.pixel_tiles = stage.images * tiles
         self.to_result = stage.target is None
-        self.beats = output_beats(c, conv, stage.shape[2])
+        pixels = beat_pixels(c, stage.target)
+        self.beats = output_beats(c, conv, stage.shape[2], pixels=pixels)
+        self.groups = c.banks // pixels
         # From a pixel tile's last step until the next one may be issued.
         self.post = tile_period(
             c, beats=self.beats, to_result=self.to_result, residual=self.words > 0
@@ -156,14 +158,14 @@ class _ArraySide:
         Follows some pixel tiles until their rhythm has settled.
         """
         c = self.c
-        per_pixel = self.beats // c.banks
+        per_pixel = self.beats // self.groups
         unit = c.unit // c.post_lanes
         last = -(-min(channels, per_pixel * c.post_lanes) // c.post_lanes)
         ends = [min(beat + unit, last) - 1 for beat in range(0, last, unit)]
         # From a pixel tile's last step to the words that it writes.
         offsets = [
             capture_latency(c) + post_latency(c) + write_latency(c) + pixel * per_pixel + end
-            for pixel in range(c.banks)
+            for pixel in range(self.groups)
             for end in ends
         ]
         taken: set[int] = set()

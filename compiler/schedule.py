@@ -9,7 +9,7 @@ from hiddenite.rtl.program.packets import Operation
 from .layout import PLAIN, Form, Layout
 from .memory_plan import MemoryPlan, StoredTensor, plan_memory
 
-__all__ = ["Placed", "Stage", "schedule"]
+__all__ = ["Placed", "Stage", "beat_pixels", "schedule"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,11 @@ class Placed:
 
     layout: Layout
     address: int
+
+
+def beat_pixels(c: Configuration, target: Placed | None) -> int:
+    """Pixels of a beat of outputs that go there (see `hiddenite.rtl.output.wide_beats`)."""
+    return c.post_pixels if target is not None and target.layout.phases[1] == 1 else 1
 
 
 @dataclass(frozen=True, kw_only=True)

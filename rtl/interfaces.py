@@ -257,7 +257,8 @@ class ActivationWrite(wiring.Signature):
     Members
     -------
     enable : writes in this cycle
-    bank_y, bank_x, address, data : a word and where it goes
+    bank_y, columns, address : row of banks, which of its banks, and the word in each of them
+    data : a word for each of `post_pixels` columns, and again for those that follow
     parts : which units of ``min(ich, och)`` bytes of the word are written
     """
 
@@ -266,9 +267,9 @@ class ActivationWrite(wiring.Signature):
             {
                 "enable": Out(1),
                 "bank_y": Out(ceil_log2(c.rows)),
-                "bank_x": Out(ceil_log2(c.cols)),
+                "columns": Out(c.cols),
                 "address": Out(c.address_bits),
-                "data": Out(8 * c.ich),
+                "data": Out(c.post_pixels * 8 * c.ich),
                 "parts": Out(c.ich // c.unit),
             }
         )
@@ -308,7 +309,8 @@ class Outputs(wiring.Signature):
 
     Members
     -------
-    valid, values : ``post_lanes`` outputs of 32 bits
+    valid, values : ``post_lanes`` outputs of 32 bits for each of ``post_pixels`` pixels; only
+        those of the first one count where a beat has one pixel
     begins : a beat begins its way
     advance : outputs are taken in this cycle, and otherwise stay; with ``pipelining`` they never
         stay, and another beat may begin its way
@@ -318,7 +320,7 @@ class Outputs(wiring.Signature):
         super().__init__(
             {
                 "valid": Out(1),
-                "values": Out(32 * c.post_lanes),
+                "values": Out(c.post_pixels * 32 * c.post_lanes),
                 "begins": Out(1),
                 "advance": In(1),
             }

@@ -34,7 +34,7 @@ CONFIGURATIONS = {
     ),
     "square": Configuration(
         ich=4, och=4, rows=2, cols=2, constructor_lanes=4, post_lanes=4, program_bits=64,
-        array="flip", **_SMALL
+        array="flip", post_pixels=2, **_SMALL
     ),
     "more_och": Configuration(
         ich=2, och=8, cols=4, constructor_lanes=1, post_lanes=2, accumulator_bits=18,
@@ -44,9 +44,14 @@ CONFIGURATIONS = {
         ich=8, och=2, rows=2, constructor_lanes=2, program_bits=32, array="combinational",
         pipelining=3, **_SMALL,
     ),
+    "wide": Configuration(
+        ich=8, och=4, cols=4, constructor_lanes=1, post_lanes=4, program_bits=16, array="chain",
+        pipelining=2, post_pixels=2, largest_batch=2, **_SMALL,
+    ),
 }  # fmt: skip
 """Every special case of a size occurs: 1, och above and below ich, rows unlike columns, all builds
-of the array and of the decoder, one and two ports, every pipelining, every program width."""
+of the array and of the decoder, one and two ports, every pipelining, every program width, one pixel
+to a beat of outputs or several."""
 
 INT32 = -(1 << 31), (1 << 31) - 1
 """Lowest and highest result of 32 bits."""

@@ -105,7 +105,7 @@ class ActivationMemory(wiring.Component):
                 + (Mux(bank_y > row, row_step_y, 0) if row < c.rows - 1 else 0)
                 + (Mux(bank_x > col, row_step_x, 0) if col < c.cols - 1 else 0)
             )
-            here = write.enable & (write.bank_y == row) & (write.bank_x == col)
+            here = write.enable & (write.bank_y == row) & write.columns[col]
             writes.append(Mux(here, write.parts, 0))
         # What belongs to the words, when they are there.
         for stage in range(min(memory_latency(c) - 1, 3)):
@@ -137,7 +137,11 @@ class ActivationMemory(wiring.Component):
             m.submodules[f"slice_{first}"] = own = ActivationSlice(c, size)
             pairs = zip(names, beside, strict=True)
             *writes_own, write_address, write_data = writes
-            data = [write_data[8 * (u + first) :][: 8 * size] for u in units]
+            data = [
+                write_data[8 * (word + u + first) :][: 8 * size]
+                for word in range(0, c.post_pixels * c.ich, c.ich)
+                for u in units
+            ]
             m.d.comb += [
                 *(port.eq(value) for port, value in zip(own.addresses, addresses, strict=True)),
                 *(getattr(own, f"read_{name}").eq(value) for name, value in pairs),

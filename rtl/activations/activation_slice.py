@@ -45,7 +45,8 @@ class ActivationSlice(wiring.Component):
     maximum : the first unit takes what is read only where that is larger; stable while words are
         read
     pixels : rows * cols words of ``size`` bytes of each unit; outside the map a byte counts as zero
-    writes, write_address, write_data : which units of which bank's word are written
+    writes, write_address, write_data : which units of which bank's word are written; there is a
+        word for each of `post_pixels` columns of banks, and again for those that follow
     """
 
     def __init__(self, c: Configuration, size: int):
@@ -66,7 +67,7 @@ class ActivationSlice(wiring.Component):
                 "pixels": Out(c.banks * word),
                 "writes": In(self.units).array(c.banks),
                 "write_address": In(c.address_bits),
-                "write_data": In(word),
+                "write_data": In(c.post_pixels * word),
             }
         )
 
@@ -83,7 +84,7 @@ class ActivationSlice(wiring.Component):
             m.d.comb += [
                 memory.write.eq(self.writes[bank]),
                 memory.write_address.eq(self.write_address),
-                memory.write_data.eq(self.write_data),
+                memory.write_data.eq(self.write_data.word_select(bank % c.post_pixels, word)),
                 memory.read_address.eq(self.addresses[bank]),
             ]
             words.append(memory.read_data)

@@ -3,6 +3,7 @@
 import zlib
 from dataclasses import dataclass, fields
 
+from .checks import check_power_of_two
 from .sizes import Sizes
 from .technology import Technology
 
@@ -25,6 +26,11 @@ class Configuration(Technology, Sizes):
     def __post_init__(self) -> None:
         Sizes.__post_init__(self)
         Technology.__post_init__(self)
+        whole = self.post_lanes == self.och <= self.ich
+        limit, note = (
+            (self.cols, "cols") if whole else (1, "post_lanes below och, or och above ich")
+        )
+        check_power_of_two(self, "post_pixels", 1, limit, f" ({note})")
 
     @property
     def fingerprint(self) -> int:

@@ -106,6 +106,7 @@ PRESETS: dict[str, Configuration] = {
         cols=4,
         constructor_lanes=16,
         post_lanes=16,
+        post_pixels=4,
         program_bits=64,
         activation_words=4096,
         tile_words=1024,

@@ -34,6 +34,11 @@ class Technology:
     shifter : str
         How outputs are shifted. ``"multiplexers"`` (anywhere); ``"multipliers"``: three or four
         more DSP blocks for each of ``post_lanes``, instead of 150 LUTs or more.
+    post_pixels : int
+        Pixels of a row of the tile whose outputs are scaled in one cycle, a power of two, at most
+        ``cols``; more than one if ``post_lanes`` are all of ``och`` channels, which are at most
+        ``ich``. So many times the lanes. Where a layer of another stride reads the outputs, and on
+        the result stream, it is one.
     pipelining : int
         How many registers there are besides those that a block needs, 0 to 3; with
         ``activation_ports`` of 1, 0 or 1. Each level has those of the levels below it.
@@ -63,6 +68,7 @@ class Technology:
     mask_decoder: str = "parallel"
     activation_ports: int = 2
     shifter: str = "multiplexers"
+    post_pixels: int = 1
     pipelining: int = 0
     timeout_cycles: int = 1 << 24
 

@@ -24,6 +24,7 @@ from .residual_queue import ResidualQueue, queues_residuals
 from .sum_buffer import SumBuffer, sum_buffer_latency
 from .tile_slots import TileSlots
 from .timing import capture_latency, output_beats, post_latency
+from .wide_beats import has_wide_beats
 
 __all__ = ["PostProcessor", "channel_records"]
 
@@ -94,17 +95,22 @@ class PostProcessor(wiring.Component):
             pixel_beats = Mux(layer.tiles_last == 0, layer.beats_last, pixel_beats)
             pixel_beats = delayed(m, pixel_beats, "pixel_beats")
         beats = (pixel_beats + 1) << ceil_log2(c.banks)
+        wide = Signal()
+        if c.post_pixels > 1:
+            m.d.sync += wide.eq(has_wide_beats(layer))
+            beats = Mux(wide, beats >> ceil_log2(c.post_pixels), beats)
 
         pop, moves, pixel_ends = Signal(), Signal(), Signal()
         m.d.comb += [
             moves.eq(1 if c.pipelining else self.outputs.advance),
             pop.eq(self.outputs.advance & (left != 0)),
-            pixel_ends.eq(beat == pixel_beats if c.pipelining else 0),
+            pixel_ends.eq(beat == pixel_beats if c.pipelining else c.post_pixels > 1),
             self.outputs.begins.eq(pop),
             buffer.conv.eq(conv),
             buffer.next.eq(pop),
             buffer.beat.eq(beat),
             buffer.pixel_ends.eq(pixel_ends),
+            buffer.wide.eq(wide),
         ]
         wiring.connect(m, wiring.flipped(self.sums), buffer.sums)
         with m.If(pop):
@@ -130,7 +136,7 @@ class PostProcessor(wiring.Component):
             self.residual_free.eq(1 if queues_residuals(c) else slots.free),
         ]
 
-        added = Signal(8 * lanes)
+        added = Signal(c.post_pixels * 8 * lanes)
         if queues_residuals(c):
             m.submodules.residuals = queue = ResidualQueue(c)
             m.d.comb += [
@@ -145,9 +151,11 @@ class PostProcessor(wiring.Component):
         else:
             m.submodules.residual = held = ResidualBuffer(c)
             m.d.comb += [
+                held.residual.eq(layer.residual),
                 held.load.eq(self.load_residual),
                 held.pixels.eq(self.pixels),
                 held.next.eq(pop),
+                held.pixel.eq(buffer.pixel),
                 added.eq(held.added),
             ]
 
@@ -190,27 +198,31 @@ class PostProcessor(wiring.Component):
             own = channel[: ceil_log2(lanes)] == number if lanes > 1 else 1
             entry = channel[ceil_log2(lanes) :]
             record = Signal(layout, name=f"record_{number}")
-            m.submodules[f"lane_{number}"] = shared = SharedModule(
-                "post_lane", PostLane, bits, c.bias_bits, c.shifter, c.pipelining > 0
-            )
-            lane = shared.ports
             m.d.comb += [
                 ports.write.eq(Mux(own, words_written, 0)),
                 ports.write_address.eq(Cat(entry, write_half)),
                 ports.write_data.eq(word.replicate(record_bits // c.program_bits)),
                 ports.read_address.eq(Cat(read_beat[: ceil_log2(c.och // lanes)], read_half)),
                 record.eq(ports.read_data),
-                lane.advance.eq(moves),
-                lane.total.eq(buffer.total.word_select(number, bits)),
-                lane.conv.eq(conv),
-                lane.bias.eq(record.bias),
-                lane.scale.eq(Mux(conv, record.scale, layer.scale[:16].as_signed())),
-                lane.residual.eq(added.word_select(number, 8)),
-                lane.residual_scale.eq(layer.scale),
-                lane.shift.eq(layer.shift),
-                lane.shift_far.eq(layer.far),
-                lane.int32.eq(layer.signed),
-                self.outputs.values.word_select(number, 32).eq(lane.output),
             ]
+            # The pixels of a beat have the same channels.
+            for place in range(number, c.post_pixels * lanes, lanes):
+                m.submodules[f"lane_{place}"] = shared = SharedModule(
+                    "post_lane", PostLane, bits, c.bias_bits, c.shifter, c.pipelining > 0
+                )
+                lane = shared.ports
+                m.d.comb += [
+                    lane.advance.eq(moves),
+                    lane.total.eq(buffer.total.word_select(place, bits)),
+                    lane.conv.eq(conv),
+                    lane.bias.eq(record.bias),
+                    lane.scale.eq(Mux(conv, record.scale, layer.scale[:16].as_signed())),
+                    lane.residual.eq(added.word_select(place, 8)),
+                    lane.residual_scale.eq(layer.scale),
+                    lane.shift.eq(layer.shift),
+                    lane.shift_far.eq(layer.far),
+                    lane.int32.eq(layer.signed),
+                    self.outputs.values.word_select(place, 32).eq(lane.output),
+                ]
         m.d.comb += self.outputs.valid.eq(valid[-1])
         return m

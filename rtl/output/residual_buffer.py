@@ -1,25 +1,33 @@
-"""Residual of one pixel tile: it shifts as `hiddenite.rtl.output.sum_buffer` does."""
+"""Residual of one pixel tile, beside `hiddenite.rtl.output.sum_buffer`."""
 
-from amaranth.hdl import Module, Signal
+from itertools import pairwise
+
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
+from ..array.timing import activation_skew
 from ..configuration import Configuration
+from ..primitives.delay import delayed
+from .sum_buffer import pixels_of_beat
 
 __all__ = ["ResidualBuffer"]
 
 
 class ResidualBuffer(wiring.Component):
-    """Holds the residual of a pixel tile, and gives ``post_lanes`` bytes at a time.
+    """Holds the residual of a pixel tile, and gives a beat of it at a time.
 
-    Latency from ``next`` to ``added``: none. It is 0 after each layer, since a conv shifts out all
-    that it loads.
+    Latency from ``next`` to ``added``: none. Like the sum buffer it shifts, and is 0 after each
+    layer, since a conv shifts out all that it loads; or it stays, with several pixels to a beat.
 
     Members
     -------
+    residual : the layer has a residual
     load, pixels : bit n: takes word n of the residual of the pixel tile that is captured next; its
-        part of the tile's channels comes first
+        part of the tile's channels comes first; byte i may be `activation_skew` late
     next : goes on to the next beat
+    pixel : see `SumBuffer`
     added : bytes of the residual of a beat
     """
 
@@ -27,26 +35,35 @@ class ResidualBuffer(wiring.Component):
         self.c = c
         super().__init__(
             {
+                "residual": In(1),
                 "load": In(c.och // c.unit),
                 "pixels": In(c.banks * c.ich * 8),
                 "next": In(1),
-                "added": Out(c.post_lanes * 8),
+                "pixel": In(ceil_log2(c.banks)),
+                "added": Out(c.post_pixels * c.post_lanes * 8),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        c = self.c
-        residual = Signal(c.banks * c.och * 8)
-        with m.If(self.next):
-            m.d.sync += residual.eq(residual >> len(self.added))
-        for index in range(c.och // c.unit):
-            with m.If(self.load[index]):
-                for pixel in range(c.banks):
-                    size = 8 * c.unit
-                    first = 8 * (pixel * c.och + index * c.unit)
-                    m.d.sync += residual[first : first + size].eq(
-                        self.pixels[8 * pixel * c.ich :][:size]
-                    )
-        m.d.comb += self.added.eq(residual)
+        c, shifts = self.c, self.c.post_pixels == 1
+        residual = Signal(c.banks * c.och * 8, reset_less=not shifts)
+        if shifts:
+            m.d.comb += self.added.eq(residual)
+            with m.If(self.next):
+                m.d.sync += residual.eq(residual >> len(self.added))
+        else:
+            pixels = [residual.word_select(i, 8 * c.och) for i in range(c.banks)]
+            beat = Cat(pixels_of_beat(c, pixels, self.pixel))
+            m.d.comb += self.added.eq(Mux(self.residual, beat, 0))
+        load = self.load
+        for byte, (before, late) in enumerate(pairwise((0, *activation_skew(c)[: c.unit]))):
+            if late > before:
+                load = delayed(m, load, f"load_{byte}")
+            for pixel in range(c.banks):
+                value = self.pixels.word_select(pixel * c.ich + byte, 8)
+                for index in range(c.och // c.unit):
+                    channel = index * c.unit + byte
+                    with m.If(load[index]):
+                        m.d.sync += residual.word_select(pixel * c.och + channel, 8).eq(value)
         return m

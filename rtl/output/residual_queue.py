@@ -2,7 +2,7 @@
 
 ::
 
-    pixels ─► memory for each byte of a word ─► a pixel's word ─► a beat's bytes ─► post_lanes bytes
+    pixels ─► memory for each byte of a word ─► pixels' words ─► a beat's bytes ─► added
               (slots x words of a pixel tile)
 
 A residual is read just before the last step of its pixel tile and is added to sums that come
@@ -18,7 +18,7 @@ from ..array.timing import activation_skew, array_latency
 from ..configuration import Configuration
 from ..primitives.delay import delayed
 from ..primitives.memory import MemoryShape
-from .sum_buffer import sum_buffer_latency
+from .sum_buffer import pixels_of_beat, sum_buffer_latency
 
 __all__ = ["ResidualQueue", "queues_residuals", "residual_memory"]
 
@@ -45,7 +45,7 @@ def residual_memory(c: Configuration) -> MemoryShape:
 
 
 class ResidualQueue(wiring.Component):
-    """Takes the words of a residual and gives ``post_lanes`` bytes at a time.
+    """Takes the words of a residual and gives the bytes of a beat at a time.
 
     Latency from ``beat`` and ``pixel`` to ``added``: `sum_buffer_latency`.
 
@@ -55,7 +55,7 @@ class ResidualQueue(wiring.Component):
         comes first; byte i may be `activation_skew` late
     residual : the layer has a residual
     capture : the next pixel tile's sums are captured in this cycle
-    pixel, beat : which pixel's outputs are given, and which beat of them
+    pixel, beat : which pixel's outputs are given, see `SumBuffer`, and which beat of them
     added : bytes of the residual of a beat; 0 without ``residual``
     """
 
@@ -69,7 +69,7 @@ class ResidualQueue(wiring.Component):
                 "capture": In(1),
                 "pixel": In(ceil_log2(c.banks)),
                 "beat": In(ceil_log2(c.och // c.post_lanes)),
-                "added": Out(c.post_lanes * 8),
+                "added": Out(c.post_pixels * c.post_lanes * 8),
             }
         )
 
@@ -107,11 +107,13 @@ class ResidualQueue(wiring.Component):
                 port.data.eq(Cat(pixels.word_select(n * c.ich + byte, 8) for n in range(c.banks))),
                 words_read.addr.eq(read),
             ]
-            of_pixel.append(words_read.data.word_select(self.pixel, 8))
+            bytes_read = [words_read.data.word_select(n, 8) for n in range(c.banks)]
+            of_pixel.append(pixels_of_beat(c, bytes_read, self.pixel))
 
-        word = delayed(m, Cat(of_pixel), "word", reset_less=True)
+        # A beat of several pixels has all of their bytes.
+        word = delayed(m, Cat(zip(*of_pixel, strict=True)), "word", reset_less=True)
         part = delayed(m, self.beat[:split], "part")
-        added = delayed(m, word.word_select(part, 8 * c.post_lanes), "bytes", reset_less=True)
+        added = delayed(m, word.word_select(part, len(self.added)), "bytes", reset_less=True)
         for turn in range(sum_buffer_latency(c) - 3):
             added = delayed(m, added, f"bytes_{turn}", reset_less=True)
         # Other layers leave what was in the memory.

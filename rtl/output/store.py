@@ -23,6 +23,7 @@ from ..primitives.delay import delayed
 from ..program.packets import ErrorCode, LayerDescriptor, LayerTable, Operation
 from .result_queue import ResultQueue
 from .store_walk import StoreWalk
+from .wide_beats import has_wide_beats
 
 __all__ = ["DONE_LATENCY", "Store", "write_latency"]
 
@@ -90,6 +91,10 @@ class Store(wiring.Component):
             one_tile.eq(layer.tiles_last == 0),
         ]
 
+        wide = Signal()
+        if c.post_pixels > 1:
+            m.d.sync += wide.eq(has_wide_beats(layer) & (layer.operation != Operation.LOAD))
+
         # Source: the image while it is loaded, else the post-processor.
         active, taken = Signal(), Signal()
         given, write = self.outputs, self.write
@@ -98,20 +103,22 @@ class Store(wiring.Component):
             self.image.ready.eq(active & load & ~self.stop),
             taken.eq(Mux(load, self.image.valid & self.image.ready, arrives)),
         ]
-        beat = Signal(8 * lanes)
-        m.d.comb += beat.eq(
-            Mux(
-                load,
-                self.image.payload.data,
-                Cat(given.values.word_select(i, 32)[:8] for i in range(lanes)),
-            )
-        )
+        # Of one pixel, or of several; what goes to the other columns means nothing then.
+        beat = Signal(c.post_pixels * 8 * lanes)
+        places = range(c.post_pixels * lanes)
+        outputs = Cat(given.values.word_select(i, 32)[:8] for i in places)
+        m.d.comb += beat.eq(Mux(load, self.image.payload.data, outputs))
+        if c.post_pixels > 1:
+            with m.If(~wide):
+                one = Mux(load, self.image.payload.data, outputs[: 8 * lanes])
+                m.d.comb += beat.eq(one.replicate(c.post_pixels))
 
         # Loops. Of the image, all tiles of channels of a pixel come before the next pixel.
         chunk = Signal(ceil_log2(c.och // lanes))
         tile, image = Signal(c.channel_tile_bits), Signal(ceil_log2(c.largest_batch))
         y = StoreWalk(m, layer.store_y, layer.tiles_y_last, load, c, c.rows, "y")
-        x = StoreWalk(m, layer.store_x, layer.tiles_x_last, load, c, c.cols, "x")
+        together = {"together": c.post_pixels, "several": wide}
+        x = StoreWalk(m, layer.store_x, layer.tiles_x_last, load, c, c.cols, "x", **together)
         over = Signal()
         part = chunk[: ceil_log2(unit_beats)]
         part_last = part.all() if unit_beats > 1 else 1
@@ -217,6 +224,9 @@ class Store(wiring.Component):
                 row_base = Signal(c.address_bits)
                 with m.If(pixel_ends & first_col):
                     m.d.sync += row_base.eq(address)
+                if c.post_pixels == c.cols:
+                    # A beat is the row.
+                    row_base = Mux(wide, address, row_base)
             base = Mux(of_row, row_base, Mux(of_tile, tile_base, address))
         with m.If(goes_on):
             m.d.sync += address.eq(base + self.table.increment)
@@ -230,22 +240,30 @@ class Store(wiring.Component):
                 value = delayed(m, value, f"late_{name}_{turn}", reset_less=reset_less)
             return value
 
-        collected = Signal(8 * c.unit, reset_less=True)
+        collected = Signal(c.post_pixels * 8 * c.unit, reset_less=True)
         late_beat = late(beat, "beat")
         for index in range(unit_beats):
             with m.If(late(taken & (part == index if unit_beats > 1 else 1), f"part_{index}")):
-                m.d.sync += collected.word_select(index, 8 * lanes).eq(late_beat)
+                m.d.sync += collected.word_select(index, len(beat)).eq(late_beat)
         m.d.comb += [
             self.write_next.eq(taken & inside & ~layer.to_result & (part_last | channels_end)),
             write.address.eq(late(address, "address")),
-            write.data.eq(collected.replicate(c.ich // c.unit)),
+            write.data.eq(
+                Cat(
+                    collected.word_select(n, 8 * c.unit).replicate(c.ich // c.unit)
+                    for n in range(c.post_pixels)
+                )
+            ),
         ]
         m.d.sync += [
             write.enable.eq(late(self.write_next, "write", False)),
             write.bank_y.eq(late(y.bank, "bank_y")),
-            write.bank_x.eq(late(x.bank, "bank_x")),
             write.parts.eq(late(1 << tile[:split] if split else 1, "parts")),
         ]
+        if c.cols > 1:
+            m.d.sync += write.columns.eq(late(x.columns(), "columns"))
+        else:
+            m.d.comb += write.columns.eq(1)
 
         # Result stream.
         last = channels_end & y.last & x.last & image_last

@@ -5,7 +5,7 @@ reads the map strides, a phase. With more rows than one, the walk goes back to w
 after each row of it.
 """
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, ValueLike
 from amaranth.utils import ceil_log2
 
 from ..activations.window_axis import next_pixel
@@ -17,11 +17,24 @@ __all__ = ["StoreWalk"]
 class StoreWalk:
     """The place of an output along one axis: pixel tile, and pixel in it; plane and bank.
 
-    Of the image, pixel tiles have one pixel.
+    Of the image, pixel tiles have one pixel. Where ``several`` is 1, a step is one of ``together``
+    pixels.
     """
 
-    def __init__(self, m: Module, axis, tiles_last, load, c: Configuration, banks: int, name: str):
-        self.axis, self.banks = axis, banks
+    def __init__(
+        self,
+        m: Module,
+        axis,
+        tiles_last,
+        load,
+        c: Configuration,
+        banks: int,
+        name: str,
+        *,
+        together: int = 1,
+        several: ValueLike = 0,
+    ):
+        self.axis, self.banks, self.together, self.several = axis, banks, together, several
         self.tile = Signal(ceil_log2(c.largest_map), name=f"tile_{name}")
         self.tiles_last = tiles_last
         self.pixel = Signal(ceil_log2(banks), name=f"pixel_{name}")
@@ -34,13 +47,22 @@ class StoreWalk:
         self.tile_last, self.pixel_last = Signal(name=f"tile_last_{name}"), Signal()
         self.inside, self.last, self.first = Signal(), Signal(), Signal()
         within = self.pixel <= axis.end if banks > 1 else 1
+        low = ceil_log2(together)
+        ends = self.pixel.all() if banks > 1 else 1
+        if together > 1:
+            ends = Mux(several, self.pixel >> low == banks // together - 1, ends)
         m.d.comb += [
-            self.pixel_last.eq(load | self.pixel.all() if banks > 1 else 1),
+            self.pixel_last.eq(load | ends),
             self.inside.eq(load | ~self.tile_last | within),
             self.last.eq(self.tile_last & (load | (self.pixel == axis.end if banks > 1 else 1))),
             self.first.eq(self.pixel == 0 if banks > 1 else 1),
         ]
-        self.wrap, self.over, *self.next = next_pixel(axis.phases_last, self.phase, self.bank)
+        self.wrap, self.over, phase, bank = next_pixel(axis.phases_last, self.phase, self.bank)
+        if together > 1:
+            # Several lie in one plane.
+            self.over = Mux(several, self.bank >> low == banks // together - 1, self.over)
+            bank = Mux(several, self.bank + together, bank)[: len(self.bank)]
+        self.next = phase, bank
 
     def _go(self, m: Module, phase, bank):
         m.d.sync += [self.phase.eq(phase), self.bank.eq(bank)]
@@ -56,7 +78,8 @@ class StoreWalk:
 
     def step(self, m: Module):
         """Go one pixel on."""
-        m.d.sync += self.pixel.eq(Mux(self.pixel_last, 0, self.pixel + 1))
+        further = self.pixel + (Mux(self.several, self.together, 1) if self.together > 1 else 1)
+        m.d.sync += self.pixel.eq(Mux(self.pixel_last, 0, further))
         self._go(m, *self.next)
 
     def back(self, m: Module):
@@ -70,6 +93,16 @@ class StoreWalk:
         self._keep(m, *self.next)
         with m.If(self.tile_last):
             self.begin(m)
+
+    def columns(self):
+        """Which banks the pixels of this step lie in that are inside the map."""
+        here = [self.bank == bank for bank in range(self.banks)]
+        if self.together == 1:
+            return Cat(here)
+        low = ceil_log2(self.together)
+        inside = [~self.tile_last | (self.axis.end >= bank) for bank in range(self.banks)]
+        group = [self.bank >> low == bank >> low for bank in range(self.banks)]
+        return Mux(self.several, Cat(g & i for g, i in zip(group, inside, strict=True)), Cat(here))
 
     def row(self, rows: dict, kind: str):
         """Row of the table for a step."""

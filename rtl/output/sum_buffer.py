@@ -1,15 +1,18 @@
 """Sums of a pixel tile on their way to the lanes of the post-processor.
 
 It takes a whole pixel tile at once, so that the array goes on with the next one at once. There are
-two ways out, the long one with ``pipelining``::
+three ways out, the long one with ``pipelining``, the wide one without it with ``post_pixels``::
 
     short:  totals ─► sums ─────────────────────────► post_lanes totals
                       (shifts by a beat)
-    long:   totals ─► sums ─► a pixel's ─► a beat's ─► post_lanes totals
+    wide:   totals ─► sums ─► post_pixels pixels' ───► post_pixels x post_lanes totals
+                      (stays)
+    long:   totals ─► sums ─► pixels' ─► a beat's ───► post_pixels x post_lanes totals
                       (stays)
 
 The short one takes a multiplexer of two inputs for each bit, and an enable that reaches all of
-them; the long one takes fewer cells where wide multiplexers are cheap, and has registers between.
+them; the others take fewer cells where wide multiplexers are cheap, and the long one has registers
+between.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -22,7 +25,7 @@ from ..configuration import Configuration
 from ..interfaces import Sums
 from ..primitives.delay import COPIES, delayed, delayed_copy
 
-__all__ = ["SumBuffer", "sum_buffer_latency"]
+__all__ = ["SumBuffer", "pixels_of_beat", "sum_buffer_latency"]
 
 
 def sum_buffer_latency(c: Configuration) -> int:
@@ -36,7 +39,7 @@ def _far(c: Configuration) -> bool:
 
 
 class SumBuffer(wiring.Component):
-    """Holds a pixel tile's totals, and gives ``post_lanes`` of them at a time.
+    """Holds a pixel tile's totals, and gives a beat of them at a time.
 
     Latency from ``next`` to ``total``: `sum_buffer_latency` cycles. The short way gives all beats
     of each pixel, the long one those up to ``pixel_ends``.
@@ -48,7 +51,8 @@ class SumBuffer(wiring.Component):
         pixels' bits come their `pixel_delays` after the first one's
     next : goes on to the next beat
     beat, pixel_ends : which beat of a pixel is given, and whether it is its last one
-    pixel : which pixel's beat is given
+    wide : a beat has `post_pixels` pixels; otherwise one, which comes first
+    pixel : which pixel's beat is given, or of several the first
     total : totals of a beat
     """
 
@@ -61,8 +65,9 @@ class SumBuffer(wiring.Component):
                 "next": In(1),
                 "beat": In(ceil_log2(c.och // c.post_lanes)),
                 "pixel_ends": In(1),
+                "wide": In(1),
                 "pixel": Out(ceil_log2(c.banks)),
-                "total": Out(c.post_lanes * c.accumulator_bits),
+                "total": Out(c.post_pixels * c.post_lanes * c.accumulator_bits),
             }
         )
 
@@ -70,7 +75,12 @@ class SumBuffer(wiring.Component):
         m = Module()
         c = self.c
         totals = Signal(c.banks * c.och * c.accumulator_bits, reset_less=True)
-        (self._long if c.pipelining else self._short)(m, totals)
+        if c.pipelining:
+            self._long(m, totals)
+        elif c.post_pixels > 1:
+            self._wide(m, totals)
+        else:
+            self._short(m, totals)
         return m
 
     def _short(self, m: Module, totals):
@@ -85,6 +95,24 @@ class SumBuffer(wiring.Component):
         with m.If(self.sums.done[0]):
             m.d.sync += totals.eq(captured)
         m.d.comb += self.total.eq(totals)
+
+    def _wide(self, m: Module, totals):
+        c = self.c
+        with m.If(self.sums.done[0]):
+            m.d.sync += totals.eq(self.sums.totals)
+        m.d.sync += self.pixel.eq(self._following(m))
+        pixels = [totals.word_select(i, len(totals) // c.banks) for i in range(c.banks)]
+        m.d.comb += self.total.eq(Cat(pixels_of_beat(c, pixels, self.pixel)))
+
+    def _following(self, m: Module) -> Signal:
+        """Pixel of the next cycle's beat."""
+        c, following = self.c, Signal.like(self.pixel, name="following")
+        m.d.comb += following.eq(self.pixel)
+        with m.If(self.sums.done[0]):
+            m.d.comb += following.eq(0)
+        with m.Elif(self.next & self.pixel_ends):
+            m.d.comb += following.eq(self.pixel + Mux(self.wide, c.post_pixels, 1))
+        return following
 
     def _long(self, m: Module, totals):
         c = self.c
@@ -104,17 +132,12 @@ class SumBuffer(wiring.Component):
         # What chooses the pixel: for channels that come later, later, too; and several registers,
         # as many take it.
         copies = min(COPIES, len(groups[0][1]))
-        following = Signal(ceil_log2(c.banks))
-        choices, before = [], following
+        choices, before = [], self._following(m)
         for delay, _ in groups:
             names = [f"pixel_{delay}_{copy}" for copy in range(copies)]
             choices.append([delayed_copy(m, before, name, n) for n, name in enumerate(names)])
             before = choices[-1][0]
-        m.d.comb += [self.pixel.eq(choices[0][0]), following.eq(self.pixel)]
-        with m.If(self.sums.done[0]):
-            m.d.comb += following.eq(0)
-        with m.Elif(self.next & self.pixel_ends):
-            m.d.comb += following.eq(self.pixel + 1)
+        m.d.comb += self.pixel.eq(choices[0][0])
 
         # The next tile may come in the cycle in which the last beat goes: it is read in that cycle.
         pixels = [totals.word_select(i, width * c.och) for i in range(c.banks)]
@@ -125,10 +148,12 @@ class SumBuffer(wiring.Component):
                 slice(at, at + share)
                 for at in range(channels.start * width, channels.stop * width, share)
             )
-            chosen = Cat(
-                _select([value[part] for value in pixels], choice)
+            # A beat of several pixels has all of their channels.
+            chosen = [
+                pixels_of_beat(c, [value[part] for value in pixels], choice)
                 for part, choice in zip(parts, own, strict=True)
-            )
+            ]
+            chosen = Cat(zip(*chosen, strict=True))
             of_pixel.append(delayed(m, chosen, f"of_pixel_{delay}", reset_less=True))
         beats = [Cat(of_pixel).word_select(i, len(self.total)) for i in range(per_pixel)]
         m.d.comb += self.total.eq(
@@ -155,6 +180,20 @@ class SumBuffer(wiring.Component):
             (delay, range(delays.index(delay), delays.index(delay) + delays.count(delay)))
             for delay in sorted(set(delays))
         ]
+
+
+def pixels_of_beat(c: Configuration, pixels: list, pixel) -> list:
+    """What a beat has of each pixel, from that of all pixels of a tile.
+
+    Only the first one can be any pixel; with it come those that lie behind it in its row.
+    """
+    groups = range(0, c.banks, c.post_pixels)
+    index = pixel[ceil_log2(c.post_pixels) :]
+    behind = range(1, c.post_pixels)
+    return [
+        _select(pixels, pixel),
+        *(_select([pixels[g + k] for g in groups], index) for k in behind),
+    ]
 
 
 def _select(values: list, index):

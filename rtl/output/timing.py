@@ -30,8 +30,10 @@ def post_latency(c: Configuration) -> int:
     return sum_buffer_latency(c) + lane_latency(c)
 
 
-def output_beats(c: Configuration, conv: bool, channels: int | None = None) -> int:
-    """Beats of ``post_lanes`` outputs of a pixel tile.
+def output_beats(
+    c: Configuration, conv: bool, channels: int | None = None, *, pixels: int = 1
+) -> int:
+    """Beats of ``post_lanes`` outputs of a pixel tile, for so many pixels at once.
 
     Parameters
     ----------
@@ -41,11 +43,13 @@ def output_beats(c: Configuration, conv: bool, channels: int | None = None) -> i
     channels : int, optional
         Of the layer: with ``pipelining``, one that fill no tile have fewer beats. By default they
         fill one.
+    pixels : int
+        Of a beat: ``post_pixels``, or one.
     """
     share = c.och if conv else c.unit
     if channels is not None and c.pipelining:
         share = min(share, -(-channels // c.post_lanes) * c.post_lanes)
-    return c.banks * share // c.post_lanes
+    return c.banks // pixels * share // c.post_lanes
 
 
 def tile_period(c: Configuration, *, beats: int, to_result: bool, residual: bool) -> int:

@@ -25,7 +25,7 @@ MOST_PES = {"verilator": 256, "icarus": 64}
 
 
 def technologies():
-    """Every technology that is allowed."""
+    """Every technology that is allowed, sizes aside."""
     for values in product(*CHOICES.values()):
         try:
             yield Technology(**dict(zip(CHOICES, values, strict=True)))
@@ -98,18 +98,21 @@ def random_configuration(seed, number, simulator):
     ]
     ich, och = sizes[rng.integers(len(sizes))]
     technology = in_turn("technology", pairwise_technologies())
+    post_lanes = int(lanes("post_lanes", min(ich, och)))
+    # As many pixels at once as there may be, or one.
+    several = post_lanes == och <= ich and in_turn("post_pixels", ("one", "all")) == "all"
     return Configuration(
         ich=ich,
         och=och,
         rows=rows,
         cols=cols,
         constructor_lanes=int(lanes("constructor_lanes", och)),
-        post_lanes=int(lanes("post_lanes", min(ich, och))),
+        post_lanes=post_lanes,
         program_bits=in_turn("program_bits", (8, 16, 32, 64)),
         activation_words=depth(),
         tile_words=1 << int(rng.integers(5, 11)),
         accumulator_bits=int(rng.integers(14, 33)),
         bias_bits=in_turn("bias_bits", (34, 24, 28, 21)),
         largest_batch=in_turn("largest_batch", (1, 2, 4)),
-        **asdict(technology) | {"timeout_cycles": 1 << 16},
+        **asdict(technology) | {"timeout_cycles": 1 << 16, "post_pixels": cols if several else 1},
     )

@@ -99,6 +99,7 @@ def test_default_run_has_every_kind_of_configuration():
     assert met == set().union(*map(pairs, technologies()))
     assert {c.activation_words.bit_count() == 1 for c in drawn} == {False, True}
     assert {c.largest_batch for c in drawn} == {1, 2, 4}
+    assert {1, 2, 4} <= {c.post_pixels for c in drawn}
     assert {np.sign(c.och - c.ich) for c in drawn} == {-1, 0, 1}
     assert {np.sign(c.rows - c.cols) for c in drawn} == {-1, 0, 1}
     for lanes, most in (

@@ -28,13 +28,13 @@ class Bench:
     def set_write(self, ctx, row, col, address, part, choice=range(256)):
         """Write random bytes in this cycle; the parts that are not written get others."""
         c, dut, rng = self.c, self.dut, self.rng
-        data = [rng.choice(choice) for _ in range(c.ich)]
+        data = [rng.choice(choice) for _ in range(c.post_pixels * c.ich)]
         word = self.bytes.setdefault((row, col, address), [None] * c.ich)
         own = slice(part * c.unit, (part + 1) * c.unit)
-        word[own] = data[own]
+        word[own] = data[col % c.post_pixels * c.ich :][own]
         ctx.set(dut.write.enable, 1)
         ctx.set(dut.write.bank_y, row)
-        ctx.set(dut.write.bank_x, col)
+        ctx.set(dut.write.columns, 1 << col)
         ctx.set(dut.write.address, address)
         ctx.set(dut.write.data, join(data, 8))
         ctx.set(dut.write.parts, 1 << part)

@@ -30,12 +30,14 @@ class Bench:
         self.words = []
         self.most_on_way = 0
 
-    def begin_layer(self, ctx, operation, residual, to_result, one_tile):
+    def begin_layer(self, ctx, operation, residual, to_result, one_tile, strided):
         rng = self.rng
         self.conv, self.residual, self.to_result = operation == Operation.CONV, residual, to_result
         self.share = self.c.och if self.conv else self.c.unit
         self.beats_last = rng.randrange(self.share // self.c.post_lanes)
         self.count = self.share
+        # Pixels whose outputs come at once.
+        self.together = 1 if strided or to_result else self.c.post_pixels
         if one_tile and self.c.pipelining:
             self.count = (self.beats_last + 1) * self.c.post_lanes
         # Most outputs lie between 0 and 255, so that each bit shows.
@@ -49,6 +51,7 @@ class Bench:
             "scale": rng.randrange(1, 256) if residual or not self.conv else 0,
             "beats_last": self.beats_last,
             "tiles_last": int(not one_tile),
+            "store_x": {"phases_last": strided},
         }
         ctx.set(self.dut.layer, self.fields)
 
@@ -60,7 +63,7 @@ class Bench:
             ctx.set(dut.outputs.advance, not self.to_result or self.rng.random() < 0.6)
             taken = c.pipelining or ctx.get(dut.outputs.advance)
             if taken and ctx.get(dut.outputs.valid):
-                words = split(ctx.get(dut.outputs.values), 32, c.post_lanes)
+                words = split(ctx.get(dut.outputs.values), 32, self.together * c.post_lanes)
                 self.found += [word - (word >> 31 << 32) for word in words]
             self.releases += ctx.get(dut.released)
             quiet = quiet + 1 if self.finished else 0
@@ -178,8 +181,9 @@ class Bench:
         return residual.reshape(-1).tolist()
 
     async def give(self, ctx):
-        for layer, tiles in product(LAYERS, (1, 3)):
-            self.begin_layer(ctx, *layer, one_tile=tiles == 1)
+        for layer, (tiles, strided) in product(LAYERS, ((1, 0), (3, 1), (3, 0))):
+            self.begin_layer(ctx, *layer, one_tile=tiles == 1, strided=strided)
+            await ctx.tick().repeat(2)
             releases = self.releases
             for tile in range(tiles):
                 # A half's records are written when the tile before the last one has been released.
@@ -209,10 +213,14 @@ LAYERS = [
 # One whose pool tiles have fewer outputs than a pixel of a conv has.
 FAR = dataclasses.replace(CONFIGURATIONS["more_och"], och=32, pipelining=3)
 FEW_POOLED = dataclasses.replace(CONFIGURATIONS["more_och"], cols=1)
+# One whose bytes come one after the other to a residual that is not queued.
+SKEWED = dataclasses.replace(CONFIGURATIONS["more_och"], pipelining=0)
 
 
 @pytest.mark.parametrize(
-    "c", [*CONFIGURATIONS.values(), FEW_POOLED, FAR], ids=[*CONFIGURATIONS, "few_pooled", "far"]
+    "c",
+    [*CONFIGURATIONS.values(), FEW_POOLED, FAR, SKEWED],
+    ids=[*CONFIGURATIONS, "few_pooled", "far", "skewed"],
 )
 def test_outputs_of_many_layers(c):
     """All outputs in order: channel fastest, then column, then row, then pixel tile."""

@@ -1,5 +1,5 @@
 import random
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from rtl_helpers import (
     word_of_pixel,
 )
 
+from hiddenite.compiler.schedule import beat_pixels
 from hiddenite.golden.network import MaxPool
 from hiddenite.rtl.output.store import Store, write_latency
 from hiddenite.rtl.output.timing import output_beats
@@ -45,7 +46,11 @@ def beats_in_order(stage, c, values):
         lanes = range(first + part, first + part + c.post_lanes)
         inside = y < height and x < width
         beats.append([values[y, x, k] if inside and k < channels else 123 for k in lanes])
-    return beats
+    # Several pixels of a row at once, or one; the lanes behind it mean nothing.
+    together = beat_pixels(c, stage.target)
+    beats = [[*chain(*beats[at : at + together])] for at in range(0, len(beats), together)]
+    nothing = [45] * (c.post_pixels - together) * c.post_lanes
+    return [beat + nothing for beat in beats]
 
 
 def with_tables(dut, tables):
@@ -93,13 +98,16 @@ class Bench:
         far = write_latency(c) > 1
         assert ctx.get(dut.write.enable) == ([0, 0, *self.writes][-3] if far else next_write)
         if ctx.get(dut.write.enable):
-            place = ctx.get(dut.write.bank_y), ctx.get(dut.write.bank_x), ctx.get(dut.write.address)
-            data = split(ctx.get(dut.write.data), 8, c.ich)
+            columns = split(ctx.get(dut.write.columns), 1, c.cols)
+            data = split(ctx.get(dut.write.data), 8, c.post_pixels * c.ich)
             parts = ctx.get(dut.write.parts)
-            word = self.memory.setdefault(place, [None] * c.ich)
-            for lane in range(c.ich):
-                if parts >> lane // c.unit & 1:
-                    word[lane] = data[lane]
+            for column in (number for number, written in enumerate(columns) if written):
+                place = ctx.get(dut.write.bank_y), column, ctx.get(dut.write.address)
+                word = self.memory.setdefault(place, [None] * c.ich)
+                first = column % c.post_pixels * c.ich
+                for lane in range(c.ich):
+                    if parts >> lane // c.unit & 1:
+                        word[lane] = data[first + lane]
         self.done += ctx.get(dut.done)
         return any(taken)
 
@@ -127,7 +135,9 @@ class Bench:
                         ctx.set(dut.outputs.begins, offered)
                     ctx.set(dut.outputs.valid, offered)
                     ctx.set(dut.outputs.values, join(beat, 32) if offered else 0)
-                assert c.post_lanes == len(beat[0] if load else beat)
+                assert len(beat[0] if load else beat) == c.post_lanes * (
+                    1 if load else c.post_pixels
+                )
                 if await self.cycle(ctx):
                     break
         ctx.set(dut.image.valid, 0)
