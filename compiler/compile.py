@@ -231,6 +231,8 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict[str, Any]:
             "phases_last": stage.target.layout.phases[axis] - 1 if stage.target else 0,
             "end": (size - 1) % banks[axis],
         }
+        if (c.rows, c.cols)[axis] > 1 and stage.target:
+            fields[f"store_{name}"]["first_only"] = stage.target.layout.form.first_only[axis]
         if not load:
             fields[f"window_{name}"] = _window_axis(stage, axis, c)
     if isinstance(layer, AvgPool):

@@ -36,13 +36,7 @@ PLAIN = Form((1, 1))
 class Layout:
     """A tensor in memory (see `hiddenite.rtl.program.packets.LayerDescriptor`).
 
-    The store writes every pixel, also those of planes that no layer reads. Where only the first
-    plane is read, the others lie on top of it, each a row of banks further on than the one before.
-    No pixel of the first plane is lost: a pixel of another plane, position q * phases + phase along
-    the axis, lies where position (q + phase * banks) * phases belongs or, behind the end of a row
-    of the map, one of a later row. That one is in a later pixel tile, hence the store writes it
-    later. What lies behind the last row of banks is overwritten by nothing, and has words of its
-    own at the end of each plane.
+    Where only the first plane is read, there is no other: the store drops what belongs there.
 
     Parameters
     ----------
@@ -61,7 +55,7 @@ class Layout:
 
     @property
     def phases(self) -> tuple[int, int]:
-        """Planes along y and x, of which some may lie on top of each other."""
+        """Planes along y and x, of which there may be the first only."""
         return self.form.phases
 
     @property
@@ -83,9 +77,9 @@ class Layout:
 
     @property
     def plane_steps(self) -> tuple[int, int]:
-        """Address from a plane to the next, along y and x."""
-        (only_y, only_x), (row_y, row_x) = self.form.first_only, self.row_steps
-        return row_y if only_y else self._planes[1] * self._plane, row_x if only_x else self._plane
+        """Address from a plane to the next, along y and x; 0 where there is but one."""
+        planes_y, planes_x = self._planes
+        return (planes_x * self._plane if planes_y > 1 else 0), (self._plane if planes_x > 1 else 0)
 
     @property
     def words(self) -> int:
@@ -104,13 +98,11 @@ class Layout:
 
     @property
     def _planes(self) -> tuple[int, int]:
-        """Planes along y and x that have a place of their own."""
+        """Planes along y and x that there are."""
         (phases_y, phases_x), (only_y, only_x) = self.phases, self.form.first_only
         return 1 if only_y else phases_y, 1 if only_x else phases_x
 
     @property
     def _plane(self) -> int:
         """Words of a plane in each bank."""
-        axes = zip(self.form.first_only, self.phases, self.row_steps, strict=True)
-        behind = sum((phases - 1) * step for only, phases, step in axes if only)
-        return self.rows[0] * self.rows[1] * self.groups + behind
+        return self.rows[0] * self.rows[1] * self.groups

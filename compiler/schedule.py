@@ -22,7 +22,10 @@ class Placed:
 
 def beat_pixels(c: Configuration, target: Placed | None) -> int:
     """Pixels of a beat of outputs that go there (see `hiddenite.rtl.output.wide_beats`)."""
-    return c.post_pixels if target is not None and target.layout.phases[1] == 1 else 1
+    if target is None:
+        return 1
+    phases, only = target.layout.phases[1], target.layout.form.first_only[1]
+    return c.post_pixels if phases == 1 or (phases == 2 and only) else 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ which pixel of which tensor was written to each byte last.
 from itertools import product
 
 import numpy as np
-from rtl_helpers import word_of_pixel
+from rtl_helpers import is_kept, word_of_pixel
 
 from hiddenite.rtl.program.packets import Operation
 
@@ -95,6 +95,8 @@ class MemoryModel:
 
     def write(self, stage, writes):
         for pixel, channels in writes:
+            if not is_kept(stage.target.layout, *pixel):
+                continue
             for place, lane, own in self.units(stage.target, pixel, channels):
                 word = self.words[place]
                 word[lane : lane + self.c.unit] = NOTHING

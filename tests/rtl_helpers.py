@@ -258,20 +258,16 @@ def word_of_pixel(placed, y, x, group):
     for axis, (position, number) in enumerate(zip((y, x), (c.rows, c.cols), strict=True)):
         phases = layout.phases[axis]
         q, phase = divmod(position, phases)
-        if layout.form.first_only[axis]:
-            # Where a pixel of the first plane belongs, so many rows of banks further on.
-            rows.append(q // number + phase)
-            words += (phases - 1) * (width, 1)[axis] * layout.groups
-        else:
-            rows.append(q // number)
+        if not layout.form.first_only[axis]:
             plane = plane * phases + phase
+        rows.append(q // number)
         banks.append(q % number)
     row = rows[0] * width + rows[1]
     return *banks, placed.address + plane * words + row * layout.groups + group
 
 
 def is_kept(layout, y, x):
-    """Whether a pixel lies in a plane that is read."""
+    """Whether a pixel lies in a plane that there is."""
     axes = zip((y, x), layout.phases, layout.form.first_only, strict=True)
     return not any(only and position % phases for position, phases, only in axes)
 

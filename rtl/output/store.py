@@ -103,15 +103,20 @@ class Store(wiring.Component):
             self.image.ready.eq(active & load & ~self.stop),
             taken.eq(Mux(load, self.image.valid & self.image.ready, arrives)),
         ]
-        # Of one pixel, or of several; what goes to the other columns means nothing then.
+        # A pixel for each column that is written: one for all, or all, or each second.
+        outputs = [
+            Cat(given.values.word_select(pixel * lanes + i, 32)[:8] for i in range(lanes))
+            for pixel in range(c.post_pixels)
+        ]
+        one = Mux(load, self.image.payload.data, outputs[0])
         beat = Signal(c.post_pixels * 8 * lanes)
-        places = range(c.post_pixels * lanes)
-        outputs = Cat(given.values.word_select(i, 32)[:8] for i in places)
-        m.d.comb += beat.eq(Mux(load, self.image.payload.data, outputs))
+        m.d.comb += beat.eq(one.replicate(c.post_pixels))
         if c.post_pixels > 1:
-            with m.If(~wide):
-                one = Mux(load, self.image.payload.data, outputs[: 8 * lanes])
-                m.d.comb += beat.eq(one.replicate(c.post_pixels))
+            second = layer.store_x.phases_last[0]
+            halves = range(0, c.post_pixels, 2)
+            with m.If(wide):
+                seconds = Cat(outputs[pixel] for pixel in (*halves, *halves))
+                m.d.comb += beat.eq(Mux(second, seconds, Cat(outputs)))
 
         # Loops. Of the image, all tiles of channels of a pixel come before the next pixel.
         chunk = Signal(ceil_log2(c.och // lanes))

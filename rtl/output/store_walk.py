@@ -5,7 +5,7 @@ reads the map strides, a phase. With more rows than one, the walk goes back to w
 after each row of it.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, ValueLike
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, ValueLike
 from amaranth.utils import ceil_log2
 
 from ..activations.window_axis import next_pixel
@@ -18,7 +18,7 @@ class StoreWalk:
     """The place of an output along one axis: pixel tile, and pixel in it; plane and bank.
 
     Of the image, pixel tiles have one pixel. Where ``several`` is 1, a step is one of ``together``
-    pixels.
+    pixels, and only each second of them counts where the layer that reads them strides.
     """
 
     def __init__(
@@ -51,17 +51,22 @@ class StoreWalk:
         ends = self.pixel.all() if banks > 1 else 1
         if together > 1:
             ends = Mux(several, self.pixel >> low == banks // together - 1, ends)
+        dropped = axis.first_only & (self.phase != 0) if banks > 1 else Const(0)
         m.d.comb += [
             self.pixel_last.eq(load | ends),
-            self.inside.eq(load | ~self.tile_last | within),
+            self.inside.eq((load | ~self.tile_last | within) & ~dropped),
             self.last.eq(self.tile_last & (load | (self.pixel == axis.end if banks > 1 else 1))),
             self.first.eq(self.pixel == 0 if banks > 1 else 1),
         ]
         self.wrap, self.over, phase, bank = next_pixel(axis.phases_last, self.phase, self.bank)
         if together > 1:
-            # Several lie in one plane.
-            self.over = Mux(several, self.bank >> low == banks // together - 1, self.over)
-            bank = Mux(several, self.bank + together, bank)[: len(self.bank)]
+            # Several lie in one plane, in so many banks.
+            self.second = axis.phases_last[0]
+            further = self.bank + Mux(self.second, together // 2, together)
+            self.over = Mux(several, further >= banks, self.over)
+            self.wrap = several | self.wrap
+            phase = Mux(several, 0, phase)
+            bank = Mux(several, further, bank)[: len(self.bank)]
         self.next = phase, bank
 
     def _go(self, m: Module, phase, bank):
@@ -99,10 +104,17 @@ class StoreWalk:
         here = [self.bank == bank for bank in range(self.banks)]
         if self.together == 1:
             return Cat(here)
-        low = ceil_log2(self.together)
-        inside = [~self.tile_last | (self.axis.end >= bank) for bank in range(self.banks)]
-        group = [self.bank >> low == bank >> low for bank in range(self.banks)]
-        return Mux(self.several, Cat(g & i for g, i in zip(group, inside, strict=True)), Cat(here))
+        columns = []
+        for stride in (1, 2):
+            # So many banks have one of the pixels each.
+            count = self.together // stride
+            low = ceil_log2(count)
+            for bank in range(self.banks):
+                pixel = self.pixel + stride * (bank % count)
+                inside = ~self.tile_last | (pixel <= self.axis.end)
+                columns.append((self.bank >> low == bank >> low) & inside)
+        several = Mux(self.second, Cat(columns[self.banks :]), Cat(columns[: self.banks]))
+        return Mux(self.several, several, Cat(here))
 
     def row(self, rows: dict, kind: str):
         """Row of the table for a step."""

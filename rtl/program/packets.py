@@ -143,6 +143,8 @@ class LayerDescriptor(data.StructLayout):
     window_y.row_step : address from a row of banks to the next (more banks than one only)
     store_y, store_x : the output along an axis
     store_y.phases_last : s - 1
+    store_y.first_only : only the first plane is read: the others are dropped (more banks than one
+        only)
     store_y.end : last row (column) inside the map of the last pixel tile
     """
 
@@ -161,7 +163,8 @@ class LayerDescriptor(data.StructLayout):
             return data.StructLayout(fields)
 
         def store(banks):
-            return data.StructLayout({"phases_last": phase, "end": ceil_log2(banks)})
+            fields = {"phases_last": phase, "end": ceil_log2(banks)}
+            return data.StructLayout(fields | ({"first_only": 1} if banks > 1 else {}))
 
         super().__init__(
             {

@@ -99,8 +99,8 @@ def random_configuration(seed, number, simulator):
     ich, och = sizes[rng.integers(len(sizes))]
     technology = in_turn("technology", pairwise_technologies())
     post_lanes = int(lanes("post_lanes", min(ich, och)))
-    # As many pixels at once as there may be, or one.
-    several = post_lanes == och <= ich and in_turn("post_pixels", ("one", "all")) == "all"
+    # As many pixels at once as there may be.
+    post_pixels = cols if post_lanes == och <= ich else 1
     return Configuration(
         ich=ich,
         och=och,
@@ -114,5 +114,5 @@ def random_configuration(seed, number, simulator):
         accumulator_bits=int(rng.integers(14, 33)),
         bias_bits=in_turn("bias_bits", (34, 24, 28, 21)),
         largest_batch=in_turn("largest_batch", (1, 2, 4)),
-        **asdict(technology) | {"timeout_cycles": 1 << 16, "post_pixels": cols if several else 1},
+        **asdict(technology) | {"timeout_cycles": 1 << 16, "post_pixels": post_pixels},
     )

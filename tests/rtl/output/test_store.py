@@ -156,7 +156,7 @@ class Bench:
             place = word_of_pixel(target, y, x, k // self.c.ich)
             if is_kept(target.layout, y, x):
                 assert self.memory[place][k % self.c.ich] == values[y, x, k]
-            places[place] = True
+                places[place] = True
             assert 0 <= place[2] - target.address < target.layout.words
         assert self.memory.keys() == places.keys()
 
