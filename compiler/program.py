@@ -79,7 +79,7 @@ class Program:
         """Batches of images, the last one filled up with its last image."""
         last = np.repeat(images[-1:], -len(images) % self.batch, axis=0)
         filled = np.concatenate([images, last])
-        return np.split(filled, len(filled) // self.batch)
+        return [filled[at : at + self.batch] for at in range(0, len(filled), self.batch)]
 
     def image_beats(self, images: np.ndarray) -> np.ndarray:
         """Beats of the image stream for the images of a batch, uint8, beats x post_lanes."""

@@ -72,6 +72,8 @@ class BoardModel:
         Seconds from the last byte of both to the result.
     own_program : bool
         Whether the program is in the board's memory.
+    batch : int
+        Images of the program.
     errors : dict of int to ErrorCode
         Runs (numbered from 0, over all sessions) that end with an error.
     restart_after : set of int
@@ -90,6 +92,7 @@ class BoardModel:
         rate=4e6,
         compute=0.0005,
         own_program=False,
+        batch=1,
         errors=None,
         restart_after=(),
         version=VERSION,
@@ -99,7 +102,7 @@ class BoardModel:
     ):
         self.configuration = c = configuration
         self.network = network
-        self.program = compile_network(own_network or network, c)
+        self.program = compile_network(own_network or network, c, batch=batch)
         self.model_network = own_network or network
         self.program_bytes = self.program.bytes
         self.buffer, self.result_buffer = buffer, result_buffer
@@ -166,9 +169,9 @@ class BoardModel:
         self.p.taken.clear()
         self.i.taken.clear()
         self.program_done = self.image_done = False
-        height, width, channels = self.program.input_shape
-        lanes = self.configuration.post_lanes
-        size = height * width * -(-channels // lanes) * lanes
+        shape = self.program.batch, *self.program.input_shape
+        channels, lanes = shape[-1], self.configuration.post_lanes
+        size = int(np.prod(shape[:3])) * -(-channels // lanes) * lanes
         if number in self.errors:
             self.error, self.layer = self.errors[number], 3
         elif not own and program != self.program_bytes:
@@ -176,11 +179,11 @@ class BoardModel:
         elif len(image) != size:
             self.error = ErrorCode.IMAGE_SHORT if len(image) < size else ErrorCode.IMAGE_LONG
         else:
-            pixels = np.frombuffer(image, np.uint8).reshape(height * width, -1)
+            pixels = np.frombuffer(image, np.uint8).reshape(np.prod(shape[:3]), -1)
             assert not pixels[:, channels:].any(), "lanes without a channel must be 0"
-            pixels = pixels[:, :channels].reshape(1, height, width, channels)
-            self.images.append(pixels[0])
-            result = infer(self.model_network, pixels)[0].reshape(-1)
+            pixels = pixels[:, :channels].reshape(shape)
+            self.images += list(pixels)
+            result = infer(self.model_network, pixels).reshape(-1)
             order = self.program.result_order()
             beats = np.where(order >= 0, result[np.maximum(order, 0)], 0)
             self.pending = beats.astype("<i4").tobytes()

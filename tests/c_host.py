@@ -64,7 +64,8 @@ class Shape(Structure):
     _fields_ = [
         (name, c_uint16)
         for name in (
-            "height", "width", "channels", "tile_channels", "tile_rows", "tile_columns", "lanes"
+            "height", "width", "channels", "tile_channels", "tile_rows", "tile_columns", "lanes",
+            "images",
         )
     ]  # fmt: skip
 

@@ -612,26 +612,32 @@ const char *hiddenite_engine_error_name(uint8_t code) {
 
 static uint32_t tiles(uint32_t size, uint32_t tile) { return (size + tile - 1) / tile; }
 
+static uint32_t images_of(const struct hiddenite_result_shape *s) {
+    return s->images ? s->images : 1;
+}
+
 uint32_t hiddenite_result_count(const struct hiddenite_result_shape *s) {
-    return (uint32_t)s->height * s->width * tiles(s->channels, s->lanes) * s->lanes;
+    return images_of(s) * s->height * s->width * tiles(s->channels, s->lanes) * s->lanes;
 }
 
 void hiddenite_arrange(const struct hiddenite_result_shape *s, const int32_t *stream,
                        int32_t *values) {
-    uint32_t t, ty, tx, row, column, channel;
+    uint32_t t, image, ty, tx, row, column, channel;
 
     for (t = 0; t < s->channels; t += s->tile_channels)
-        for (ty = 0; ty < s->height; ty += s->tile_rows)
-            for (tx = 0; tx < s->width; tx += s->tile_columns)
-                for (row = ty; row < ty + s->tile_rows; row++)
-                    for (column = tx; column < tx + s->tile_columns; column++) {
-                        uint32_t end = t + s->tile_channels;
+        for (image = 0; image < images_of(s); image++)
+            for (ty = 0; ty < s->height; ty += s->tile_rows)
+                for (tx = 0; tx < s->width; tx += s->tile_columns)
+                    for (row = ty; row < ty + s->tile_rows; row++)
+                        for (column = tx; column < tx + s->tile_columns; column++) {
+                            uint32_t pixel = (image * s->height + row) * s->width + column;
+                            uint32_t end = t + s->tile_channels;
 
-                        if (row >= s->height || column >= s->width) continue;
-                        if (end > s->channels)
-                            end = t + tiles(s->channels - t, s->lanes) * s->lanes;
-                        for (channel = t; channel < end; channel++, stream++)
-                            if (channel < s->channels)
-                                values[(row * s->width + column) * s->channels + channel] = *stream;
-                    }
+                            if (row >= s->height || column >= s->width) continue;
+                            if (end > s->channels)
+                                end = t + tiles(s->channels - t, s->lanes) * s->lanes;
+                            for (channel = t; channel < end; channel++, stream++)
+                                if (channel < s->channels)
+                                    values[pixel * s->channels + channel] = *stream;
+                        }
 }

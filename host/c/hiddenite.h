@@ -181,12 +181,13 @@ struct hiddenite_result_shape {
     uint16_t height, width, channels;
     uint16_t tile_channels, tile_rows, tile_columns;
     uint16_t lanes;
+    uint16_t images; /* "batch" there; 0 is taken for 1 */
 };
 
 /* Values on the result stream. */
 uint32_t hiddenite_result_count(const struct hiddenite_result_shape *shape);
 
-/* Bring values from the stream's order into height x width x channels. */
+/* Bring values from the stream's order into images x height x width x channels. */
 void hiddenite_arrange(const struct hiddenite_result_shape *shape, const int32_t *stream,
                        int32_t *values);
 

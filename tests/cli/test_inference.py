@@ -74,6 +74,18 @@ def test_simulate_labels(run, here, network, network_path, images, images_path):
     assert (facts["equal"], facts["right"], facts["accuracy"]) == (True, 3, 1.0)
 
 
+def test_simulate_in_batches(run, network_path, images_path):
+    arguments = ["simulate", network_path, images_path, "--config", "tiny", "--batch", "2"]
+    alone = json.loads(run(*arguments[:-2], "--json").out)
+    ran = run(*arguments)
+    assert ran.status == 0 and "3 images: bit-exact" in ran.out
+    assert " cycles an image in batches of 2, " in ran.out
+    facts = json.loads(run(*arguments, "--json").out)
+    assert (facts["equal"], facts["images"], facts["batch"]) == (True, 3, 2)
+    assert len(facts["cycles"]) == 2 and facts["image_cycles"] == sum(facts["cycles"]) / 4
+    assert facts["image_cycles"] < alone["image_cycles"]
+
+
 def test_simulate_json(run, network_path, images_path):
     ran = run("simulate", network_path, images_path, "--config", "tiny", "--json")
     facts = json.loads(ran.out)

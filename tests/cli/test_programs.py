@@ -134,6 +134,38 @@ def test_too_large_a_network(refused, here, network_path, command):
     assert list(here.iterdir()) == [small]
 
 
+@pytest.mark.parametrize("preset", ["tiny", "asic"])
+def test_batch(run, here, network, network_path, preset):
+    options = "--config", preset, "--batch", "4"
+    program = compile_network(network, PRESETS[preset], batch=4)
+    assert run("compile", network_path, *options, "-o", "p").status == 0
+    assert (here / "p").read_bytes() == program.bytes
+    facts = json.loads((here / "p.json").read_text())
+    assert facts["batch"] == 4
+    assert facts["input"]["beats"] == len(program.image_beats(np.zeros((4, 8, 8, 1), np.uint8)))
+    assert facts["result"]["beats"] == len(program.result_order())
+    cycles = estimate(program).cycles
+    ran = run("estimate", network_path, *options)
+    assert "a batch of 4 images\n" in ran.out
+    assert f"\n{cycles / 4:,.0f} cycles an image, " in ran.out
+    facts = json.loads(run("estimate", network_path, *options, "--json").out)
+    assert (facts["batch"], facts["cycles"], facts["image_cycles"]) == (4, cycles, cycles / 4)
+
+
+@pytest.mark.parametrize("command", ["estimate", "compile", "simulate"])
+def test_too_large_a_batch(refused, network_path, images_path, command):
+    more = {"compile": ["-o", "p"], "simulate": [images_path]}.get(command, [])
+    line = refused(command, network_path, *more, "--config", "tiny", "--batch", "5")
+    assert line == (
+        "batch: must be 1 to 4, the largest_batch of this configuration, not 5"
+    )
+
+
+def test_a_board_takes_no_batch(refused, network_path):
+    line = refused("estimate", network_path, "--board", "ulx3s-25f", "--batch", "2")
+    assert line == "batch: must be 1 with --board, not 2"
+
+
 @pytest.mark.parametrize("source", [None, "flash", "uart", "baked"])
 def test_estimate_of_a_board(run, network, network_path, source):
     chosen = ["--source", source] if source else []

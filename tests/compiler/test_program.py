@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from rtl_helpers import CONFIGURATIONS, compiled, random_conv
+from rtl_helpers import CONFIGURATIONS, compiled, network_of, random_conv
 
+from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.network import MaxPool
 
 SHAPES = [(1, 1, 1), (3, 5, 9), (4, 4, 16), (7, 2, 3)]
@@ -62,6 +63,15 @@ def test_image_beats(name, shape):
     pixels = beats.reshape(*shape[:2], each * c.post_lanes)
     assert (pixels[:, :, : shape[2]] == image).all()
     assert not pixels[:, :, shape[2] :].any()
+
+
+def test_batches_are_filled_up_with_the_last_image():
+    pool = MaxPool(name="pool", input="image", kernel=1)
+    network, images = network_of((1, 1, 1), pool), np.arange(5).reshape(5, 1, 1, 1)
+    program = compile_network(network, CONFIGURATIONS["wide"], batch=2)
+    found = [own.reshape(-1).tolist() for own in program.batches(images)]
+    assert found == [[0, 1], [2, 3], [4, 4]]
+    assert program.batches(images[:0]) == []
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

@@ -46,6 +46,16 @@ def test_maps_of_bytes(digits):
     np.testing.assert_array_equal(result, infer(prefix, images))
 
 
+def test_batches(digits):
+    """Six images in batches of four: the second one is filled up."""
+    network, images, expected = digits
+    line, done = line_to(digits, batch=4), []
+    result = Board(line).run(network, images, batch=4, progress=done.append)
+    np.testing.assert_array_equal(result, expected)
+    assert done == [4, 6]
+    assert line.board.runs == 2 and len(line.board.images) == 8
+
+
 def test_no_images(digits):
     network, images, expected = digits
     board = Board(line_to(digits))

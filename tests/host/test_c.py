@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from ctypes import byref, c_void_p
 from importlib import resources
+from itertools import product
 
 import numpy as np
 import pytest
@@ -165,22 +166,22 @@ def test_shapes_that_fill_nothing(library, seed):
     lanes = 2 ** rng.integers(4)
     shape = Shape(
         *rng.integers(1, 20, 2), rng.integers(1, 40), lanes * 2 ** rng.integers(3),
-        *(2 ** rng.integers(3, size=2)), lanes,
+        *(2 ** rng.integers(3, size=2)), lanes, rng.integers(4),
     )  # fmt: skip
-    height, width, channels, tile, rows, columns, lanes = (
+    height, width, channels, tile, rows, columns, lanes, images = (
         getattr(shape, name) for name, _ in Shape._fields_
     )
     order = []
-    for t in range(0, channels, tile):
-        for ty in range(0, height, rows):
-            for tx in range(0, width, columns):
-                for y in range(ty, min(ty + rows, height)):
-                    for x in range(tx, min(tx + columns, width)):
-                        last = min(t + tile, t + -(-(channels - t) // lanes) * lanes)
-                        order += [(y, x, channel) for channel in range(t, last)]
+    images = max(1, images)
+    for t, image in product(range(0, channels, tile), range(images)):
+        for ty, tx in product(range(0, height, rows), range(0, width, columns)):
+            for y in range(ty, min(ty + rows, height)):
+                for x in range(tx, min(tx + columns, width)):
+                    last = min(t + tile, t + -(-(channels - t) // lanes) * lanes)
+                    order += [(image, y, x, channel) for channel in range(t, last)]
     assert library.hiddenite_result_count(byref(shape)) == len(order)
-    values = rng.integers(-(2**31), 2**31, (height, width, channels), dtype=np.int32)
-    stream = np.array([values[p] if p[2] < channels else 7 for p in order], np.int32)
+    values = rng.integers(-(2**31), 2**31, (images, height, width, channels), dtype=np.int32)
+    stream = np.array([values[p] if p[3] < channels else 7 for p in order], np.int32)
     out = np.zeros_like(values)
     pointer = c_void_p
     library.hiddenite_arrange(
