@@ -41,9 +41,11 @@ def weight_skew(c: Configuration) -> tuple[int, ...]:
 def pixel_delays(c: Configuration) -> tuple[int, ...]:
     """Cycles that each pixel of a tile goes through the array later than the first one.
 
-    Chains hand masks and signs on from two pixels to the next two.
+    Chains hand masks and signs on from two pixels to the next two, or from as many as leave the
+    post-processor at once.
     """
-    return tuple(n // 2 if _hands_on(c) else 0 for n in range(c.banks))
+    together = max(2, c.post_pixels)
+    return tuple(n // together if _hands_on(c) else 0 for n in range(c.banks))
 
 
 def channel_delays(c: Configuration) -> tuple[int, ...]:

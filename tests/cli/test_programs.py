@@ -156,9 +156,7 @@ def test_batch(run, here, network, network_path, preset):
 def test_too_large_a_batch(refused, network_path, images_path, command):
     more = {"compile": ["-o", "p"], "simulate": [images_path]}.get(command, [])
     line = refused(command, network_path, *more, "--config", "tiny", "--batch", "5")
-    assert line == (
-        "batch: must be 1 to 4, the largest_batch of this configuration, not 5"
-    )
+    assert line == ("batch: must be 1 to 4, the largest_batch of this configuration, not 5")
 
 
 def test_a_board_takes_no_batch(refused, network_path):

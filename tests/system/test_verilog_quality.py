@@ -16,18 +16,20 @@ from hiddenite.rtl.engine import memories
 MOST_BYTES = 4_000_000
 MOST_SECONDS = 30
 # (width, depth): count. In this order: activation banks, tile buffer slices, channel records of two
-# tiles, layer tables, increments of the output, results that wait.
+# tiles, layer tables, increments of the output, results that wait, residuals that wait.
 MEMORIES = {
     "tiny": {(32, 2048): 4, (8, 1024): 4, (56, 4): 2, (40, 128): 1, (16, 128): 1},
     "up5k": {(64, 16384): 1, (16, 256): 16, (40, 32): 1, (48, 64): 1, (16, 64): 1},
     "hx8k": {(64, 256): 2, (16, 256): 8, (40, 16): 1, (40, 64): 1, (8, 64): 1},
     "ecp5-25f": {
-        (8, 2048): 32, (16, 1024): 16, (48, 8): 4, (48, 64): 1, (11, 64): 1, (129, 16): 1
+        (8, 2048): 32, (16, 1024): 16, (48, 8): 4, (48, 128): 1, (11, 128): 1, (129, 16): 1,
+        (32, 16): 8,
     },
     "ecp5-85f": {
-        (8, 2048): 64, (16, 1024): 64, (64, 8): 8, (64, 64): 1, (11, 64): 1, (257, 16): 1
+        (8, 2048): 64, (16, 1024): 64, (64, 8): 8, (64, 128): 1, (11, 128): 1, (257, 16): 1,
+        (32, 16): 16,
     },
-    "asic": {(128, 4096): 16, (32, 1024): 16, (64, 2): 16, (64, 64): 1, (12, 64): 1},
+    "asic": {(128, 4096): 16, (32, 1024): 16, (64, 2): 16, (64, 128): 1, (12, 128): 1},
 }  # fmt: skip
 
 

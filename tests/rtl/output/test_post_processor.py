@@ -215,12 +215,14 @@ FAR = dataclasses.replace(CONFIGURATIONS["more_och"], och=32, pipelining=3)
 FEW_POOLED = dataclasses.replace(CONFIGURATIONS["more_och"], cols=1)
 # One whose bytes come one after the other to a residual that is not queued.
 SKEWED = dataclasses.replace(CONFIGURATIONS["more_och"], pipelining=0)
+# One whose pixels would go through the array at different times.
+WIDER = dataclasses.replace(CONFIGURATIONS["wide"], post_pixels=4)
 
 
 @pytest.mark.parametrize(
     "c",
-    [*CONFIGURATIONS.values(), FEW_POOLED, FAR, SKEWED],
-    ids=[*CONFIGURATIONS, "few_pooled", "far", "skewed"],
+    [*CONFIGURATIONS.values(), FEW_POOLED, FAR, SKEWED, WIDER],
+    ids=[*CONFIGURATIONS, "few_pooled", "far", "skewed", "wider"],
 )
 def test_outputs_of_many_layers(c):
     """All outputs in order: channel fastest, then column, then row, then pixel tile."""
