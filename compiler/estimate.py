@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from hiddenite.rtl.activations.window import TILE_CYCLES
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.masks.constructor import COMPLETE_LATENCY
+from hiddenite.rtl.output.activation_writer import write_latency
 from hiddenite.rtl.output.residual_queue import queues_residuals
 from hiddenite.rtl.output.result_queue import LATENCY as QUEUE_LATENCY
-from hiddenite.rtl.output.store import DONE_LATENCY, write_latency
+from hiddenite.rtl.output.store import DONE_LATENCY
 from hiddenite.rtl.output.sum_buffer import sum_buffer_latency
 from hiddenite.rtl.output.timing import capture_latency, output_beats, post_latency, tile_period
 from hiddenite.rtl.program.layer_memory import SLOTS, load_cycles

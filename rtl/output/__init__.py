@@ -2,6 +2,9 @@
 
 ::
 
-    array/ ─► sum buffer ─► post lanes ─► store ─┬─► activations/
-                            image ─────►         └─► result queue ─► result
+    array/ ─► sum buffer ─► post lanes ─► store ─┬─► activation writer ─► activations/
+    residual queue ──────────┘             ▲     └─► result sender ─► result
+                            image ─────────┘
+
+Tile slots tell the window when the next pixel tile's sums may come.
 """

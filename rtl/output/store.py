@@ -2,9 +2,9 @@
 
 ::
 
-    post-processor ─┐
-                    ├─► outputs ─┬─► a unit of min(ich, och) bytes ─► activation memory
-    image ──────────┘            └─► result (with ``pipelining``: through a queue)
+    post-processor ─┐             ┌─► activation writer ─► activation memory
+                    ├─► loops ────┤
+    image ──────────┘   addresses └─► result sender ─► result
 
 Outputs come without an address, in the order of the array: for each tile of output channels, for
 each image, for each pixel tile, for each pixel of it, ``post_lanes`` channels a beat. The store
@@ -12,32 +12,23 @@ counts along; it drops pixels outside the map and channels beyond the last. Imag
 way, as if their pixel tiles had one pixel, but in ``y, x, channel`` order.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..configuration import Configuration
 from ..interfaces import ActivationWrite, Outputs, StoreTableRead, packet_stream
-from ..primitives.delay import delayed
 from ..program.packets import ErrorCode, LayerDescriptor, LayerTable, Operation
-from .result_queue import ResultQueue
+from .activation_writer import ActivationWriter
+from .result_sender import ResultSender
 from .store_walk import StoreWalk
 from .wide_beats import has_wide_beats
 
-__all__ = ["DONE_LATENCY", "Store", "write_latency"]
+__all__ = ["DONE_LATENCY", "Store"]
 
 DONE_LATENCY = 1
 """Cycles from a layer's last output to ``done``."""
-
-
-def write_latency(c: Configuration) -> int:
-    """Cycles from the outputs that end a unit to their write; later where the memory is far."""
-    return 1 + 2 * _far(c)
-
-
-def _far(c: Configuration) -> bool:
-    return c.pipelining > 0 and c.activation_ports == 2
 
 
 class Store(wiring.Component):
@@ -97,7 +88,7 @@ class Store(wiring.Component):
 
         # Source: the image while it is loaded, else the post-processor.
         active, taken = Signal(), Signal()
-        given, write = self.outputs, self.write
+        given = self.outputs
         arrives = given.valid if c.pipelining else given.valid & given.advance
         m.d.comb += [
             self.image.ready.eq(active & load & ~self.stop),
@@ -238,85 +229,39 @@ class Store(wiring.Component):
         with m.If(self.start):
             m.d.sync += address.eq(0)
 
-        # Activation memory: a unit at a time. Where that is far away, two cycles later.
-
-        def late(value, name, reset_less=True):
-            for turn in range(write_latency(c) - 1):
-                value = delayed(m, value, f"late_{name}_{turn}", reset_less=reset_less)
-            return value
-
-        collected = Signal(c.post_pixels * 8 * c.unit, reset_less=True)
-        late_beat = late(beat, "beat")
-        for index in range(unit_beats):
-            with m.If(late(taken & (part == index if unit_beats > 1 else 1), f"part_{index}")):
-                m.d.sync += collected.word_select(index, len(beat)).eq(late_beat)
+        m.submodules.writer = writer = ActivationWriter(c)
+        wiring.connect(m, writer.write, wiring.flipped(self.write))
         m.d.comb += [
             self.write_next.eq(taken & inside & ~layer.to_result & (part_last | channels_end)),
-            write.address.eq(late(address, "address")),
-            write.data.eq(
-                Cat(
-                    collected.word_select(n, 8 * c.unit).replicate(c.ich // c.unit)
-                    for n in range(c.post_pixels)
-                )
-            ),
+            writer.taken.eq(taken),
+            writer.beat.eq(beat),
+            writer.part.eq(part),
+            writer.ends.eq(self.write_next),
+            writer.bank_y.eq(y.bank),
+            writer.columns.eq(x.columns()),
+            writer.parts.eq(1 << tile[:split] if split else 1),
+            writer.address.eq(address),
         ]
-        m.d.sync += [
-            write.enable.eq(late(self.write_next, "write", False)),
-            write.bank_y.eq(late(y.bank, "bank_y")),
-            write.parts.eq(late(1 << tile[:split] if split else 1, "parts")),
-        ]
-        if c.cols > 1:
-            m.d.sync += write.columns.eq(late(x.columns(), "columns"))
-        else:
-            m.d.comb += write.columns.eq(1)
 
-        # Result stream.
         last = channels_end & y.last & x.last & image_last
-        valid, ended = Signal(), Signal()
+        ended = Signal()
         m.d.sync += ended.eq(taken & all_ends)
-        m.d.comb += valid.eq(given.valid & inside & layer.to_result)
-        outputs = [given.values.word_select(i, 32) for i in range(lanes)]
-        # The first lane always has a channel.
-        beyond = Cat(
-            channels_end & (layer.lanes_last < lane) if lane else Const(0) for lane in range(lanes)
-        )
-        payload = {"data": outputs, "beyond": beyond, "last": last}
-        if c.pipelining:
-            payload = {
-                "data": [
-                    delayed(m, v, f"late_{i}", reset_less=True) for i, v in enumerate(outputs)
-                ],
-                "beyond": delayed(m, beyond, "late_beyond", reset_less=True),
-                "last": delayed(m, last, "late_last", reset_less=True),
-            }
-            m.submodules.queue = queue = ResultQueue(self.result.payload.shape())
-            results = queue.i
-            waits = Signal()
-            m.d.sync += waits.eq((ended | waits) & ~queue.empty)
-            m.d.comb += [
-                results.valid.eq(delayed(m, valid, "late_valid")),
-                queue.arrives.eq(delayed(m, given.valid & layer.to_result, "late_arrives")),
-                queue.begins.eq(given.begins & layer.to_result),
-                self.result.valid.eq(queue.o.valid & ~self.stop),
-                self.result.payload.eq(queue.o.payload),
-                queue.o.ready.eq(self.result.ready & ~self.stop),
-                given.advance.eq(queue.room),
-                self.done.eq((ended | waits) & queue.empty),
-            ]
-        else:
-            results = self.result
-            m.d.comb += [
-                results.valid.eq(valid & ~self.stop),
-                given.advance.eq(~self.stop & (~results.valid | results.ready)),
-                self.done.eq(ended),
-            ]
-        values = [
-            Mux(zero, 0, value)
-            for zero, value in zip(payload["beyond"], payload["data"], strict=True)
-        ]
+        m.submodules.sender = sender = ResultSender(c)
+        wiring.connect(m, sender.result, wiring.flipped(self.result))
         m.d.comb += [
-            results.payload.data.eq(Cat(values)),
-            results.payload.last.eq(payload["last"]),
+            sender.begins.eq(given.begins & layer.to_result),
+            sender.arrives.eq(given.valid & layer.to_result),
+            sender.sent.eq(given.valid & inside & layer.to_result),
+            sender.values.eq(given.values[: len(sender.values)]),
+            # The first lane always has a channel.
+            sender.beyond.eq(
+                Cat(0, *(channels_end & (layer.lanes_last < lane) for lane in range(1, lanes)))
+            ),
+            sender.last.eq(last),
+            sender.ended.eq(ended),
+            sender.stop.eq(self.stop),
+            given.advance.eq(sender.advance),
+            self.done.eq(sender.done),
         ]
 
         with m.If(taken & load):

@@ -21,7 +21,8 @@ from rtl_helpers import (
 
 from hiddenite.compiler.schedule import beat_pixels
 from hiddenite.golden.network import MaxPool
-from hiddenite.rtl.output.store import Store, write_latency
+from hiddenite.rtl.output.activation_writer import write_latency
+from hiddenite.rtl.output.store import Store
 from hiddenite.rtl.output.timing import output_beats
 from hiddenite.rtl.program.layer_memory import LayerMemory
 from hiddenite.rtl.program.packets import ErrorCode, Operation
