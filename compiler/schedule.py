@@ -21,11 +21,20 @@ class Placed:
 
 
 def beat_pixels(c: Configuration, target: Placed | None) -> int:
-    """Pixels of a beat of outputs that go there (see `hiddenite.rtl.output.wide_beats`)."""
+    """Pixels of a tile for each beat of outputs that go there.
+
+    See `hiddenite.rtl.output.wide_beats`.
+    """
     if target is None:
         return 1
-    phases, only = target.layout.phases[1], target.layout.form.first_only[1]
-    return c.post_pixels if phases == 1 or (phases == 2 and only) else 1
+    second_y, second_x = (
+        phases == 2 and only
+        for phases, only in zip(target.layout.phases, target.layout.form.first_only, strict=True)
+    )
+    if target.layout.phases[1] > 1 and not second_x:
+        return 1
+    skips = second_y and c.rows > 1 and 1 < c.post_pixels == c.cols
+    return c.post_pixels * (1 + skips)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from .residual_queue import ResidualQueue, queues_residuals
 from .sum_buffer import SumBuffer, sum_buffer_latency
 from .tile_slots import TileSlots
 from .timing import capture_latency, output_beats, post_latency
-from .wide_beats import has_wide_beats
+from .wide_beats import has_wide_beats, skips_rows
 
 __all__ = ["PostProcessor", "channel_records"]
 
@@ -95,10 +95,11 @@ class PostProcessor(wiring.Component):
             pixel_beats = Mux(layer.tiles_last == 0, layer.beats_last, pixel_beats)
             pixel_beats = delayed(m, pixel_beats, "pixel_beats")
         beats = (pixel_beats + 1) << ceil_log2(c.banks)
-        wide = Signal()
+        wide, skip = Signal(), Signal()
         if c.post_pixels > 1:
-            m.d.sync += wide.eq(has_wide_beats(layer))
+            m.d.sync += [wide.eq(has_wide_beats(layer)), skip.eq(skips_rows(c, layer))]
             beats = Mux(wide, beats >> ceil_log2(c.post_pixels), beats)
+            beats = Mux(skip, beats >> 1, beats)
 
         pop, moves, pixel_ends = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -111,6 +112,7 @@ class PostProcessor(wiring.Component):
             buffer.beat.eq(beat),
             buffer.pixel_ends.eq(pixel_ends),
             buffer.wide.eq(wide),
+            buffer.skip.eq(skip),
         ]
         wiring.connect(m, wiring.flipped(self.sums), buffer.sums)
         with m.If(pop):
@@ -151,11 +153,9 @@ class PostProcessor(wiring.Component):
         else:
             m.submodules.residual = held = ResidualBuffer(c)
             m.d.comb += [
-                held.residual.eq(layer.residual),
                 held.load.eq(self.load_residual),
                 held.pixels.eq(self.pixels),
                 held.next.eq(pop),
-                held.pixel.eq(buffer.pixel),
                 added.eq(held.added),
             ]
 

@@ -2,15 +2,13 @@
 
 from itertools import pairwise
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from ..array.timing import activation_skew
 from ..configuration import Configuration
 from ..primitives.delay import delayed
-from .sum_buffer import pixels_of_beat
 
 __all__ = ["ResidualBuffer"]
 
@@ -19,15 +17,13 @@ class ResidualBuffer(wiring.Component):
     """Holds the residual of a pixel tile, and gives a beat of it at a time.
 
     Latency from ``next`` to ``added``: none. Like the sum buffer it shifts, and is 0 after each
-    layer, since a conv shifts out all that it loads; or it stays, with several pixels to a beat.
+    layer, since a conv shifts out all that it loads.
 
     Members
     -------
-    residual : the layer has a residual
     load, pixels : bit n: takes word n of the residual of the pixel tile that is captured next; its
         part of the tile's channels comes first; byte i may be `activation_skew` late
     next : goes on to the next beat
-    pixel : see `SumBuffer`
     added : bytes of the residual of a beat
     """
 
@@ -35,27 +31,20 @@ class ResidualBuffer(wiring.Component):
         self.c = c
         super().__init__(
             {
-                "residual": In(1),
                 "load": In(c.och // c.unit),
                 "pixels": In(c.banks * c.ich * 8),
                 "next": In(1),
-                "pixel": In(ceil_log2(c.banks)),
-                "added": Out(c.post_pixels * c.post_lanes * 8),
+                "added": Out(c.post_lanes * 8),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        c, shifts = self.c, self.c.post_pixels == 1
-        residual = Signal(c.banks * c.och * 8, reset_less=not shifts)
-        if shifts:
-            m.d.comb += self.added.eq(residual)
-            with m.If(self.next):
-                m.d.sync += residual.eq(residual >> len(self.added))
-        else:
-            pixels = [residual.word_select(i, 8 * c.och) for i in range(c.banks)]
-            beat = Cat(pixels_of_beat(c, pixels, self.pixel))
-            m.d.comb += self.added.eq(Mux(self.residual, beat, 0))
+        c = self.c
+        residual = Signal(c.banks * c.och * 8)
+        m.d.comb += self.added.eq(residual)
+        with m.If(self.next):
+            m.d.sync += residual.eq(residual >> len(self.added))
         load = self.load
         for byte, (before, late) in enumerate(pairwise((0, *activation_skew(c)[: c.unit]))):
             if late > before:

@@ -24,8 +24,11 @@ __all__ = ["ResidualQueue", "queues_residuals", "residual_memory"]
 
 
 def queues_residuals(c: Configuration) -> bool:
-    """The words of a residual never wait for those before them."""
-    return c.pipelining > 0
+    """The words of a residual never wait for those before them.
+
+    Where the sum buffer shifts, the residual shifts along (`hiddenite.rtl.output.residual_buffer`).
+    """
+    return c.pipelining > 0 or c.post_pixels > 1
 
 
 def _slots(c: Configuration) -> int:
@@ -85,8 +88,10 @@ class ResidualQueue(wiring.Component):
             m.d.sync += [slot.eq(next_slot), next_slot.eq(next_slot + 1)]
         read = Cat(self.beat[split:], slot)
 
-        load = delayed(m, self.load, "load_late")
-        pixels = delayed(m, self.pixels, "pixels_late", reset_less=True)
+        load, pixels = self.load, self.pixels
+        if c.pipelining:
+            load = delayed(m, load, "load_late")
+            pixels = delayed(m, pixels, "pixels_late", reset_less=True)
         written = Signal(range(depth))
         with m.If(load):
             m.d.sync += written.eq(written + 1)
@@ -110,13 +115,16 @@ class ResidualQueue(wiring.Component):
             bytes_read = [words_read.data.word_select(n, 8) for n in range(c.banks)]
             of_pixel.append(pixels_of_beat(c, bytes_read, self.pixel))
 
-        # A beat of several pixels has all of their bytes.
-        word = delayed(m, Cat(zip(*of_pixel, strict=True)), "word", reset_less=True)
+        # A beat of several pixels has all of their bytes. Other layers leave what was there.
+        word = Cat(zip(*of_pixel, strict=True))
+        if not c.pipelining:
+            m.d.comb += self.added.eq(Mux(self.residual, word, 0))
+            return m
+        word = delayed(m, word, "word", reset_less=True)
         part = delayed(m, self.beat[:split], "part")
         added = delayed(m, word.word_select(part, len(self.added)), "bytes", reset_less=True)
         for turn in range(sum_buffer_latency(c) - 3):
             added = delayed(m, added, f"bytes_{turn}", reset_less=True)
-        # Other layers leave what was in the memory.
         clear = delayed(m, ~self.residual, "clear")
         m.d.comb += self.added.eq(delayed(m, Mux(clear, 0, added), "added_bytes", reset_less=True))
         return m

@@ -23,7 +23,7 @@ from ..program.packets import ErrorCode, LayerDescriptor, LayerTable, Operation
 from .activation_writer import ActivationWriter
 from .result_sender import ResultSender
 from .store_walk import StoreWalk
-from .wide_beats import has_wide_beats
+from .wide_beats import has_wide_beats, skips_rows
 
 __all__ = ["DONE_LATENCY", "Store"]
 
@@ -82,9 +82,13 @@ class Store(wiring.Component):
             one_tile.eq(layer.tiles_last == 0),
         ]
 
-        wide = Signal()
+        wide, skip = Signal(), Signal()
         if c.post_pixels > 1:
-            m.d.sync += wide.eq(has_wide_beats(layer) & (layer.operation != Operation.LOAD))
+            image_loads = layer.operation == Operation.LOAD
+            m.d.sync += [
+                wide.eq(has_wide_beats(layer) & ~image_loads),
+                skip.eq(skips_rows(c, layer) & ~image_loads),
+            ]
 
         # Source: the image while it is loaded, else the post-processor.
         active, taken = Signal(), Signal()
@@ -112,7 +116,8 @@ class Store(wiring.Component):
         # Loops. Of the image, all tiles of channels of a pixel come before the next pixel.
         chunk = Signal(ceil_log2(c.och // lanes))
         tile, image = Signal(c.channel_tile_bits), Signal(ceil_log2(c.largest_batch))
-        y = StoreWalk(m, layer.store_y, layer.tiles_y_last, load, c, c.rows, "y")
+        two_rows = {"together": 1 + (c.rows > 1 and c.post_pixels > 1), "several": skip}
+        y = StoreWalk(m, layer.store_y, layer.tiles_y_last, load, c, c.rows, "y", **two_rows)
         together = {"together": c.post_pixels, "several": wide}
         x = StoreWalk(m, layer.store_x, layer.tiles_x_last, load, c, c.cols, "x", **together)
         over = Signal()
@@ -223,6 +228,9 @@ class Store(wiring.Component):
                 if c.post_pixels == c.cols:
                     # A beat is the row.
                     row_base = Mux(wide, address, row_base)
+            if c.post_pixels > 1:
+                # The first row may be the last one.
+                tile_base = Mux(pixel_ends & first_row, address, tile_base)
             base = Mux(of_row, row_base, Mux(of_tile, tile_base, address))
         with m.If(goes_on):
             m.d.sync += address.eq(base + self.table.increment)

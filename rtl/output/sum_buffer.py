@@ -52,6 +52,7 @@ class SumBuffer(wiring.Component):
     next : goes on to the next beat
     beat, pixel_ends : which beat of a pixel is given, and whether it is its last one
     wide : a beat has `post_pixels` pixels; otherwise one, which comes first
+    skip : behind each beat, as many pixels are left out; only with ``wide``
     pixel : which pixel's beat is given, or of several the first
     total : totals of a beat
     """
@@ -66,6 +67,7 @@ class SumBuffer(wiring.Component):
                 "beat": In(ceil_log2(c.och // c.post_lanes)),
                 "pixel_ends": In(1),
                 "wide": In(1),
+                "skip": In(1),
                 "pixel": Out(ceil_log2(c.banks)),
                 "total": Out(c.post_pixels * c.post_lanes * c.accumulator_bits),
             }
@@ -111,7 +113,8 @@ class SumBuffer(wiring.Component):
         with m.If(self.sums.done[0]):
             m.d.comb += following.eq(0)
         with m.Elif(self.next & self.pixel_ends):
-            m.d.comb += following.eq(self.pixel + Mux(self.wide, c.post_pixels, 1))
+            step = Mux(self.wide, Mux(self.skip, 2 * c.post_pixels, c.post_pixels), 1)
+            m.d.comb += following.eq(self.pixel + (step if c.post_pixels > 1 else 1))
         return following
 
     def _long(self, m: Module, totals):

@@ -1,6 +1,8 @@
 """Where outputs of several pixels go at once."""
 
-__all__ = ["has_wide_beats"]
+from ..configuration import Configuration
+
+__all__ = ["has_wide_beats", "skips_rows"]
 
 
 def has_wide_beats(layer):
@@ -13,3 +15,13 @@ def has_wide_beats(layer):
     along = layer.store_x
     second = (along.phases_last == 1) & along.first_only
     return ~layer.to_result & ((along.phases_last == 0) | second)
+
+
+def skips_rows(c: Configuration, layer):
+    """Whether wide beats leave out each second row of a pixel tile, as nothing reads it.
+
+    Only if a beat is a row.
+    """
+    if c.rows == 1 or not 1 < c.post_pixels == c.cols:
+        return 0
+    return has_wide_beats(layer) & (layer.store_y.phases_last == 1) & layer.store_y.first_only

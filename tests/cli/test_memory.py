@@ -31,7 +31,7 @@ def program():
 
 def test_one_line(program):
     assert memory.describe_memory(program) == (
-        "activation memory 43 of 1,008 words, 0.7 KiB; most is alive in added: 43 words"
+        "activation memory 40 of 1,008 words, 0.6 KiB; most is alive in added: 40 words"
     )
 
 
@@ -39,23 +39,23 @@ SHOWN = """\
 written by   last read by                address   words in each bank   KiB
 ───────────────────────────────────────────────────────────────────────────
 image        added                             0                   16   0.2
-image        point          copy              16                    7   0.1
-point        small                            39                    4   0.1
+image        point          copy              16                    4   0.1
+point        small                            32                    4   0.1
 main         added                            16                   16   0.2
-added        small                            32                    7   0.1
-small        end            over point        39                    4   0.1
+added        small                            36                    4   0.1
+small        end            over point        32                    4   0.1
 
 Words of a bank, 1 to a column: █ written, ▒ read, ░ kept for later, · free
 
-layer   addresses                                     words alive
-────────────────────────────────────────────────────────────────────────
-image   ████████████████···························            16
-image   ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒███████····················            23
-point   ░░░░░░░░░░░░░░░░▒▒▒▒▒▒▒················████            27
-main    ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒████████████████·······░░░░            36
-added   ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒███████░░░░            43   most
-small   ································▒▒▒▒▒▒▒████            11
-end     ·······································▒▒▒▒             4
+layer   addresses                                  words alive
+─────────────────────────────────────────────────────────────────────
+image   ████████████████························            16
+image   ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒████····················            20
+point   ░░░░░░░░░░░░░░░░▒▒▒▒············████····            24
+main    ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒████████████████░░░░····            36
+added   ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒░░░░████            40   most
+small   ································████▒▒▒▒             8
+end     ································▒▒▒▒····             4
 """
 
 
@@ -76,17 +76,17 @@ def test_a_narrow_terminal_without_boxes(program, monkeypatch):
     assert file.buffer.getvalue() == (
         b"\nWords of a bank, 3 to a column: # written, + read,\n- kept for later, . free\n\n"
     )
-    assert tables[1][2][1] == "-----+++.....##"
+    assert tables[1][2][1] == "-----++...##.."
 
 
 def test_facts(program):
     facts = memory.memory_facts(program)
     assert facts | {"tensors": []} == {
-        "words": 43,
+        "words": 40,
         "available_words": 1008,
-        "bytes": 43 * 4 * 4,
-        "most": {"layer": "added", "words": 43},
-        "live_words": [16, 23, 27, 36, 43, 11, 4],
+        "bytes": 40 * 4 * 4,
+        "most": {"layer": "added", "words": 40},
+        "live_words": [16, 20, 24, 36, 40, 8, 4],
         "tensors": [],
     }
     copy, over = facts["tensors"][1], facts["tensors"][5]
@@ -95,8 +95,8 @@ def test_facts(program):
         "copy": True,
         "over": None,
         "address": 16,
-        "words": 7,
-        "bytes": 7 * 4 * 4,
+        "words": 4,
+        "bytes": 4 * 4 * 4,
         "first": 1,
         "last": 2,
     }

@@ -141,7 +141,7 @@ def test_generates_the_verilog_itself(network, images, tiny_verilog, monkeypatch
 
 
 def test_batches(network, images, tiny_verilog, monkeypatch):
-    monkeypatch.setattr("hiddenite.sim.verify._BATCH_IMAGES", 3)
+    monkeypatch.setattr("hiddenite.sim.verify._PROCESS_RUNS", 3)
     counts = []
 
     def progress(step, done, total):
@@ -240,6 +240,6 @@ def test_refused_images(network, bad, message):
 
 
 def test_refused_number_of_images_with_waves(network, images, tmp_path, monkeypatch):
-    monkeypatch.setattr("hiddenite.sim.verify._BATCH_IMAGES", 3)
+    monkeypatch.setattr("hiddenite.sim.verify._PROCESS_RUNS", 3)
     with pytest.raises(InputError, match="waveforms can be written of up to 3 images, not 4"):
         verify(network, images, TINY, waves=tmp_path / "a.vcd")

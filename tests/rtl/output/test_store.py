@@ -1,3 +1,4 @@
+import dataclasses
 import random
 from itertools import chain, product
 
@@ -48,8 +49,11 @@ def beats_in_order(stage, c, values):
         inside = y < height and x < width
         beats.append([values[y, x, k] if inside and k < channels else 123 for k in lanes])
     # Several pixels of a row at once, or one; the lanes behind it mean nothing.
-    together = beat_pixels(c, stage.target)
+    together = min(c.post_pixels, beat_pixels(c, stage.target))
     beats = [[*chain(*beats[at : at + together])] for at in range(0, len(beats), together)]
+    if beat_pixels(c, stage.target) > c.post_pixels:
+        # Nothing reads each second row.
+        beats = beats[::2]
     nothing = [45] * (c.post_pixels - together) * c.post_lanes
     return [beat + nothing for beat in beats]
 
@@ -216,6 +220,26 @@ def test_outputs_go_to_memory(name, kind, shape, kernel, monkeypatch):
     program = compiled(image, first, after, c=c)
     bench = Bench(c, program, 1, name)
     assert bench.stage.target.address >= 5
+    values = values_of(rng, shape)
+    bench.run(values, beats_in_order(bench.stage, c, values))
+
+
+WIDE = {
+    "square": CONFIGURATIONS["square"],
+    "wide": CONFIGURATIONS["wide"],
+    "row_of_two": dataclasses.replace(CONFIGURATIONS["wide"], rows=2, post_pixels=4),
+    "row_of_four": dataclasses.replace(CONFIGURATIONS["square"], rows=4, cols=4, post_pixels=4),
+}
+
+
+@pytest.mark.parametrize("stride", [1, 2, (1, 2), (2, 1)])
+@pytest.mark.parametrize("name", WIDE)
+def test_several_pixels_at_once(name, stride):
+    """Also where the next layer reads each second pixel, or each second row, or both."""
+    c, rng, shape = WIDE[name], np.random.default_rng(4), (7, 11, 6)
+    first = MaxPool(name="first", input="image", kernel=1)
+    after = MaxPool(name="after", input="first", kernel=1, stride=stride)
+    bench = Bench(c, compiled(shape, first, after, c=c), 1, name)
     values = values_of(rng, shape)
     bench.run(values, beats_in_order(bench.stage, c, values))
 
