@@ -1,7 +1,8 @@
-"""The network that the package carries, on every preset, in a checkout that has nothing else."""
+"""The network that the package carries, on the presets, in a checkout that has nothing else."""
 
 import numpy as np
 import pytest
+from system import presets
 
 from hiddenite.cli.demonstration import load_demo
 from hiddenite.compiler.estimate import estimate
@@ -12,7 +13,7 @@ IMAGES = 3
 MOST_ERROR = 0.02
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", presets.SAMPLE)
 def test_digits(preset, engines):
     """Bit-exact in the estimated time, one after the other and in batches where there are any."""
     network, images, _ = load_demo()

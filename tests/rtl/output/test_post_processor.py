@@ -181,7 +181,7 @@ class Bench:
         return residual.reshape(-1).tolist()
 
     async def give(self, ctx):
-        for layer, (tiles, strided) in product(LAYERS, ((1, 0), (3, 1), (3, 0))):
+        for layer, (tiles, strided) in product(LAYERS, ((1, 0), (2, 1), (3, 0))):
             self.begin_layer(ctx, *layer, one_tile=tiles == 1, strided=strided)
             await ctx.tick().repeat(2)
             releases = self.releases
@@ -189,7 +189,7 @@ class Bench:
                 # A half's records are written when the tile before the last one has been released.
                 while self.conv and self.releases - releases < tile - 1:
                     await ctx.tick()
-                await self.tile_of_channels(ctx, self.half, 5)
+                await self.tile_of_channels(ctx, self.half, 4)
                 self.half ^= self.conv
             # The descriptor stays until all outputs are taken.
             while len(self.found) < len(self.expected):
