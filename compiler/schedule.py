@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hiddenite.golden.network import AvgPool, Conv, Layer, MaxPool, Network
 from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.output.wide_beats import may_skip_rows
 from hiddenite.rtl.program.packets import Operation
 
 from .layout import PLAIN, Form, Layout
@@ -33,8 +34,7 @@ def beat_pixels(c: Configuration, target: Placed | None) -> int:
     )
     if target.layout.phases[1] > 1 and not second_x:
         return 1
-    skips = second_y and c.rows > 1 and 1 < c.post_pixels == c.cols
-    return c.post_pixels * (1 + skips)
+    return c.post_pixels * (1 + (second_y and may_skip_rows(c)))
 
 
 @dataclass(frozen=True, kw_only=True)

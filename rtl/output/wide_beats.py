@@ -2,7 +2,12 @@
 
 from ..configuration import Configuration
 
-__all__ = ["has_wide_beats", "skips_rows"]
+__all__ = ["has_wide_beats", "may_skip_rows", "skips_rows"]
+
+
+def may_skip_rows(c: Configuration) -> bool:
+    """Whether an engine's wide beats can leave out rows: only if a beat is a row of several."""
+    return c.rows > 1 and 1 < c.post_pixels == c.cols
 
 
 def has_wide_beats(layer):
@@ -18,10 +23,7 @@ def has_wide_beats(layer):
 
 
 def skips_rows(c: Configuration, layer):
-    """Whether wide beats leave out each second row of a pixel tile, as nothing reads it.
-
-    Only if a beat is a row.
-    """
-    if c.rows == 1 or not 1 < c.post_pixels == c.cols:
+    """Whether wide beats leave out each second row of a pixel tile, as nothing reads it."""
+    if not may_skip_rows(c):
         return 0
     return has_wide_beats(layer) & (layer.store_y.phases_last == 1) & layer.store_y.first_only
