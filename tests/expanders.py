@@ -10,8 +10,11 @@ def words_of_bits(bits, width):
     return [join(word, 1) for word in bits.reshape(-1, width)]
 
 
-def expand(dut, parameter, words, count, rng=None):
-    """Expand ``count`` pieces; return the steps of them and the number of words taken."""
+def expand(dut, parameter, words, count, rng=None, pairs=False):
+    """Expand ``count`` pieces; return the steps of them and the number of words taken.
+
+    With ``pairs``, each second piece that is offered is taken along.
+    """
     steps, taken = [], 0
 
     async def bench(ctx):
@@ -30,6 +33,11 @@ def expand(dut, parameter, words, count, rng=None):
             ctx.set(dut.i.payload, words[taken] if taken < len(words) else 0)
             if ctx.get(dut.take):
                 steps.append((ctx.get(dut.run), ctx.get(dut.keep)))
+            if pairs:
+                ctx.set(dut.take_second, pieces + 1 < count and ctx.get(dut.take & dut.pair))
+                if ctx.get(dut.take_second):
+                    pieces += 1
+                    steps.append((ctx.get(dut.second_run), ctx.get(dut.second_keep)))
             await ctx.delay(0)
             moved = ctx.get(dut.i.ready) and ctx.get(dut.i.valid)
             # A last look at an expander that no longer moves.

@@ -8,6 +8,7 @@
 The lane constructs the output channels lane, lane + lanes, ... of each tile, in the order
 ky, kx, c. In each cycle, or with `step_period` 2 in each second one, it takes a step of
 the expander's or finishes a word; both where no word of the layer is narrower than the others.
+Of a pair of the expander's it takes both pieces if the first one's weight is of the word in hand.
 After a reset it first writes the identity that pools take to the words 0.
 """
 
@@ -79,7 +80,8 @@ class ConstructorLane(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c, layer = self.c, self.layer
-        m.submodules.expander = expander = decoder_of(c).create(c)
+        decoder = decoder_of(c)
+        m.submodules.expander = expander = decoder.create(c)
         m.submodules.signs = signs = SignGenerator(c, self.lane)
         wiring.connect(m, wiring.flipped(self.i), expander.i)
         m.d.comb += [
@@ -126,7 +128,7 @@ class ConstructorLane(wiring.Component):
         if step_period(c) > 1:
             stands = Signal()
             m.d.comb += steps.eq(busy & stands)
-            m.d.sync += stands.eq(~(finish | accept | expander.take))
+            m.d.sync += stands.eq(~(finish | (accept & keep) | expander.take))
         # What follows a tile is left where it is: it may be of another layer. Behind a word that
         # ends only the next one is looked into, which may be the tile's last one.
         at_tail = place[:low] == layer.tail_last
@@ -142,10 +144,30 @@ class ConstructorLane(wiring.Component):
             m.d.comb += more.eq(expander.run)
         with m.If(finish & ~near):
             m.d.comb += more.eq(~behind)
+        behind_step, next_keep, next_masks = Signal(RUN_BITS), Signal(), kept << place[:low]
+        m.d.comb += [behind_step.eq(base + more + kept), next_keep.eq(keep & ~accept)]
+        with m.If(expander.take):
+            m.d.comb += next_keep.eq(expander.keep)
+        if decoder.pairs:
+            # The first weight of a pair, which must not be the tile's last one, as above.
+            first = Signal(range(2 * c.ich))
+            of_word = (first < last) | ((first == last) & inside & ~share_ends)
+            m.d.comb += [
+                first.eq(place[:low] + expander.run[:low] + kept),
+                expander.take_second.eq(
+                    expander.take & busy & expander.pair & (expander.run[low:] == 0) & of_word
+                ),
+            ]
+            with m.If(expander.take_second):
+                m.d.comb += [
+                    behind_step.eq(first + expander.second_run + 1),
+                    next_keep.eq(expander.second_keep),
+                ]
+            next_masks |= expander.take_second << first[:low]
         m.d.sync += [
-            place.eq(base + more + kept),
-            keep.eq(Mux(expander.take, expander.keep, keep & ~accept)),
-            masks.eq(Mux(self.write.enable, 0, masks) | (kept << place[:low])),
+            place.eq(behind_step),
+            keep.eq(next_keep),
+            masks.eq(Mux(self.write.enable, 0, masks) | next_masks),
         ]
 
         m.d.comb += [

@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from ..configuration import Configuration
 from .mask_expander import WINDOW_BITS, MaskExpander
 from .serial_expander import SerialMaskExpander
-from .timing import step_period
+from .timing import ready_latency, step_period
 
 __all__ = ["DECODERS", "MaskDecoder", "decoder_of"]
 
@@ -24,12 +24,15 @@ class MaskDecoder:
     lookahead_bits : int
         Bits behind a piece of the code that a lane must have before it decodes the piece. So it
         takes ``(used + lookahead_bits) // program_bits + 1`` words for ``used`` bits.
+    pairs : bool
+        Whether a lane may take two pieces in a step (`hiddenite.rtl.masks.mask_expander.is_pair`).
     word_cycles : callable
         Cycles from word to word of a lane that waits for nothing else, for a configuration.
     """
 
     create: Callable[[Configuration], wiring.Component]
     lookahead_bits: int
+    pairs: bool
     word_cycles: Callable[[Configuration], int]
 
 
@@ -37,11 +40,13 @@ DECODERS: dict[str, MaskDecoder] = {
     "parallel": MaskDecoder(
         create=lambda c: MaskExpander(c.program_bits, step_period(c)),
         lookahead_bits=WINDOW_BITS,
-        word_cycles=lambda c: MaskExpander.word_cycles(c.program_bits, step_period(c)),
+        pairs=True,
+        word_cycles=lambda c: c.program_bits // 8 + ready_latency(c),
     ),
     "serial": MaskDecoder(
         create=lambda c: SerialMaskExpander(c.program_bits),
         lookahead_bits=0,
+        pairs=False,
         word_cycles=lambda c: 1,
     ),
 }

@@ -5,19 +5,19 @@ lanes wait for words and for one another is then followed word by word.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
-from hiddenite.golden.rice import Pieces, RiceCode
+from hiddenite.golden.rice import RiceCode
 
 from ..configuration import Configuration
 from ..program.packets import ChannelRecord, crc_words, words_of
 from ..program.program_reader import CHECK_LATENCY
 from .constructor import COMPLETE_LATENCY
 from .decoders import decoder_of
+from .lane_steps import NEVER, Steps
 from .sign_generator import channel_cycles, turn_cycles
-from .timing import step_period
+from .timing import ready_latency, step_period
 
 __all__ = ["construction_cycles"]
 
@@ -28,70 +28,15 @@ SIGNS_BEFORE_TILE = COMPLETE_LATENCY + CHECK_LATENCY + SIGNS_BEFORE_LAYER
 """Likewise, from the end of a tile to the next one's first record, but for the words of the CRC."""
 
 
-@dataclass(frozen=True)
-class _Steps:
-    """What a lane's decoder brings, in its order.
+def _seconds(pair: np.ndarray) -> np.ndarray:
+    """Steps that are taken together with the one before, if ``pair`` ones may take the next along.
 
-    Attributes
-    ----------
-    place : numpy.ndarray of int64
-        The weight that the step keeps, or the one that the next step speaks of.
-    keep : numpy.ndarray of bool
-    piece : numpy.ndarray of int64
-        Position of the first weight of which the step's piece of the code speaks.
-    before, after : numpy.ndarray of int64
-        Bits of the lane's masks before the step and behind it.
+    The first of several such steps in a row takes the second one along, the third the fourth.
     """
-
-    place: np.ndarray
-    keep: np.ndarray
-    piece: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
-
-    @classmethod
-    def parallel(cls, pieces: Pieces, used: int, k: int) -> "_Steps":
-        """A piece a step."""
-        after = used + np.cumsum(pieces.length)
-        ones, remainder = _quotient(pieces, k)
-        keep = ones < RiceCode.QUOTIENT
-        place = pieces.start + (ones << k) + remainder * keep
-        return cls(place, keep, pieces.start, after - pieces.length, after)
-
-    @classmethod
-    def serial(cls, pieces: Pieces, used: int, k: int, word_bits: int) -> "_Steps":
-        """One or two bits a step, as `hiddenite.rtl.masks.serial_expander` takes them."""
-        after = used + np.cumsum(pieces.length)
-        ones, remainder = _quotient(pieces, k)
-        columns = []
-        begin = after - pieces.length
-        for offset in range(int(pieces.length.max())):
-            one = offset < ones
-            # Two ones, or the zero and the first bit of the remainder, if they are in one word.
-            pair = (offset % 2 == 0) & (offset + 1 < ones) | (k > 0) & (offset == ones)
-            pair &= (begin + offset + 1) % word_bits != 0
-            known = (1 << np.clip(offset - ones, 0, k)) - 1
-            place = np.where(one, offset + 1, ones) << k
-            columns.append(
-                (
-                    ~pair & (offset < pieces.length),
-                    pieces.start + place + np.where(one, 0, remainder & known),
-                    ~one & (offset == pieces.length - 1),
-                    begin + offset + 1,
-                )
-            )
-        taken, place, keep, behind = (np.stack(column, 1) for column in zip(*columns, strict=True))
-        piece = np.nonzero(taken)[0]
-        behind = behind[taken]
-        before = np.concatenate([[used], behind[:-1]])
-        return cls(place[taken], keep[taken], pieces.start[piece], before, behind)
-
-
-def _quotient(pieces: Pieces, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ones and remainder of each piece."""
-    masks = (1 << np.arange(1, RiceCode.QUOTIENT + 1)) - 1
-    ones = (pieces.value[:, None] & masks == masks).sum(1)
-    return ones, pieces.value >> (ones + 1) & ((1 << k) - 1)
+    number = np.arange(len(pair))
+    start = pair & ~np.append(False, pair[:-1])
+    turn = number - np.maximum.accumulate(np.where(start, number, 0))
+    return np.append(False, (pair & (turn % 2 == 0))[:-1])
 
 
 class _LaneWork:
@@ -105,9 +50,9 @@ class _LaneWork:
         channels, rows, segments, length = mask.shape
         pieces, k = code.encode(mask.reshape(-1)), code.parameter
         if c.mask_decoder == "serial":
-            steps = _Steps.serial(pieces, used, k, c.program_bits)
+            steps = Steps.serial(pieces, used, k, c.program_bits)
         else:
-            steps = _Steps.parallel(pieces, used, k)
+            steps = Steps.parallel(pieces, used, k)
         full = length % c.ich == 0
         in_segment = np.append(np.arange(c.ich, length, c.ich), length)
         row, per_channel = segments * len(in_segment), rows * segments * len(in_segment)
@@ -143,12 +88,18 @@ class _LaneWork:
         alone[closing] = count[closing]
         alone += tile_ends & ((count == 1) | (not full))
         passed = there - begin
+        # Beside the end of a word.
+        beside = np.append(0, count[:-1]) > 0
+        beside[first[:-1][some]] = passed[some] > 0
+        of_word = ~last | (~(beside & full) & (word < finish[tile] - 1))
+        second = _seconds(steps.pair & (word == origin) & of_word)
         passed = np.where(full & (there < finish), np.maximum(passed - 1, 0), passed)
 
         # Cycle of each step and of the end of each word, if none waits for its signs.
         period = step_period(c)
         passed *= period
-        total = period * np.concatenate([[0], np.cumsum(1 + alone)])
+        taken = np.append(~second[1:], True)
+        total = period * np.concatenate([[0], np.cumsum(taken + alone)])
         ahead = np.cumsum(passed)
         cycle = total[:-1] + ahead[tile]
         by = np.minimum(np.searchsorted(reach, np.arange(len(ends)), "right"), len(reach) - 1)
@@ -175,46 +126,53 @@ class _LaneWork:
 
         # What a step may come late by while its word waits for its signs anyway.
         spare = np.append(for_signs, 0)[origin]
-        self._place_words(steps, cycle, spare, tile, words, c)
+        before = np.append(steps.before, steps.after[-1:])
+        before[:-1][second] = before[:-1][np.flatnonzero(second) - 1]
+        self._place_words(steps, before, cycle, spare, tile, words, c)
 
     def _place_words(
         self,
-        steps: _Steps,
+        steps: Steps,
+        before: np.ndarray,
         cycle: np.ndarray,
         spare: np.ndarray,
         tile: np.ndarray,
         words: range,
         c: Configuration,
     ) -> None:
-        """Find when each word is first needed, and when its last byte has moved on."""
+        """Find when each word is first needed, and when its last byte has moved on.
+
+        ``before`` has the bits before each step, or before the first one of a pair, and before the
+        step that follows the last one.
+        """
         number = np.arange(words.start, words.stop)
-        never, tiles = np.iinfo(np.int64).max // 2, len(self.cycles)
+        tiles = len(self.cycles)
         if c.mask_decoder == "serial":
             # As soon as it is there; the last bit makes room.
             needed = np.searchsorted(steps.before, number * c.program_bits)
             emptied = np.searchsorted(steps.after, (number + 1) * c.program_bits)
             self.wait = np.ones(len(number), np.int64)
-            empty = np.append(cycle, never)[emptied]
+            empty = np.append(cycle, NEVER)[emptied]
             empty_tile = np.append(tile, tiles)[emptied]
         else:
             word_bytes = c.program_bits // 8
             lookahead = decoder_of(c).lookahead_bits
-            byte = (steps.before + lookahead) // 8 - 1
+            byte = (before[:-1] + lookahead) // 8 - 1
             needed = np.searchsorted(byte, number * word_bytes)
             part = np.append(byte, 0)[needed] - number * word_bytes
-            self.wait = 2 + np.minimum(part, word_bytes - 1)
+            self.wait = 1 + step_period(c) + np.minimum(part, word_bytes - 1)
             enough = 8 * (number + 1) * word_bytes - lookahead
-            before = np.append(steps.before, steps.after[-1:])
-            emptied = np.searchsorted(before, enough) - 1
+            emptied = np.searchsorted(np.append(steps.before, steps.after[-1:]), enough) - 1
             # The second byte that a piece makes room for comes a cycle later.
             second = before[emptied] < enough - 8
-            empty = np.where(emptied < 0, -never, np.append(cycle, never)[emptied] + second)
+            moved = np.append(cycle, NEVER)[emptied] + second
+            empty = np.where(emptied < 0, -NEVER, moved + ready_latency(c))
             empty_tile = np.where(emptied < 0, -1, np.append(tile, tiles)[emptied])
-        self.need = np.append(cycle, never)[needed]
+        self.need = np.append(cycle, NEVER)[needed]
         self.spare = np.append(spare, 0)[needed]
         self.need_tile = np.append(tile, tiles)[needed]
         self.empty, self.empty_tile = empty, empty_tile
-        self.first_word = words.start
+        self.first_word, self.period = words.start, step_period(c)
 
 
 def construction_cycles(
@@ -308,7 +266,9 @@ def _tile_cycles(
             if work is not None and 0 <= index < len(work.need):
                 if work.need_tile[index] == tile:
                     wait = now + int(work.wait[index] - work.need[index])
-                    late[lane] = max(late[lane], wait - int(work.spare[index]))
+                    more = wait - int(work.spare[index]) - late[lane]
+                    if more > 0:
+                        late[lane] += more
                 if work.empty_tile[index] == tile:
                     free[lane] = max(free[lane], int(work.empty[index]) + late[lane])
             number[lane] += 1

@@ -3,10 +3,11 @@
 ::
 
     word ─► bytes ► window of 3 bytes ─► piece: skip `run` weights, keep one or none
-            (a byte a cycle)
+            (a byte a cycle)          └─► the piece behind it, if both are short
 
 The window moves by whole bytes; the next piece begins in its first byte, and the longest one ends
-in it wherever that is.
+in it wherever that is. So do two pieces of a code whose parameter is at most `MAX_PAIR_PARAMETER`:
+where weights lie close together, a lane takes two in a step.
 
 How many words it takes depends on the code alone, never on when they come, so the compiler knows
 their order: a lane takes a word when it has no byte left, and is left out when it has constructed
@@ -21,16 +22,52 @@ from hiddenite.golden.rice import RiceCode
 
 from .shifter import select_bits
 
-__all__ = ["RUN_BITS", "WINDOW_BITS", "MaskExpander", "expander_signature"]
+__all__ = [
+    "MAX_PAIR_PARAMETER",
+    "RUN_BITS",
+    "WINDOW_BITS",
+    "MaskExpander",
+    "expander_signature",
+    "is_pair",
+]
 
 WINDOW_BITS = 24
 """The longest piece wherever it begins in the first byte."""
 
 RUN_BITS = RiceCode.MAX_PARAMETER + 3
 
+MAX_PAIR_PARAMETER = RiceCode.MAX_PIECE // 2 - RiceCode.QUOTIENT
+"""Largest parameter with which two pieces are no longer than the longest one."""
 
-def expander_signature(program_bits: int) -> dict:
+PAIR_PIECE = RiceCode.MAX_PIECE // 2
+"""Bits of the longest piece of a pair."""
+
+SECOND_BITS = MAX_PAIR_PARAMETER + 3
+
+
+def is_pair(begin, end, parameter):
+    """Whether a piece that keeps a weight, and the piece behind it, may be taken in one step.
+
+    Parameters
+    ----------
+    begin, end : int, numpy.ndarray or amaranth.hdl.Value
+        Bits of the lane's masks before the first of them, and behind the second.
+    parameter : int or amaranth.hdl.Value
+        Parameter of the code.
+    """
+    # The window has moved on by a byte when the next step comes.
+    return (parameter <= MAX_PAIR_PARAMETER) & ((end >> 3) - (begin >> 3) <= 1)
+
+
+def expander_signature(program_bits: int, *, pairs: bool = False) -> dict:
     """Members of a decoder of one lane's masks.
+
+    Parameters
+    ----------
+    program_bits : int
+        Width of a word.
+    pairs : bool
+        Whether two pieces may be taken in a step; otherwise the last four members are missing.
 
     Members
     -------
@@ -42,7 +79,15 @@ def expander_signature(program_bits: int) -> dict:
     valid, run, keep : a step is there; weights that it skips; whether it keeps the one after them
     take : goes on to the next step; only if one is there
     whole : the next step begins a piece of the code
+    pair, second_run, second_keep : so is a second piece; `keep` is 1
+    take_second : goes on to the step behind that one; only with ``take``, and if there is a pair
     """
+    second = {
+        "pair": Out(1),
+        "second_run": Out(SECOND_BITS),
+        "second_keep": Out(1),
+        "take_second": In(1),
+    }
     return {
         "clear": In(1),
         "start_layer": In(1),
@@ -54,6 +99,7 @@ def expander_signature(program_bits: int) -> dict:
         "keep": Out(1),
         "take": In(1),
         "whole": Out(1),
+        **(second if pairs else {}),
     }
 
 
@@ -69,18 +115,9 @@ class MaskExpander(wiring.Component):
         `i.ready` comes from registers, too.
     """
 
-    @staticmethod
-    def word_cycles(program_bits: int, period: int) -> int:
-        """Cycles from word to word, where a lane waits for nothing else.
-
-        A byte moves on a cycle. With two cycles from piece to piece, the next word is asked for
-        when the last byte of the one before has moved on.
-        """
-        return program_bits // 8 + period - 1
-
     def __init__(self, program_bits: int, period: int = 1):
         self.program_bits, self.period = program_bits, period
-        super().__init__(expander_signature(program_bits))
+        super().__init__(expander_signature(program_bits, pairs=True))
 
     def elaborate(self, platform):
         m = Module()
@@ -108,32 +145,55 @@ class MaskExpander(wiring.Component):
                 high = Mux(below[bit - place - 1], here, high) if bit > place else here
             remainder = low[bit] & keep if bit < longest else 0
             m.d.comb += run[bit].eq(Mux(below[bit], remainder, high))
-        # Where the piece ends: what is known before the ones are counted, and they.
-        end = Signal(range(8 + RiceCode.MAX_PIECE))
+        # The piece behind it, if both are short.
+        second_view = select_bits(m, low, self.parameter[:2], PAIR_PIECE)
+        second_ones = Signal.like(ones)
+        second_keep, second_run = Signal(), Signal(SECOND_BITS)
+        m.d.comb += second_keep.eq(second_ones != quotient)
+        for q in reversed(range(quotient)):
+            with m.If(~second_view[q]):
+                m.d.comb += second_ones.eq(q)
+        second_low = select_bits(m, second_view[1:], second_ones[:2], MAX_PAIR_PARAMETER)
+        with m.Switch(self.parameter[:2]):
+            for parameter in range(MAX_PAIR_PARAMETER + 1):
+                with m.Case(parameter):
+                    remainder = second_low[:parameter] & second_keep.replicate(parameter)
+                    m.d.comb += second_run.eq(Cat(remainder, second_ones))
+        # Where the pieces end: what is known before their ones are counted, and they.
+        end, second_end = Signal(range(8 + RiceCode.MAX_PIECE)), Signal(range(WINDOW_BITS))
         before, counted = Signal.like(end), Signal.like(ones)
+        second_length = Signal(range(PAIR_PIECE + 1))
         step = m.d["comb" if self.period == 1 else "sync"]
         step += [
             self.run.eq(run),
             self.keep.eq(keep),
+            self.second_run.eq(second_run),
+            self.second_keep.eq(second_keep),
             self.valid.eq((missing == 0) & (~self.take if self.period > 1 else 1)),
             before.eq(Mux(keep, offset + self.parameter + 1, offset)),
             counted.eq(ones),
+            second_length.eq(second_ones + Mux(second_keep, self.parameter[:2] + 1, 0)),
         ]
-        m.d.comb += end.eq(before + counted)
+        m.d.comb += [
+            end.eq(before + counted),
+            second_end.eq(end + second_length),
+            self.pair.eq(self.keep & is_pair(0, second_end, self.parameter)),
+        ]
         m.d.comb += [
             self.full.eq((missing == 0) & (count != 0)),
             self.whole.eq(1),
         ]
 
-        short, moves = Signal.like(missing), Signal()
+        behind, short, moves = Signal.like(second_end), Signal.like(missing), Signal()
         m.d.comb += [
-            short.eq(Mux(self.take, end >> 3, missing)),
+            behind.eq(Mux(self.take_second, second_end, end)),
+            short.eq(Mux(self.take, behind >> 3, missing)),
             moves.eq((short != 0) & (count != 0)),
             self.i.ready.eq((count == 0) | ((count == 1) & moves if self.period == 1 else 0)),
         ]
         m.d.sync += missing.eq(short - moves)
         with m.If(self.take):
-            m.d.sync += offset.eq(end)
+            m.d.sync += offset.eq(behind)
         with m.If(moves):
             m.d.sync += [
                 window.eq(Cat(window[8:], waiting[:8])),

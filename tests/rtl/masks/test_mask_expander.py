@@ -6,18 +6,25 @@ from expanders import expand, mask_of_steps, words_of_bits
 from rtl_helpers import simulate
 
 from hiddenite.golden.rice import RiceCode
-from hiddenite.rtl.masks.mask_expander import WINDOW_BITS, MaskExpander
+from hiddenite.rtl.masks.mask_expander import (
+    MAX_PAIR_PARAMETER,
+    WINDOW_BITS,
+    MaskExpander,
+    is_pair,
+)
 
 
+@pytest.mark.parametrize("pairs", [False, True])
 @pytest.mark.parametrize("program_bits", [8, 16, 32, 64])
 @pytest.mark.parametrize("parameter", range(RiceCode.MAX_PARAMETER + 1))
-def test_pieces_are_those_of_the_golden_code(program_bits, parameter):
+def test_pieces_are_those_of_the_golden_code(program_bits, parameter, pairs):
     rng = np.random.default_rng(parameter)
     mask = rng.random(150 << parameter // 2) < 0.8 / (1 << parameter // 2)
     code = RiceCode(parameter).encode(mask)
     words = words_of_bits(code.bits(), program_bits)
     stalls = random.Random(program_bits)
-    pieces, _ = expand(MaskExpander(program_bits), parameter, words, len(code.value), stalls)
+    dut = MaskExpander(program_bits, 1 + program_bits // 8 % 2)
+    pieces, _ = expand(dut, parameter, words, len(code.value), stalls, pairs)
     assert len(pieces) == len(code.value)
     assert (mask_of_steps(pieces, len(mask)) == mask).all()
     starts = np.cumsum([0] + [run + keep for run, keep in pieces])[:-1]
@@ -33,8 +40,9 @@ def test_words_taken_depend_on_the_code_only(program_bits):
         used = int(code.length[:count].sum())
         # A full window after these bits, and at least a byte in the hold.
         expected = (used + WINDOW_BITS) // 8 // (program_bits // 8) + 1
-        for rng in (None, random.Random(1), random.Random(2), random.Random(3)):
-            _, taken = expand(MaskExpander(program_bits), 1, words, count, rng)
+        for seed in (None, 1, 2, 3):
+            rng = seed and random.Random(seed)
+            _, taken = expand(MaskExpander(program_bits), 1, words, count, rng, seed in (2, 3))
             assert taken == expected
 
 
@@ -51,6 +59,56 @@ def test_a_piece_of_eight_bits_a_cycle(program_bits):
         for _ in range(100):
             assert ctx.get(dut.valid)
             assert (ctx.get(dut.run), ctx.get(dut.keep)) == (0, 1)
+            await ctx.tick()
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("parameter", range(MAX_PAIR_PARAMETER + 2))
+def test_pairs_are_of_short_pieces(parameter):
+    """Whichever the pieces, wherever they begin in a byte."""
+    rng = np.random.default_rng(parameter)
+    code = RiceCode(parameter).encode(rng.random(2000) < 0.4 / (1 << parameter))
+    ends = np.cumsum(code.length)
+    words = words_of_bits(code.bits(), 64)
+    dut = MaskExpander(64)
+
+    async def bench(ctx):
+        ctx.set(dut.parameter, parameter)
+        ctx.set(dut.i.valid, 1)
+        ctx.set(dut.i.payload, words[0])
+        taken = 0
+        for piece in range(len(ends) - 30):
+            while not ctx.get(dut.valid):
+                ctx.set(dut.take, 0)
+                ctx.set(dut.i.payload, words[taken])
+                taken += ctx.get(dut.i.ready)
+                await ctx.tick()
+            begin, keep = int(ends[piece] - code.length[piece]), ctx.get(dut.keep)
+            assert ctx.get(dut.pair) == (keep and is_pair(begin, int(ends[piece + 1]), parameter))
+            ctx.set(dut.take, 1)
+            await ctx.delay(0)
+            ctx.set(dut.i.payload, words[taken])
+            taken += ctx.get(dut.i.ready)
+            await ctx.tick()
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("parameter", range(MAX_PAIR_PARAMETER + 1))
+def test_a_pair_a_cycle(parameter):
+    """Runs of 0 side by side, which are no longer than a byte: nothing waits."""
+    dut = MaskExpander(16)
+
+    async def bench(ctx):
+        ctx.set(dut.parameter, parameter)
+        ctx.set(dut.i.valid, 1)
+        await ctx.tick().until(dut.full)
+        ctx.set(dut.take, 1)
+        ctx.set(dut.take_second, 1)
+        for _ in range(100):
+            assert ctx.get(dut.valid) and ctx.get(dut.pair)
+            assert (ctx.get(dut.second_run), ctx.get(dut.second_keep)) == (0, 1)
             await ctx.tick()
 
     simulate(dut, bench)
