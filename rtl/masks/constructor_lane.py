@@ -106,7 +106,8 @@ class ConstructorLane(wiring.Component):
         at_end_of_channel = address == layer.tile_words
         row_ends = self._flag(m, at_end_of_row)
         channel_ends = self._flag(m, at_end_of_channel)
-        share_ends = self._flag(m, at_end_of_channel & (channel == self.channels_last))
+        ends_share = at_end_of_channel & (channel == self.channels_last)
+        share_ends = self._flag(m, ends_share)
         m.d.comb += last.eq(Mux(segment_ends, layer.tail_last, c.ich - 1))
 
         # Where the weight that is to be kept, or the next step's first one, lies in the word or
@@ -114,9 +115,8 @@ class ConstructorLane(wiring.Component):
         low = ceil_log2(c.ich)
         place, keep = Signal(RUN_BITS, init=self.lane + c.constructor_lanes), Signal()
         busy, steps, finish, accept = (Signal() for _ in range(4))
-        inside = self._flag(
-            m, (place[low:] == 0) & (~segment_ends | (place[:low] <= layer.tail_last))
-        )
+        in_word = (place[low:] == 0) & (~segment_ends | (place[:low] <= layer.tail_last))
+        inside = self._flag(m, in_word)
         # In the word behind it, which is as long, so that both can be dealt with at once.
         near = self._flag(m, (place[low:] == 1) & (layer.tail_last == c.ich - 1))
         ready = self._flag(m, signs.valid)
@@ -149,14 +149,16 @@ class ConstructorLane(wiring.Component):
         with m.If(expander.take):
             m.d.comb += next_keep.eq(expander.keep)
         if decoder.pairs:
-            # The first weight of a pair, which must not be the tile's last one, as above.
+            # The first weight of a pair is of the word in hand, and not the tile's last one, as
+            # above, if the run in front of it is shorter than this.
+            strict = ~in_word | ends_share
+            room = self._flag(m, last + 1 - place[:low] - keep - strict)
+            begin = self._flag(m, place[:low] + keep)
             first = Signal(range(2 * c.ich))
-            of_word = (first < last) | ((first == last) & inside & ~share_ends)
+            of_word = (expander.run[low:] == 0) & (expander.run[:low] < room)
             m.d.comb += [
-                first.eq(place[:low] + expander.run[:low] + kept),
-                expander.take_second.eq(
-                    expander.take & busy & expander.pair & (expander.run[low:] == 0) & of_word
-                ),
+                first.eq(begin + expander.run[:low]),
+                expander.take_second.eq(expander.take & busy & expander.pair & of_word),
             ]
             with m.If(expander.take_second):
                 m.d.comb += [
@@ -206,6 +208,6 @@ class ConstructorLane(wiring.Component):
 
     def _flag(self, m: Module, value) -> Signal:
         """What depends on the lane's state; with two cycles from step to step, a cycle late."""
-        flag = Signal()
+        flag = Signal.like(value)
         m.d["comb" if step_period(self.c) == 1 else "sync"] += flag.eq(value)
         return flag

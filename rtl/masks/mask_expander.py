@@ -145,55 +145,59 @@ class MaskExpander(wiring.Component):
                 high = Mux(below[bit - place - 1], here, high) if bit > place else here
             remainder = low[bit] & keep if bit < longest else 0
             m.d.comb += run[bit].eq(Mux(below[bit], remainder, high))
-        # The piece behind it, if both are short.
-        second_view = select_bits(m, low, self.parameter[:2], PAIR_PIECE)
-        second_ones = Signal.like(ones)
-        second_keep, second_run = Signal(), Signal(SECOND_BITS)
-        m.d.comb += second_keep.eq(second_ones != quotient)
-        for q in reversed(range(quotient)):
-            with m.If(~second_view[q]):
-                m.d.comb += second_ones.eq(q)
-        second_low = select_bits(m, second_view[1:], second_ones[:2], MAX_PAIR_PARAMETER)
-        with m.Switch(self.parameter[:2]):
-            for parameter in range(MAX_PAIR_PARAMETER + 1):
-                with m.Case(parameter):
-                    remainder = second_low[:parameter] & second_keep.replicate(parameter)
-                    m.d.comb += second_run.eq(Cat(remainder, second_ones))
         # Where the pieces end: what is known before their ones are counted, and they.
         end, second_end = Signal(range(8 + RiceCode.MAX_PIECE)), Signal(range(WINDOW_BITS))
-        before, counted = Signal.like(end), Signal.like(ones)
-        second_length = Signal(range(PAIR_PIECE + 1))
+        before, counted, second_view = Signal.like(end), Signal.like(ones), Signal(PAIR_PIECE)
+        # Behind the piece, if it is short.
+        behind = select_bits(m, view[1:], self.parameter[:2], PAIR_PIECE + quotient - 1)
         step = m.d["comb" if self.period == 1 else "sync"]
         step += [
             self.run.eq(run),
             self.keep.eq(keep),
-            self.second_run.eq(second_run),
-            self.second_keep.eq(second_keep),
             self.valid.eq((missing == 0) & (~self.take if self.period > 1 else 1)),
             before.eq(Mux(keep, offset + self.parameter + 1, offset)),
             counted.eq(ones),
-            second_length.eq(second_ones + Mux(second_keep, self.parameter[:2] + 1, 0)),
+            second_view.eq(select_bits(m, behind, ones[:2], PAIR_PIECE)),
         ]
+
+        second_ones, second_length = Signal.like(ones), Signal(range(PAIR_PIECE + 1))
+        for q in reversed(range(quotient)):
+            with m.If(~second_view[q]):
+                m.d.comb += second_ones.eq(q)
         m.d.comb += [
+            self.second_keep.eq(second_ones != quotient),
+            second_length.eq(second_ones + Mux(self.second_keep, self.parameter[:2] + 1, 0)),
             end.eq(before + counted),
             second_end.eq(end + second_length),
             self.pair.eq(self.keep & is_pair(0, second_end, self.parameter)),
         ]
+        remainder = select_bits(m, second_view[1:], second_ones[:2], MAX_PAIR_PARAMETER)
+        with m.Switch(self.parameter[:2]):
+            for parameter in range(MAX_PAIR_PARAMETER + 1):
+                with m.Case(parameter):
+                    own = remainder[:parameter] & self.second_keep.replicate(parameter)
+                    m.d.comb += self.second_run.eq(Cat(own, second_ones))
         m.d.comb += [
             self.full.eq((missing == 0) & (count != 0)),
             self.whole.eq(1),
         ]
 
-        behind, short, moves = Signal.like(second_end), Signal.like(missing), Signal()
+        # All that may come of a step is known before it is known what does.
+        moves, some, missing_then = Signal(), Signal(), Signal.like(missing)
+        m.d.comb += some.eq(count != 0)
+
+        def after(short):
+            """Whether the window moves if it is short of so many bytes, and of how many then."""
+            return Cat((short != 0) & some, (short - ((short != 0) & some))[: len(missing)])
+
+        moved = Mux(self.take, after(end >> 3), after(missing))
         m.d.comb += [
-            behind.eq(Mux(self.take_second, second_end, end)),
-            short.eq(Mux(self.take, behind >> 3, missing)),
-            moves.eq((short != 0) & (count != 0)),
+            Cat(moves, missing_then).eq(Mux(self.take_second, after(second_end >> 3), moved)),
             self.i.ready.eq((count == 0) | ((count == 1) & moves if self.period == 1 else 0)),
         ]
-        m.d.sync += missing.eq(short - moves)
+        m.d.sync += missing.eq(missing_then)
         with m.If(self.take):
-            m.d.sync += offset.eq(behind)
+            m.d.sync += offset.eq(Mux(self.take_second, second_end, end))
         with m.If(moves):
             m.d.sync += [
                 window.eq(Cat(window[8:], waiting[:8])),
