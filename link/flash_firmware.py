@@ -257,6 +257,8 @@ class FlashFirmware:
     def _read_image(self) -> None:
         a, port = self._a, self._port
         a.label("image")
+        # The way here and what follows take so long together that a host's byte could be lost.
+        port.pause()
         # The last byte waits until the checksum has been found right.
         self._left.negative(self._image_size)
         self._left.count_up("image counted")
