@@ -14,6 +14,9 @@ from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program.packets import (
     FAR_SHIFT,
     MAGIC,
+    NARROW,
+    NARROW_BIASES,
+    NARROW_BITS,
     ChannelRecord,
     ConstructionDescriptor,
     Increment,
@@ -22,6 +25,7 @@ from hiddenite.rtl.program.packets import (
     Opcode,
     Operation,
     crc_words,
+    has_narrow_records,
     words_of,
 )
 
@@ -75,6 +79,7 @@ def compile_network(network: Network, c: Configuration, *, batch: int = 1) -> Pr
     writer.packet(_words(MAGIC, 32, c.program_bits))
     remaining = iter(tile_words)
     remaining_convs = iter(convs)
+    record_words = []
     for stage in stages:
         table = _layer_table(stage, c)
         if stage.operation is not Operation.CONV:
@@ -86,11 +91,13 @@ def compile_network(network: Network, c: Configuration, *, batch: int = 1) -> Pr
         key = (key - KEY_CHANNEL * c.constructor_lanes) % 2**32
         construction = _construction_descriptor(stage, c, code.parameter)
         writer.packet([Opcode.CONV], _words(key, 32, c.program_bits), construction, table)
-        records = _channel_records(stage, sums, c)
+        biases = _record_biases(stage, sums, c)
         for tile in range(tiles):
-            own = records[tile * c.och : (tile + 1) * c.och].reshape(-1)
+            own = slice(tile * c.och, (tile + 1) * c.och)
+            narrow, records = _channel_records(biases[own], stage.conv.scale[own], c)
             opcode = Opcode.LAST_TILE if tile == tiles - 1 else Opcode.TILE
-            writer.packet([opcode], own, next(remaining))
+            writer.packet([opcode | NARROW * narrow], records, next(remaining))
+            record_words.append(len(records))
     writer.packet([Opcode.END])
 
     last = network.layers[-1]
@@ -103,6 +110,7 @@ def compile_network(network: Network, c: Configuration, *, batch: int = 1) -> Pr
         result_type=network.types[last.name],
         stages=stages,
         memory=plan,
+        record_words=record_words,
         mask_words=[len(words) for words in tile_words],
         masks=masks,
         weights=weights,
@@ -311,8 +319,8 @@ def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> 
     return _pack(ConstructionDescriptor(c), fields, c.program_bits)
 
 
-def _channel_records(stage: Stage, sums: ArraySums, c: Configuration) -> np.ndarray:
-    """`ChannelRecord` of each output channel, channels x words."""
+def _record_biases(stage: Stage, sums: ArraySums, c: Configuration) -> np.ndarray:
+    """Bias of the `ChannelRecord` of each output channel, int64."""
     layer = stage.conv
     bias = layer.bias.astype(np.int64) - sums.offset
     # A number of n bits, or the complement of a negative one, needs a bit more with its sign.
@@ -324,11 +332,23 @@ def _channel_records(stage: Stage, sums: ArraySums, c: Configuration) -> np.ndar
             f"layer {stage.name!r}: bias: {int(layer.bias[channel])} of output channel "
             f"{channel} and its weights need {bits} bits, has {c.bias_bits}: raise bias_bits"
         )
+    return bias
+
+
+def _channel_records(
+    bias: np.ndarray, scale: np.ndarray, c: Configuration
+) -> tuple[bool, np.ndarray]:
+    """Channel records of a tile: whether they are narrow, and their words."""
+    fits = (bias >= NARROW_BIASES.start) & (bias < NARROW_BIASES.stop)
+    narrow = has_narrow_records(c) and bool(fits.all())
     layout = ChannelRecord(c)
-    offset = layout["scale"].offset
-    value = (bias & ((1 << offset) - 1)) | (layer.scale.astype(np.int64) & 0xFFFF) << offset
-    count = words_of(layout, c.program_bits)
     assert layout.size <= 63
-    shifts = np.arange(count) * c.program_bits
-    word = value[:, None] >> shifts if c.program_bits < 64 else value[:, None]
-    return (word & ((1 << min(c.program_bits, 63)) - 1)).astype(np.uint64)
+    bits = NARROW_BITS if narrow else layout.size
+    value = scale.astype(np.int64) & 0xFFFF | bias << layout["bias"].offset
+    value = (value & ((1 << bits) - 1)).astype(np.uint64)
+    if narrow and c.program_bits > NARROW_BITS:
+        value = np.append(value, np.zeros(len(value) % 2, np.uint64))
+        return narrow, value[::2] | value[1::2] << np.uint64(NARROW_BITS)
+    shifts = np.arange(0, bits, c.program_bits, dtype=np.uint64)
+    mask = np.uint64((1 << c.program_bits) - 1)
+    return narrow, (value[:, None] >> shifts & mask).reshape(-1)

@@ -19,7 +19,6 @@ from hiddenite.rtl.output.timing import capture_latency, output_beats, post_late
 from hiddenite.rtl.program.layer_memory import SLOTS, load_cycles
 from hiddenite.rtl.program.packets import (
     OPCODE_WORDS,
-    ChannelRecord,
     ConstructionDescriptor,
     LayerTable,
     Operation,
@@ -211,12 +210,12 @@ def estimate(program: Program, stream: ProgramStream | None = None) -> Estimate:
     check = crc_words(bits)
     table = LayerTable(c).words
     construction = crc_words(bits) + words_of(ConstructionDescriptor(c), bits)
-    record = words_of(ChannelRecord(c), bits)
 
     array = _ArraySide(c)
     reader = stream.take(0, crc_words(bits) + check) + CHECK_LATENCY
     live: list[tuple[int, int]] = []  # release and words of the tiles in the buffer
-    masks = iter(zip(program.mask_words, program.construction_cycles, strict=True))
+    per_tile = program.record_words, program.mask_words, program.construction_cycles
+    constructions = iter(zip(*per_tile, strict=True))
     layers, before = [], 0
     for number, stage in enumerate(program.stages):
         conv = stage.operation is Operation.CONV
@@ -238,14 +237,13 @@ def estimate(program: Program, stream: ProgramStream | None = None) -> Estimate:
             for first in range(0, channels, share):
                 ready = array.time
                 if conv:
-                    words, cycles = next(masks)
+                    own, words, cycles = next(constructions)
                     mask_words += words
                     size = stage.kernel[0] * stage.kernel[1] * stage.read.layout.groups
                     reader = stream.take(reader, OPCODE_WORDS)
                     while len(live) == 2 or (live and max(size, live[0][1]) >= c.tile_words // 2):
                         reader = max(reader, live.pop(0)[0] + 1)
                     begin = reader
-                    own = min(share, channels - first) * record
                     reader = stream.take(reader, own)
                     reader = stream.take(reader, words, cycles)
                     of_stream = words + own > 0.9 * (reader - begin)

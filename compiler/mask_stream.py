@@ -91,15 +91,22 @@ class MaskStream:
             before = after
         return tiles
 
-    def cycles(self) -> list[int]:
-        """Cycles that the constructor takes for each tile, from its start until it is complete."""
+    def cycles(self, record_words: list[int]) -> list[int]:
+        """Cycles that the constructor takes for each tile, from its start until it is complete.
+
+        Parameters
+        ----------
+        record_words : list of int
+            Words of each tile's channel records, which come before its masks.
+        """
         cycles: list[int] = []
         first = 0
         taken = self._taken() if self._used else np.zeros((0, self.c.constructor_lanes), np.int64)
         before = np.zeros(self.c.constructor_lanes, np.int64)
         for mask, code, used, tiles in self._layers:
             own = taken[first : first + tiles]
-            cycles += construction_cycles(mask, code, used, own, before, self.c)
+            records = record_words[first : first + tiles]
+            cycles += construction_cycles(mask, code, used, own, before, records, self.c)
             before, first = own[-1], first + tiles
         return cycles
 

@@ -33,8 +33,10 @@ class Program:
         What the engine does.
     memory : MemoryPlan
         Where its tensors lie, and when.
+    record_words : list of int
+        Words that carry channel records, for each tile of output channels of each conv in turn.
     mask_words : list of int
-        Words that carry masks, for each tile of output channels of each conv in turn.
+        Likewise, words that carry masks.
     masks : MaskStream
         Where these words come from.
     weights : int
@@ -51,6 +53,7 @@ class Program:
     result_type: str
     stages: list[Stage]
     memory: MemoryPlan
+    record_words: list[int]
     mask_words: list[int]
     masks: MaskStream
     weights: int
@@ -62,7 +65,7 @@ class Program:
 
         Found when it is asked for: following the lanes takes longer than compiling.
         """
-        return self.masks.cycles()
+        return self.masks.cycles(self.record_words)
 
     @property
     def bytes(self) -> bytes:

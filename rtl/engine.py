@@ -23,7 +23,8 @@ from .configuration import Configuration
 from .interfaces import Status, packet_stream
 from .masks.constructor import Constructor
 from .masks.tile_buffer import TileBuffer, tile_buffer_slices
-from .output.post_processor import PostProcessor, channel_records
+from .output.post_processor import PostProcessor
+from .output.record_memory import channel_records
 from .output.residual_queue import queues_residuals, residual_memory
 from .output.result_queue import result_memory
 from .output.store import Store

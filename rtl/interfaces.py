@@ -102,12 +102,14 @@ class Construction(wiring.Signature):
 
 
 class RecordWrite(wiring.Signature):
-    """Writes a word of a channel record.
+    """Writes a word of a channel record, or one with the narrow records of two channels.
 
     Members
     -------
     words : which word of the record it is, one bit each
-    channel, half : where the record goes: output channel of the tile, half of the memory
+    narrow : the record is narrow
+    channel, half : where the record goes: output channel of the tile (the even one of two), half of
+        the memory
     data : the word
     """
 
@@ -115,6 +117,7 @@ class RecordWrite(wiring.Signature):
         super().__init__(
             {
                 "words": Out(words_of(ChannelRecord(c), c.program_bits)),
+                "narrow": Out(1),
                 "channel": Out(ceil_log2(c.och)),
                 "half": Out(1),
                 "data": Out(c.program_bits),

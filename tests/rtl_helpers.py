@@ -12,6 +12,7 @@ from hiddenite.golden.network import Conv, Input, Network
 from hiddenite.golden.weights import KEY_CHANNEL, channel_key, signs
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program.packets import (
+    NARROW,
     ChannelRecord,
     ConstructionDescriptor,
     LayerDescriptor,
@@ -189,9 +190,7 @@ def packets(program):
     """The packets of a program without their CRCs, the header first."""
     c, words = program.configuration, integers(program.words)
     layer = LayerTable(c).words
-    construction, record = (
-        words_of(layout, c.program_bits) for layout in (ConstructionDescriptor(c), ChannelRecord(c))
-    )
+    construction = words_of(ConstructionDescriptor(c), c.program_bits)
     mask_words, at, out = iter(program.mask_words), 0, []
 
     def take(size):
@@ -204,10 +203,23 @@ def packets(program):
         conv = stage.operation == Operation.CONV
         take(1 + conv * (max(1, 32 // c.program_bits) + construction) + layer)
         for first in range(0, stage.shape[2] if conv else 0, c.och):
-            take(1 + min(c.och, stage.shape[2] - first) * record + next(mask_words))
+            records = record_words(c, min(c.och, stage.shape[2] - first), words[at])
+            take(1 + records + next(mask_words))
     take(1)
     assert at == len(words)
     return out
+
+
+def record_words(c, channels, opcode):
+    """Words of the channel records of a tile with this opcode."""
+    if opcode & NARROW:
+        return -(-channels * 32 // c.program_bits)
+    return channels * words_of(ChannelRecord(c), c.program_bits)
+
+
+def bias_of_narrow(bits):
+    """Bias of which a narrow record has these 16 bits."""
+    return bits if bits < 8192 else bits - 65536
 
 
 def close(parts, c):

@@ -11,7 +11,7 @@ import numpy as np
 from hiddenite.golden.rice import RiceCode
 
 from ..configuration import Configuration
-from ..program.packets import ChannelRecord, crc_words, words_of
+from ..program.packets import crc_words
 from ..program.program_reader import CHECK_LATENCY
 from .constructor import COMPLETE_LATENCY
 from .decoders import decoder_of
@@ -181,6 +181,7 @@ def construction_cycles(
     used: np.ndarray,
     taken: np.ndarray,
     before: np.ndarray,
+    record_words: list[int],
     c: Configuration,
 ) -> Iterator[int]:
     """Cycles from the start of each tile of a layer until all lanes are done with it.
@@ -196,11 +197,12 @@ def construction_cycles(
         Words that each lane has taken at the end of each tile, tiles x lanes.
     before : numpy.ndarray
         Words that each lane has taken before the layer.
+    record_words : list of int
+        Words of each tile's channel records.
     """
     lanes = c.constructor_lanes
     # Cycles that the signs of a tile's first word have before its first one: from the start of the
     # layer, with a lane's own part of the key, or from the tile before.
-    records = words_of(ChannelRecord(c), c.program_bits)
     signs = np.full(lanes, SIGNS_BEFORE_LAYER) - (np.arange(lanes) > 0) * turn_cycles(c)
     period = decoder_of(c).word_cycles(c)
     works: list[_LaneWork | None] = []
@@ -211,8 +213,8 @@ def construction_cycles(
             continue
         words = range(max(0, int(before[lane]) - 1), int(taken[-1, lane]))
         works.append(_LaneWork(own, code, int(used[lane]), words, c))
-    for tile, after in enumerate(taken):
-        signs = signs + min(c.och, len(mask) - tile * c.och) * records - channel_cycles(c)
+    for tile, (after, records) in enumerate(zip(taken, record_words, strict=True)):
+        signs = signs + records - channel_cycles(c)
         cycles, done = _tile_cycles(works, tile, before.tolist(), after.tolist(), period, signs)
         yield cycles
         signs = SIGNS_BEFORE_TILE + crc_words(c.program_bits) + cycles - done

@@ -15,10 +15,10 @@ from amaranth.utils import ceil_log2
 from ..configuration import Configuration
 from ..interfaces import Outputs, PixelTile, RecordWrite, Sums
 from ..primitives.delay import delayed
-from ..primitives.memory import MemoryShape, shared_memory
 from ..primitives.shared_module import SharedModule
-from ..program.packets import ChannelRecord, LayerDescriptor, Operation, words_of
+from ..program.packets import LayerDescriptor, Operation
 from .post_lane import PostLane
+from .record_memory import RecordMemory
 from .residual_buffer import ResidualBuffer
 from .residual_queue import ResidualQueue, queues_residuals
 from .sum_buffer import SumBuffer, sum_buffer_latency
@@ -26,14 +26,7 @@ from .tile_slots import TileSlots
 from .timing import capture_latency, output_beats, post_latency
 from .wide_beats import has_wide_beats, skips_rows
 
-__all__ = ["PostProcessor", "channel_records"]
-
-
-def channel_records(c: Configuration) -> MemoryShape:
-    """The channels' records, two tiles of them, a memory for each lane."""
-    depth = max(2, 2 * c.och // c.post_lanes)
-    width = words_of(ChannelRecord(c), c.program_bits) * c.program_bits
-    return MemoryShape("channel records", c.post_lanes, depth, width, 2)
+__all__ = ["PostProcessor"]
 
 
 class PostProcessor(wiring.Component):
@@ -159,8 +152,8 @@ class PostProcessor(wiring.Component):
                 added.eq(held.added),
             ]
 
-        # Channel records: one memory for each lane, two halves in turn. The one that belongs to
-        # what the sum buffer gives is read while that gets there.
+        # Channel records, two halves in turn. The one that belongs to what the sum buffer gives is
+        # read while that gets there.
         read_beat, read_half, last_pop = Signal.like(beat), Signal(), Signal()
         m.d.comb += last_pop.eq(pop & (left == 1) & tile_last)
         if c.pipelining:
@@ -179,32 +172,14 @@ class PostProcessor(wiring.Component):
                 read_half.eq(Mux(capture, next_half, half)),
                 self.released.eq(last_pop),
             ]
-        layout = ChannelRecord(c)
-        shape = channel_records(c)
-        record_bits = shape.width
         valid = [Signal(name=f"valid_{i}") for i in range(post_latency(c))]
         with m.If(moves):
             m.d.sync += [v.eq(u) for v, u in zip(valid, [pop, *valid], strict=False)]
-        records = self.records
-        write = [records.words, records.channel, records.half, records.data]
-        if c.pipelining:
-            # The reader is far away, and a record is needed much later.
-            write = [delayed(m, value, f"late_{i}") for i, value in enumerate(write)]
-        words_written, channel, write_half, word = write
+        m.submodules.records = records = RecordMemory(c)
+        wiring.connect(m, wiring.flipped(self.records), records.write)
+        m.d.comb += [records.beat.eq(read_beat), records.half.eq(read_half)]
         for number in range(lanes):
-            memory = shared_memory(record_bits, shape.depth, granularity=c.program_bits)
-            m.submodules[f"records_{number}"] = memory
-            ports = memory.ports
-            own = channel[: ceil_log2(lanes)] == number if lanes > 1 else 1
-            entry = channel[ceil_log2(lanes) :]
-            record = Signal(layout, name=f"record_{number}")
-            m.d.comb += [
-                ports.write.eq(Mux(own, words_written, 0)),
-                ports.write_address.eq(Cat(entry, write_half)),
-                ports.write_data.eq(word.replicate(record_bits // c.program_bits)),
-                ports.read_address.eq(Cat(read_beat[: ceil_log2(c.och // lanes)], read_half)),
-                record.eq(ports.read_data),
-            ]
+            record = records.records[number]
             # The pixels of a beat have the same channels.
             for place in range(number, c.post_pixels * lanes, lanes):
                 m.submodules[f"lane_{place}"] = shared = SharedModule(

@@ -6,7 +6,7 @@ A program is a sequence of packets of ``program_bits`` wide words, least signifi
     layer       opcode LAYER, layer table                                             CRC-32
     conv layer  opcode CONV, key, construction descriptor, layer table                CRC-32
       tile      opcode TILE, one channel record per output channel of the tile, mask  CRC-32
-      ...       (the last tile's opcode is LAST_TILE)
+      ...       (the last tile's opcode is LAST_TILE; + NARROW with narrow records)
     end         opcode END                                                            CRC-32
 
 Every item starts on a fresh word. The last word of the end packet carries the stream's ``last``.
@@ -33,6 +33,9 @@ from ..configuration import Configuration
 __all__ = [
     "FAR_SHIFT",
     "MAGIC",
+    "NARROW",
+    "NARROW_BIASES",
+    "NARROW_BITS",
     "OPCODE_WORDS",
     "ChannelRecord",
     "ConstructionDescriptor",
@@ -43,6 +46,7 @@ __all__ = [
     "Opcode",
     "Operation",
     "crc_words",
+    "has_narrow_records",
     "words_of",
 ]
 
@@ -50,6 +54,17 @@ MAGIC = int.from_bytes(b"HDNT", "little")
 
 OPCODE_WORDS = 1
 """Program words in front of a packet's items."""
+
+NARROW = 8
+"""What the opcode of a tile has besides where its channel records are narrow."""
+
+NARROW_BITS = 32
+"""Bits of a narrow channel record: scale, and the low 16 bits of a bias."""
+
+NARROW_BIASES = range(-57344, 8192)
+"""Biases of narrow channel records. Most are far below 0, as an array takes the weights of -1 for a
+constant that is added to its sums: of these 16 bits, only those that begin with three zeros are not
+negative."""
 
 FAR_SHIFT = 9
 """What ``far`` of a layer adds to its shift: the two make every shift from 1 to 24."""
@@ -111,6 +126,15 @@ def words_of(layout: data.Layout, program_bits: int) -> int:
 def crc_words(program_bits: int) -> int:
     """Program words that a number of 32 bits takes: magic, key or CRC."""
     return max(1, 32 // program_bits)
+
+
+def has_narrow_records(c: Configuration) -> bool:
+    """Whether narrow channel records take fewer program words than full ones.
+
+    Words of 64 bits have those of two channels, which two memories of the post-processor take.
+    """
+    full = words_of(ChannelRecord(c), c.program_bits) * c.program_bits
+    return full > NARROW_BITS and (c.program_bits <= NARROW_BITS or c.post_lanes > 1)
 
 
 class LayerDescriptor(data.StructLayout):
@@ -319,11 +343,15 @@ class ConstructionDescriptor(data.StructLayout):
 class ChannelRecord(data.StructLayout):
     """What the post-processor needs to know of an output channel.
 
+    Narrow records, those of a tile whose biases are all in `NARROW_BIASES`, end after
+    `NARROW_BITS`; a word of 64 bits has two of them, the lower channel's in the low half, and the
+    last one of a tile with an odd number of channels zeros above.
+
     Members
     -------
-    bias : less the constant offset of its sums (see `hiddenite.rtl.array.builds.ArrayBuild`)
     scale
+    bias : less the constant offset of its sums (see `hiddenite.rtl.array.builds.ArrayBuild`)
     """
 
     def __init__(self, c: Configuration):
-        super().__init__({"bias": signed(c.bias_bits), "scale": signed(16)})
+        super().__init__({"scale": signed(16), "bias": signed(c.bias_bits)})

@@ -19,11 +19,14 @@ from ..interfaces import Construction, RecordWrite, packet_stream
 from .checksum import Checksum
 from .packets import (
     MAGIC,
+    NARROW,
+    NARROW_BITS,
     ChannelRecord,
     ConstructionDescriptor,
     ErrorCode,
     Opcode,
     crc_words,
+    has_narrow_records,
     words_of,
 )
 
@@ -85,10 +88,17 @@ class ProgramReader(wiring.Component):
         count = Signal(range(max(crc_length, conv_words, record_words)))
         channel = Signal(range(c.och))
         # Of the packet in hand, 0 for the header; its lowest bit says that a tile follows.
-        opcode = Signal(3)
+        opcode, narrow = Signal(3), Signal()
         more_tiles = opcode[0]
         kinds = Opcode.LAYER, Opcode.TILE, Opcode.END
         layer, tile, end = (opcode[1:] == kind >> 1 for kind in kinds)
+        tile_opcodes = [Opcode.TILE, Opcode.LAST_TILE]
+        of_record = Const(record_words)
+        if has_narrow_records(c):
+            tile_opcodes += [kind | NARROW for kind in tile_opcodes]
+            of_record = Mux(narrow, max(1, NARROW_BITS // bits), record_words)
+        # Narrow records of two channels may be in one word, which counts as that of the second.
+        second = narrow if has_narrow_records(c) and bits > NARROW_BITS else 0
         constructing = Signal(words_of(ConstructionDescriptor(c), bits) * bits)
         half = Signal()
         m.d.comb += [
@@ -96,6 +106,7 @@ class ProgramReader(wiring.Component):
             records.data.eq(word),
             records.channel.eq(channel),
             records.half.eq(half),
+            records.narrow.eq(narrow),
             to.half.eq(half),
             to.channels_last.eq(Mux(more_tiles, c.och - 1, to.layer.channels_last)),
             self.layers.payload.eq(word),
@@ -155,17 +166,17 @@ class ProgramReader(wiring.Component):
             with m.State("OPCODE"):
                 m.d.comb += ready.eq(1)
                 with m.If(offered):
-                    m.d.sync += [opcode.eq(word), channel.eq(0)]
+                    m.d.sync += [opcode.eq(word), channel.eq(0), narrow.eq((word & NARROW).any())]
                     with m.Switch(word):
                         with m.Case(Opcode.LAYER):
                             m.next = "BODY"
-                        with m.Case(Opcode.CONV, Opcode.TILE, Opcode.LAST_TILE):
+                        with m.Case(Opcode.CONV, *tile_opcodes):
                             m.next = "ITEM"
                         with m.Case(Opcode.END):
                             m.next = "CHECKSUM"
                         with m.Default():
                             m.d.comb += error.eq(ErrorCode.OPCODE)
-                    with m.If(more_tiles != ((word == Opcode.TILE) | (word == Opcode.LAST_TILE))):
+                    with m.If(more_tiles != Cat(word == kind for kind in tile_opcodes).any()):
                         m.d.comb += error.eq(ErrorCode.OPCODE)
             # Key and construction descriptor of a conv, or channel records of a tile.
             with m.State("ITEM"):
@@ -179,9 +190,9 @@ class ProgramReader(wiring.Component):
                     with m.If(~tile):
                         # The key's words pass through.
                         m.d.sync += constructing.eq(Cat(constructing, word)[bits:])
-                    with m.If(counted(Mux(tile, record_words, conv_words))):
-                        m.d.sync += channel.eq(channel + 1)
-                        with m.If(~tile | (channel == to.channels_last)):
+                    with m.If(counted(Mux(tile, of_record, conv_words))):
+                        m.d.sync += channel.eq((channel | second) + 1)
+                        with m.If(~tile | ((channel | second) == (to.channels_last | second))):
                             m.d.comb += to.start_tile.eq(tile)
                             m.next = "BODY"
             # Layer table, or mask.

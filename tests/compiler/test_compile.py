@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from rtl_helpers import (
     CONFIGURATIONS,
+    bias_of_narrow,
     close,
     compiled,
     construction_fields,
@@ -13,6 +14,8 @@ from rtl_helpers import (
     network_of,
     packets,
     random_conv,
+    record_words,
+    split,
 )
 
 from hiddenite.compiler.compile import compile_network
@@ -21,6 +24,8 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, MaxPool
 from hiddenite.rtl.program.packets import (
     MAGIC,
+    NARROW,
+    ChannelRecord,
     ConstructionDescriptor,
     LayerTable,
     Opcode,
@@ -45,7 +50,7 @@ def test_packets(name):
     assert [w for part in close(parts, c) for w in part] == program.words.tolist()
     assert join(parts[0], c.program_bits) == MAGIC
     tiles = [-(-conv.out_channels // c.och) for conv in (first, second)]
-    assert [part[0] for part in parts[1:]] == [
+    assert [part[0] & ~NARROW for part in parts[1:]] == [
         Opcode.LAYER,
         *(Opcode.CONV, *[Opcode.TILE] * (tiles[0] - 1), Opcode.LAST_TILE),
         *(Opcode.CONV, *[Opcode.TILE] * (tiles[1] - 1), Opcode.LAST_TILE),
@@ -53,7 +58,7 @@ def test_packets(name):
     ]
     stream = MaskStream(c)
     codes = [stream.add(conv.mask)[0] for conv in (first, second)]
-    words = [part for part in parts[1:-1] if part[0] in (Opcode.TILE, Opcode.LAST_TILE)]
+    words = [part for part in parts[1:-1] if part[0] & ~NARROW in (Opcode.TILE, Opcode.LAST_TILE)]
     for part, masks in zip(words, stream.words(), strict=True):
         assert part[len(part) - len(masks) :] == masks.tolist()
     assert program.mask_bits == sum(map(len, stream.words())) * c.program_bits
@@ -72,6 +77,53 @@ def test_packets(name):
         assert layer.tiles_last == -(-conv.out_channels // c.och) - 1
         assert (layer.signed, layer.to_result) == ((1, 1) if conv is second else (0, 0))
         assert layer.shift == conv.shift - 1
+
+
+# Of three channels: at the limits of 8 bits, of a narrow record and of more, and just beyond.
+BIASES = [
+    (127, -128, -1),
+    (128, -129, 255),
+    (-57_344, -57_344, -57_344),
+    (0, -57_345, 0),
+    (8_191, -57_344, 8_191),
+    (0, 0, 8_192),
+    ((1 << 19) - 1, -(1 << 19), 0),
+]
+SCALES = [32_767, -32_768, -1]
+
+
+@pytest.mark.parametrize("bias_bits", [16, 20, 34])
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_channel_records(name, bias_bits):
+    """Each tile has the narrowest form that holds all its biases, and any scale."""
+    c = dataclasses.replace(CONFIGURATIONS[name], bias_bits=bias_bits)
+    size = words_of(ChannelRecord(c), c.program_bits) * c.program_bits
+    narrower = size > (32 if c.program_bits < 64 or c.post_lanes > 1 else 64)
+    forms = set()
+    for values in BIASES:
+        if max(max(b, ~b) for b in values) >> bias_bits - 1:
+            continue
+        # Nothing is kept, so that sums have no offset; other tiles have what always fits.
+        fill = -(-3 // c.och) * c.och
+        bias = np.array([*values, *[0] * (fill - 3), -1], np.int32)
+        scale = np.resize(SCALES, fill + 1).astype(np.int16)
+        conv = random_conv(np.random.default_rng(1), 3, fill + 1, density=0, bias=bias, scale=scale)
+        program = compiled((2, 2, 3), conv, c=c)
+        for tile, part in enumerate(packets(program)[3:-1]):
+            channels = slice(tile * c.och, (tile + 1) * c.och)
+            own, scales = bias[channels].tolist(), scale[channels].tolist()
+            narrow = bool(part[0] & NARROW)
+            assert narrow == (narrower and all(b in range(-57_344, 8_192) for b in own))
+            words = part[1 : 1 + record_words(c, len(own), part[0])]
+            assert program.record_words[tile] == len(words)
+            found = split(join(words, c.program_bits), 32 if narrow else size, len(own))
+            assert [value & 0xFFFF for value in found] == [s & 0xFFFF for s in scales]
+            if narrow:
+                assert [bias_of_narrow(value >> 16) for value in found] == own
+            else:
+                assert [value >> 16 for value in found] == [b & ((1 << bias_bits) - 1) for b in own]
+            forms.add(narrow)
+    assert forms == ({False, True} if narrower else {False})
 
 
 def test_what_a_program_says_of_itself():

@@ -81,9 +81,8 @@ class Bench:
         self.bias = [rng.randrange(-1024, 1024) - middle for _ in range(c.och)]
         self.scale = [rng.randrange(-64, 64) for _ in range(c.och)]
         for channel, values in enumerate(zip(self.bias, self.scale, strict=True)):
-            layout = ChannelRecord(c)
-            record = layout.const(dict(zip(("bias", "scale"), values, strict=True)))
-            count = words_of(layout, c.program_bits)
+            record = ChannelRecord(c).const(dict(zip(("bias", "scale"), values, strict=True)))
+            count = words_of(ChannelRecord(c), c.program_bits)
             for at, word in enumerate(split(record.as_value().value, c.program_bits, count)):
                 port = self.dut.records
                 ctx.set(port.channel, channel)

@@ -4,28 +4,43 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
-from rtl_helpers import CONFIGURATIONS, close, compiled, join, packets, random_conv, simulate
+from rtl_helpers import (
+    CONFIGURATIONS,
+    bias_of_narrow,
+    close,
+    compiled,
+    join,
+    packets,
+    random_conv,
+    simulate,
+    split,
+)
 
 from hiddenite.golden.network import MaxPool
 from hiddenite.golden.weights import signs
 from hiddenite.rtl.masks.constructor import Constructor
-from hiddenite.rtl.program.packets import ChannelRecord, ErrorCode, LayerTable, Opcode
+from hiddenite.rtl.program.packets import NARROW, ChannelRecord, ErrorCode, LayerTable, Opcode
 from hiddenite.rtl.program.program_reader import ProgramReader
 
 SEED = 11
 
-TILES = Opcode.TILE, Opcode.LAST_TILE
+TILES = Opcode.TILE, Opcode.LAST_TILE, Opcode.TILE | NARROW, Opcode.LAST_TILE | NARROW
 
 WIDTHS = ["more_och", "more_ich", "square"]
 """Configurations of 8, 32 and 64 program bits."""
 
 
 def small_program(c):
-    """A pool and two convs, the second of two tiles; returns the convs and the program."""
+    """A pool and two convs, the second of two tiles, of which one has narrow records.
+
+    Returns the convs and the program.
+    """
     rng = np.random.default_rng(1)
     pool = MaxPool(name="pool", input="image", kernel=1)
     first = random_conv(rng, 3, 2, (1, 2), name="first", input="pool")
-    second = random_conv(rng, 2, c.och + 1, name="second", input="first")
+    bias = rng.integers(-200, 200, c.och + 1).astype(np.int32)
+    bias[0] = 40_000
+    second = random_conv(rng, 2, c.och + 1, name="second", input="first", bias=bias)
     return (first, second), compiled((2, 2, 3), pool, first, second, c=c)
 
 
@@ -63,16 +78,9 @@ class Bench:
         if ctx.get(dut.layers.valid) and ctx.get(dut.layers.ready):
             self.layers.append(ctx.get(dut.layers.payload))
         if ctx.get(dut.records.words):
-            size = len(dut.records.words)
             assert ctx.get(dut.records.words) == 1 << len(self.record)
             self.record.append(ctx.get(dut.records.data))
-            if len(self.record) == size:
-                layout = ChannelRecord(self.c)
-                bits = join(self.record, self.c.program_bits) & ((1 << layout.size) - 1)
-                record = layout.from_bits(bits)
-                place = ctx.get(dut.records.half), ctx.get(dut.records.channel)
-                self.records.append((*place, record.bias, record.scale))
-                self.record = []
+            self.take_record(ctx, self.c.program_bits, len(dut.records.words))
         self.layer_commits += ctx.get(dut.layer_commit)
         self.tile_commits += ctx.get(dut.construction.commit_tile)
         taken = ctx.get(dut.i.valid) and ctx.get(dut.i.ready)
@@ -80,6 +88,24 @@ class Bench:
             self.error = ctx.get(dut.error)
         await ctx.tick()
         return taken
+
+    def take_record(self, ctx, bits, size):
+        """Keep the channel records that the words up to now are, if they are whole ones."""
+        port, layout = self.dut.records, ChannelRecord(self.c)
+        value, count = join(self.record, bits), len(self.record)
+        half, channel = ctx.get(port.half), ctx.get(port.channel)
+        if ctx.get(port.narrow):
+            if count == max(1, 32 // bits):
+                own = range(channel, channel + max(1, bits // 32))
+                for at, part in zip(own, split(value, 32, len(own)), strict=True):
+                    if at <= ctx.get(self.dut.construction.channels_last):
+                        scale = (part & 0xFFFF ^ 0x8000) - 0x8000
+                        self.records.append((half, at, bias_of_narrow(part >> 16), scale))
+                self.record = []
+        elif count == size:
+            record = layout.from_bits(value & ((1 << layout.size) - 1))
+            self.records.append((half, channel, record.bias, record.scale))
+            self.record = []
 
     async def give(self, ctx, words, last=None):
         """Send words, ``last`` with one of them (the last one), until an error."""
@@ -189,6 +215,8 @@ WRONG_PACKETS = {
     "opcode 0": (lambda p, c: with_opcode(p, 1, 0), ErrorCode.OPCODE, 1),
     "opcode 1": (lambda p, c: with_opcode(p, 2, 1), ErrorCode.OPCODE, 2),
     "opcode 7": (lambda p, c: with_opcode(p, 2, 7), ErrorCode.OPCODE, 2),
+    "narrow layer": (lambda p, c: with_opcode(p, 1, NARROW | Opcode.LAYER), ErrorCode.OPCODE, 1),
+    "narrow end": (lambda p, c: with_opcode(p, -1, NARROW | Opcode.END), ErrorCode.OPCODE, 8),
     "opcode and more": (lambda p, c: with_opcode(p, 1, 128 | Opcode.LAYER), ErrorCode.OPCODE, 1),
     "tile without a conv": (lambda p, c: with_opcode(p, 2, Opcode.TILE), ErrorCode.OPCODE, 2),
     "layer before the tiles": (lambda p, c: with_opcode(p, 4, Opcode.LAYER), ErrorCode.OPCODE, 4),
