@@ -24,6 +24,7 @@ from hiddenite.rtl.program.packets import (
     LayerTable,
     Opcode,
     Operation,
+    TablePart,
     crc_words,
     has_narrow_records,
     words_of,
@@ -79,18 +80,19 @@ def compile_network(network: Network, c: Configuration, *, batch: int = 1) -> Pr
     writer.packet(_words(MAGIC, 32, c.program_bits))
     remaining = iter(tile_words)
     remaining_convs = iter(convs)
-    record_words = []
+    table_words, record_words = [], []
     for stage in stages:
-        table = _layer_table(stage, c)
+        parts, table = _layer_table(stage, c)
+        table_words.append(len(table))
         if stage.operation is not Operation.CONV:
-            writer.packet([Opcode.LAYER], table)
+            writer.packet([Opcode.LAYER | parts], table)
             continue
         code, tiles, sums = next(remaining_convs)
         # The lanes begin with a step of the key.
         key = int(channel_key(network.seed, stage.conv.index, 0))
         key = (key - KEY_CHANNEL * c.constructor_lanes) % 2**32
         construction = _construction_descriptor(stage, c, code.parameter)
-        writer.packet([Opcode.CONV], _words(key, 32, c.program_bits), construction, table)
+        writer.packet([Opcode.CONV | parts], _words(key, 32, c.program_bits), construction, table)
         biases = _record_biases(stage, sums, c)
         for tile in range(tiles):
             own = slice(tile * c.och, (tile + 1) * c.och)
@@ -110,6 +112,7 @@ def compile_network(network: Network, c: Configuration, *, batch: int = 1) -> Pr
         result_type=network.types[last.name],
         stages=stages,
         memory=plan,
+        table_words=table_words,
         record_words=record_words,
         mask_words=[len(words) for words in tile_words],
         masks=masks,
@@ -235,12 +238,12 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict[str, Any]:
     for axis, name in enumerate("yx"):
         size = stage.shape[axis]
         fields[f"tiles_{name}_last"] = -(-size // banks[axis]) - 1
-        fields[f"store_{name}"] = {
-            "phases_last": stage.target.layout.phases[axis] - 1 if stage.target else 0,
-            "end": (size - 1) % banks[axis],
-        }
+        fields[f"store_{name}"] = {"end": (size - 1) % banks[axis]}
         if (c.rows, c.cols)[axis] > 1 and stage.target:
-            fields[f"store_{name}"]["first_only"] = stage.target.layout.form.first_only[axis]
+            fields[f"store_{name}"] |= {
+                "phases_last": stage.target.layout.phases[axis] - 1,
+                "first_only": stage.target.layout.form.first_only[axis],
+            }
         if not load:
             fields[f"window_{name}"] = _window_axis(stage, axis, c)
     if isinstance(layer, AvgPool):
@@ -267,26 +270,43 @@ def _shift(shift: int) -> dict:
 def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
     """How a stage's window lies along one axis of its input."""
     layout, banks = stage.read.layout, (c.rows, c.cols)[axis]
-    phases = layout.phases[axis]
-    q, phase = divmod(-stage.padding[axis], phases)
-    fields = {
-        "kernel_last": stage.kernel[axis] - 1,
-        "phases_last": phases - 1,
-        "phase": phase,
-        "bank": q % banks,
-    }
+    fields = {"kernel_last": stage.kernel[axis] - 1}
     if banks > 1:
-        fields["row_step"] = layout.row_steps[axis]
+        phases = layout.phases[axis]
+        q, phase = divmod(-stage.padding[axis], phases)
+        fields |= {
+            "phases_last": phases - 1,
+            "phase": phase,
+            "bank": q % banks,
+            "row_step": layout.row_steps[axis],
+        }
     return fields
 
 
-def _layer_table(stage: Stage, c: Configuration) -> np.ndarray:
-    """`LayerTable` of a stage, as words."""
+def _table_parts(stage: Stage, c: Configuration) -> TablePart:
+    """Parts of its `LayerTable` that a stage needs."""
+    parts = TablePart(0)
+    tensors = [placed.layout for placed in (stage.source, stage.target) if placed is not None]
+    if any(phases > 1 for layout in tensors for phases in layout.phases):
+        parts |= TablePart.PLANES
+    if stage.images > 1:
+        parts |= TablePart.IMAGES
+    if stage.operation is not Operation.LOAD:
+        descriptor = _layer_descriptor(stage, c)
+        if descriptor["tiles_y_last"] or descriptor["tiles_x_last"]:
+            parts |= TablePart.PIXEL_TILES
+        if descriptor["tiles_last"]:
+            parts |= TablePart.TILES
+    return parts
+
+
+def _layer_table(stage: Stage, c: Configuration) -> tuple[TablePart, np.ndarray]:
+    """`LayerTable` of a stage: the parts that it has, and its words."""
     table, layout = LayerTable(c), Increment(c)
     descriptor = LayerDescriptor(c).const(_layer_descriptor(stage, c)).as_value().value
     bits = table.descriptor_bits
     above = [descriptor >> i * bits & ((1 << bits) - 1) for i in range(table.descriptor_rows)]
-    above += [0] * (table.words // table.columns - len(above))
+    above += [0] * (table.depth - len(above))
     low = [0] * len(above)
     if stage.operation is not Operation.LOAD:
         for name, increment in window_increments(stage, c).items():
@@ -300,8 +320,9 @@ def _layer_table(stage: Stage, c: Configuration) -> np.ndarray:
         for name, address in store_increments(stage, c).items():
             low[table.other[name]] = address
     address, size = (1 << c.address_bits) - 1, table.columns * c.program_bits
-    rows = [a << c.address_bits | (b & address) for a, b in zip(above, low, strict=True)]
-    return np.concatenate([_words(row, size, c.program_bits) for row in rows])
+    parts = _table_parts(stage, c)
+    rows = [above[row] << c.address_bits | (low[row] & address) for row in table.rows_of(parts)]
+    return parts, np.concatenate([_words(row, size, c.program_bits) for row in rows])
 
 
 def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> np.ndarray:

@@ -20,7 +20,6 @@ from hiddenite.rtl.program.layer_memory import SLOTS, load_cycles
 from hiddenite.rtl.program.packets import (
     OPCODE_WORDS,
     ConstructionDescriptor,
-    LayerTable,
     Operation,
     crc_words,
     words_of,
@@ -208,7 +207,6 @@ def estimate(program: Program, stream: ProgramStream | None = None) -> Estimate:
     c = program.configuration
     bits = c.program_bits
     check = crc_words(bits)
-    table = LayerTable(c).words
     construction = crc_words(bits) + words_of(ConstructionDescriptor(c), bits)
 
     array = _ArraySide(c)
@@ -217,7 +215,7 @@ def estimate(program: Program, stream: ProgramStream | None = None) -> Estimate:
     per_tile = program.record_words, program.mask_words, program.construction_cycles
     constructions = iter(zip(*per_tile, strict=True))
     layers, before = [], 0
-    for number, stage in enumerate(program.stages):
+    for number, (stage, table) in enumerate(zip(program.stages, program.table_words, strict=True)):
         conv = stage.operation is Operation.CONV
         reader = stream.take(reader, OPCODE_WORDS + (construction if conv else 0))
         if number >= SLOTS:

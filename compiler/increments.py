@@ -33,10 +33,13 @@ class _Axis:
         return stride // self.phases * self.row_step
 
     def steps(self, name: str) -> dict[str, int]:
-        """To the next plane, to the first one again, and that in the next row of banks."""
-        wrap = -(self.phases - 1) * self.plane_step
+        """To the next plane, to the first one again, and that in the next row of banks.
+
+        With one bank there is one plane, and each pixel is in a row of its own.
+        """
         if self.banks == 1:
-            return {f"{name}_step": self.plane_step, f"{name}_wrap": wrap + self.row_step}
+            return {f"{name}_row": self.row_step}
+        wrap = -(self.phases - 1) * self.plane_step
         return {
             f"{name}_step": self.plane_step,
             f"{name}_wrap": wrap,
@@ -68,8 +71,7 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
     back_y, back_x = 1 - kernel_y, 1 - kernel_x
     back = -span - far, back_y - (tiles_y - 1) * move_y, back_x - (tiles_x - 1) * move_x
     rows = {
-        "size": (0, -layout.shape[0], -layout.shape[1]),
-        "next": (1, 0, 0),
+        "next": (1, -layout.shape[0], -layout.shape[1]),
         "tile_x": (tile_x - span, back_y, move_x + back_x),
         "tile_y": (tile_y - far_x - span, move_y + back_y, back[2]),
         "start": (stage.read.address + first_y + first_x, -pad_y, -pad_x),

@@ -33,6 +33,8 @@ class Program:
         What the engine does.
     memory : MemoryPlan
         Where its tensors lie, and when.
+    table_words : list of int
+        Words of the layer table of each stage.
     record_words : list of int
         Words that carry channel records, for each tile of output channels of each conv in turn.
     mask_words : list of int
@@ -53,6 +55,7 @@ class Program:
     result_type: str
     stages: list[Stage]
     memory: MemoryPlan
+    table_words: list[int]
     record_words: list[int]
     mask_words: list[int]
     masks: MaskStream

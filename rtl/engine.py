@@ -113,6 +113,7 @@ class Engine(wiring.Component):
             reader.stop.eq(stop | ~delayed(m, constructor.prepared, "prepared")),
             reader.layers_end.eq(tables.word_last),
             reader.quiet.eq(sequencer.quiet),
+            tables.parts.eq(reader.layer_parts),
             tables.commit.eq(reader.layer_commit),
         ]
 

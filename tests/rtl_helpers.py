@@ -189,7 +189,6 @@ def place_behind(monkeypatch, address):
 def packets(program):
     """The packets of a program without their CRCs, the header first."""
     c, words = program.configuration, integers(program.words)
-    layer = LayerTable(c).words
     construction = words_of(ConstructionDescriptor(c), c.program_bits)
     mask_words, at, out = iter(program.mask_words), 0, []
 
@@ -201,6 +200,7 @@ def packets(program):
     take(max(1, 32 // c.program_bits))
     for stage in program.stages:
         conv = stage.operation == Operation.CONV
+        layer = table_words(c, words[at])
         take(1 + conv * (max(1, 32 // c.program_bits) + construction) + layer)
         for first in range(0, stage.shape[2] if conv else 0, c.och):
             records = record_words(c, min(c.och, stage.shape[2] - first), words[at])
@@ -208,6 +208,13 @@ def packets(program):
     take(1)
     assert at == len(words)
     return out
+
+
+def table_words(c, opcode):
+    """Words of the layer table of a packet with this opcode."""
+    table = LayerTable(c)
+    own = (len(rows) for part, rows in table.parts.items() if opcode & part)
+    return table.columns * (table.always + sum(own))
 
 
 def record_words(c, channels, opcode):
@@ -220,6 +227,14 @@ def record_words(c, channels, opcode):
 def bias_of_narrow(bits):
     """Bias of which a narrow record has these 16 bits."""
     return bits if bits < 8192 else bits - 65536
+
+
+LAYERS, TILES = (Opcode.LAYER, Opcode.CONV), (Opcode.TILE, Opcode.LAST_TILE)
+
+
+def kind_of(opcode):
+    """What an opcode is besides the form of records or parts of a table."""
+    return opcode & 7
 
 
 def close(parts, c):
@@ -236,10 +251,10 @@ def close(parts, c):
 
 
 def layer_tables(program):
-    """Layer tables of a program, as words."""
-    size = LayerTable(program.configuration).words
-    parts = packets(program)[1:-1]
-    return [packet[-size:] for packet in parts if packet[0] in (Opcode.LAYER, Opcode.CONV)]
+    """Layer tables of a program, as words, each with its opcode."""
+    c = program.configuration
+    tables = [part for part in packets(program)[1:-1] if kind_of(part[0]) in LAYERS]
+    return [(part[0], part[-table_words(c, part[0]) :]) for part in tables]
 
 
 def layer_descriptor(words, c):
@@ -250,8 +265,10 @@ def layer_descriptor(words, c):
     return layout.from_bits(value & ((1 << layout.size) - 1))
 
 
-async def load_layer(ctx, tables, words):
+async def load_layer(ctx, tables, opcode, words):
     """Write a layer's table to a layer memory and load its descriptor."""
+    for number, part in enumerate(LayerTable(tables.c).parts):
+        ctx.set(tables.parts[number], bool(opcode & part))
     await send(ctx, tables.words, words)
     ctx.set(tables.commit, 1)
     await ctx.tick()

@@ -50,7 +50,7 @@ class Window(wiring.Component):
     -------
     layer : descriptor, stable while the layer runs
     table : reads rows of the layer's table
-    start : begins a layer (for one cycle); ``table`` gives the row ``size``
+    start : begins a layer (for one cycle); ``table`` gives the row ``next``
     tile_ready : a constructed tile is there; needed for convs only
     tile_taken : the tile's last step is issued
     slot_free : a pixel tile's last step may be issued
@@ -138,6 +138,10 @@ class Window(wiring.Component):
                 with m.If(tile[: ceil_log2(c.ich // c.och)].all()):
                     m.d.comb += table.row.eq(rows["map_word"])
         m.d.comb += table.enable.eq(~busy | advance)
+        # The row that was read is for the next word, which lies at the same place of the map.
+        same_place = Signal()
+        with m.If(table.enable):
+            m.d.sync += same_place.eq(busy & (~group_last | read_residual))
         with m.If(advance):
             with m.If(read_residual):
                 m.d.sync += word.eq(word + 1)
@@ -186,6 +190,7 @@ class Window(wiring.Component):
             for name in ("y", "x", "address")
         }
         starts, goes_on = later(self.start, "start"), later(advance, "advance")
+        moves = later(advance & ~same_place, "moves")
         idle = later(~busy, "idle")
         after_residual, after_last = later(step_residual, "residual"), later(step_last, "last")
         residual_increment = later(table.residual, "residual_increment")
@@ -194,8 +199,6 @@ class Window(wiring.Component):
         with m.If(goes_on):
             m.d.sync += [
                 part.eq(new_part),
-                position_y.eq(position_y + increment["y"]),
-                position_x.eq(position_x + increment["x"]),
                 bank_y.eq(new_bank_y),
                 bank_x.eq(new_bank_x),
             ]
@@ -204,7 +207,12 @@ class Window(wiring.Component):
                 m.d.sync += address.eq(address + increment["address"])
             with m.If(after_residual | after_last):
                 m.d.sync += residual.eq(residual + residual_increment)
-        with m.If(goes_on | starts):
+        with m.If(moves):
+            m.d.sync += [
+                position_y.eq(position_y + increment["y"]),
+                position_x.eq(position_x + increment["x"]),
+            ]
+        with m.If(moves | starts):
             m.d.sync += [
                 behind_y.eq(behind_y + increment["y"]),
                 behind_x.eq(behind_x + increment["x"]),

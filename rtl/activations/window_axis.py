@@ -20,12 +20,12 @@ def next_pixel(phases_last, phase, bank):
         banks.
     """
     wrap = phase == phases_last
-    row = wrap & bank.all() if len(bank) else wrap
+    row = wrap & bank.all()
     return wrap, row, Mux(wrap, 0, phase + 1), (bank + wrap)[: len(bank)]
 
 
 class WindowAxis:
-    """The loop over the taps along one axis."""
+    """The loop over the taps along one axis; with one bank, each tap is in a row of its own."""
 
     def __init__(self, m: Module, axis, c: Configuration, banks: int, name: str):
         self.axis, self.banks, self.name = axis, banks, name
@@ -36,32 +36,26 @@ class WindowAxis:
 
     def begin(self, m: Module):
         """Go to the first tap."""
-        m.d.sync += [
-            self.tap.eq(0),
-            self.last.eq(self.axis.kernel_last == 0),
-            self.phase.eq(self.axis.phase),
-            self.bank.eq(self.axis.bank),
-        ]
+        m.d.sync += [self.tap.eq(0), self.last.eq(self.axis.kernel_last == 0)]
+        if self.banks > 1:
+            m.d.sync += [self.phase.eq(self.axis.phase), self.bank.eq(self.axis.bank)]
 
     def step(self, m: Module):
         """Go to the next tap, from the last one back to the first."""
-        _, _, phase, bank = next_pixel(self.axis.phases_last, self.phase, self.bank)
         following = (self.tap + 1)[: len(self.tap)]
-        m.d.sync += [
-            self.tap.eq(following),
-            self.last.eq(following == self.axis.kernel_last),
-            self.phase.eq(phase),
-            self.bank.eq(bank),
-        ]
+        m.d.sync += [self.tap.eq(following), self.last.eq(following == self.axis.kernel_last)]
+        if self.banks > 1:
+            _, _, phase, bank = next_pixel(self.axis.phases_last, self.phase, self.bank)
+            m.d.sync += [self.phase.eq(phase), self.bank.eq(bank)]
         with m.If(self.last):
             self.begin(m)
 
     def row(self, rows: dict):
         """Row of the table for the step to the next tap."""
+        if self.banks == 1:
+            return rows[f"{self.name}_row"]
         wrap, row, *_ = next_pixel(self.axis.phases_last, self.phase, self.bank)
-        further = rows[f"{self.name}_wrap"]
-        if self.banks > 1:
-            further = Mux(row, rows[f"{self.name}_row"], further)
+        further = Mux(row, rows[f"{self.name}_row"], rows[f"{self.name}_wrap"])
         return Mux(wrap, further, rows[f"{self.name}_step"])
 
     def inside(self, position, behind):

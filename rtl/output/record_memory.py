@@ -74,7 +74,8 @@ class RecordMemory(wiring.Component):
             if has_narrow_records(c) and bits > NARROW_BITS:
                 # Two channels a word: this one or the one below it.
                 part = word.word_select(lane % 2, NARROW_BITS)
-                content = Mux(narrow, Cat(part, _above(part, shape.width)), content)
+                above = _above(part, shape.width - NARROW_BITS)
+                content = Mux(narrow, Cat(part, above), content)
                 own |= narrow & (own_lane == lane & ~1)
             elif has_narrow_records(c):
                 # The last word that comes is written beside what it has to say of those above it.

@@ -58,6 +58,9 @@ class StoreWalk:
             self.last.eq(self.tile_last & (load | (self.pixel == axis.end if banks > 1 else 1))),
             self.first.eq(self.pixel == 0 if banks > 1 else 1),
         ]
+        self.next = 0, 0
+        if banks == 1:
+            return
         self.wrap, self.over, phase, bank = next_pixel(axis.phases_last, self.phase, self.bank)
         if together > 1:
             # Several lie in one plane, in so many banks.
@@ -70,10 +73,12 @@ class StoreWalk:
         self.next = phase, bank
 
     def _go(self, m: Module, phase, bank):
-        m.d.sync += [self.phase.eq(phase), self.bank.eq(bank)]
+        if self.banks > 1:
+            m.d.sync += [self.phase.eq(phase), self.bank.eq(bank)]
 
     def _keep(self, m: Module, phase, bank):
-        m.d.sync += [self.kept_phase.eq(phase), self.kept_bank.eq(bank)]
+        if self.banks > 1:
+            m.d.sync += [self.kept_phase.eq(phase), self.kept_bank.eq(bank)]
 
     def begin(self, m: Module):
         """Go to the first pixel."""
@@ -118,6 +123,8 @@ class StoreWalk:
 
     def row(self, rows: dict, kind: str):
         """Row of the table for a step."""
+        if self.banks == 1:
+            return rows[f"{kind}_row"]
         further = rows[f"{kind}_wrap"]
         if f"{kind}_row" in rows:
             further = Mux(self.over, rows[f"{kind}_row"], further)

@@ -49,6 +49,7 @@ class LayerMemory(wiring.Component):
     Members
     -------
     words : words of tables
+    parts : which parts of `LayerTable.parts` the table in hand has, one bit each
     word_last : the next word is the last of its table
     commit : the table that was written last is right (for one cycle)
     empty : there is no table that is right
@@ -64,6 +65,7 @@ class LayerMemory(wiring.Component):
         super().__init__(
             {
                 "words": In(stream.Signature(c.program_bits)),
+                "parts": In(len(LayerTable(c).parts)),
                 "word_last": Out(1),
                 "commit": In(1),
                 "empty": Out(1),
@@ -81,11 +83,11 @@ class LayerMemory(wiring.Component):
         m = Module()
         c, table, bits = self.c, LayerTable(self.c), self.c.program_bits
         depth = SLOTS * table.depth
-        rows = table.words // table.columns
 
         # Writing; the pointers have one bit more than the number of a slot.
         filled, current = Signal(range(2 * SLOTS)), Signal(range(2 * SLOTS))
         row, column = Signal(range(table.depth)), Signal(range(table.columns))
+        following, row_last = Signal.like(row), Signal()
         write, column_last = Signal(), Signal()
         slot = slice(0, ceil_log2(SLOTS))
         m.d.comb += [
@@ -93,12 +95,23 @@ class LayerMemory(wiring.Component):
             self.empty.eq(filled == current),
             write.eq(self.words.valid & self.words.ready),
             column_last.eq(column == table.columns - 1),
-            self.word_last.eq(column_last & (row == rows - 1)),
+            self.word_last.eq(column_last & row_last),
+            following.eq(row + 1),
         ]
+        # Behind the rows that every layer has, and behind each part, the next part that is there.
+        parts = list(zip(self.parts, table.parts.values(), strict=True))
+        ends = [table.always, *(rows.stop for _, rows in parts)]
+        with m.Switch(row):
+            for number, end in enumerate(ends):
+                with m.Case(end - 1):
+                    m.d.comb += row_last.eq(1)
+                    for there, rows in reversed(parts[number:]):
+                        with m.If(there):
+                            m.d.comb += [row_last.eq(0), following.eq(rows.start)]
         with m.If(write):
             m.d.sync += column.eq(column + 1)
             with m.If(column_last):
-                m.d.sync += [column.eq(0), row.eq(row + 1)]
+                m.d.sync += [column.eq(0), row.eq(following)]
             with m.If(self.word_last):
                 m.d.sync += row.eq(0)
         m.d.sync += [filled.eq(filled + self.commit), current.eq(current + self.done)]

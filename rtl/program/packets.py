@@ -6,8 +6,11 @@ A program is a sequence of packets of ``program_bits`` wide words, least signifi
     layer       opcode LAYER, layer table                                             CRC-32
     conv layer  opcode CONV, key, construction descriptor, layer table                CRC-32
       tile      opcode TILE, one channel record per output channel of the tile, mask  CRC-32
-      ...       (the last tile's opcode is LAST_TILE; + NARROW with narrow records)
+      ...       (the last tile's opcode is LAST_TILE)
     end         opcode END                                                            CRC-32
+
+A layer's opcode has the bits of each `TablePart` that is in its table besides, and a tile's opcode
+has `NARROW` where the channel records are narrow.
 
 Every item starts on a fresh word. The last word of the end packet carries the stream's ``last``.
 The CRC-32 (that of zlib) covers every byte of its packet and of all packets before it: none can be
@@ -45,6 +48,7 @@ __all__ = [
     "LayerTable",
     "Opcode",
     "Operation",
+    "TablePart",
     "crc_words",
     "has_narrow_records",
     "words_of",
@@ -71,7 +75,7 @@ FAR_SHIFT = 9
 
 
 class Opcode(enum.IntEnum):
-    """First word of a packet.
+    """First word of a packet, but for the bits of `NARROW` or of `TablePart`.
 
     The lowest bit says that a tile follows; the others are the same for a layer with and without
     tiles, and for a tile and the last one.
@@ -162,33 +166,33 @@ class LayerDescriptor(data.StructLayout):
     tiles_y_last, tiles_x_last : pixel tiles - 1
     window_y, window_x : the input along an axis
     window_y.kernel_last : kernel size - 1
+    store_y, store_x : the output along an axis
+    store_y.end : last row (column) inside the map of the last pixel tile
+
+    With more banks than one along the axis only:
+
     window_y.phases_last : s - 1
     window_y.phase, window_y.bank : where the first tap is
-    window_y.row_step : address from a row of banks to the next (more banks than one only)
-    store_y, store_x : the output along an axis
+    window_y.row_step : address from a row of banks to the next
     store_y.phases_last : s - 1
-    store_y.first_only : only the first plane is read: the others are dropped (more banks than one
-        only)
-    store_y.end : last row (column) inside the map of the last pixel tile
+    store_y.first_only : only the first plane is read: the others are dropped
     """
 
     def __init__(self, c: Configuration):
         phase = ceil_log2(c.largest_stride)
 
         def window(banks):
-            fields = {
-                "kernel_last": ceil_log2(c.largest_kernel),
-                "phases_last": phase,
-                "phase": phase,
-                "bank": ceil_log2(banks),
-            }
+            fields = {"kernel_last": ceil_log2(c.largest_kernel)}
             if banks > 1:
+                fields |= {"phases_last": phase, "phase": phase, "bank": ceil_log2(banks)}
                 fields["row_step"] = c.address_bits
             return data.StructLayout(fields)
 
         def store(banks):
-            fields = {"phases_last": phase, "end": ceil_log2(banks)}
-            return data.StructLayout(fields | ({"first_only": 1} if banks > 1 else {}))
+            fields = {"end": ceil_log2(banks)}
+            return data.StructLayout(
+                fields | ({"phases_last": phase, "first_only": 1} if banks > 1 else {})
+            )
 
         super().__init__(
             {
@@ -229,6 +233,19 @@ class Increment(data.StructLayout):
         super().__init__({"address": c.address_bits, "y": n, "x": n})
 
 
+class TablePart(enum.IntFlag):
+    """Rows of a layer's table that only some layers need; its opcode says which are there."""
+
+    PLANES = 16
+    """Input or output have several planes along an axis with more banks than one."""
+    PIXEL_TILES = 32
+    """There are several pixel tiles; none of the image."""
+    IMAGES = 64
+    """There are several images."""
+    TILES = 128
+    """There are several tiles of output channels; none of the image."""
+
+
 class LayerTable:
     """Rows of a layer's item in the program, as they lie in the layer memory.
 
@@ -242,26 +259,30 @@ class LayerTable:
     row                 window                          output or residual
     =================== =============================== =======================================
     0, 1, ...           descriptor, lowest bits first   output: ``other`` has which
-    size                y, x: less the size of the map
-    next                to the next word                of the output, or of the residual
-    x_step, x_wrap,     to the next tap in a row: in    output: to the next pixel in a row,
-    x_row               the next plane; in the first,   likewise
-                        next bank; and row of banks
-    y_step, y_wrap,     to the next row of taps,        output: from the end of a row to the
-    y_row               likewise                        next
-    tile_x, tile_y      to the next pixel tile in a     residual: likewise
-                        row; to the next row of them
-    image               to the next image               residual: likewise
-    map, map_word       to the next tile of output      residual: likewise
-                        channels; that begins a word
+    next                address: to the next word; y,   of the output, or of the residual
+                        x: less the size of the map,
+                        which a next word leaves alone
+    x_wrap, x_row       to the next tap in a row: in    output: to the next pixel in a row,
+                        the next bank; row of banks     likewise
+    y_wrap, y_row       to the next row of taps,        output: from the end of a row to the
+                        likewise                        next
     start               to the first tap                residual: to the first word
+    x_step, y_step      (PLANES) to the next tap and    output: to the next pixel and row,
+                        row of taps, in the next plane  likewise
+    tile_x, tile_y      (PIXEL_TILES) to the next       residual: likewise
+                        pixel tile in a row; to the
+                        next row of them
+    image               (IMAGES) to the next image      residual: likewise
+    map, map_word       (TILES) to the next tile of     residual: likewise
+                        output channels; that begins a
+                        word
     =================== =============================== =======================================
 
-    ``x_row`` and ``y_row`` exist with more banks than one along the axis (with one, ``x_wrap``
-    goes to the next row of banks), ``map_word`` with ``och < ich``, ``image`` with a
-    ``largest_batch`` of more than one. ``other`` has the output's rows ``start``, ``image``,
-    ``map``, ``map_word`` and, with more rows than one, ``row_step`` and ``row_wrap``, to the next
-    row of a pixel tile.
+    ``x_wrap``, ``x_step``, ``y_wrap`` and ``y_step`` exist with more banks than one along the axis,
+    ``map_word`` with ``och < ich``, ``image`` with a ``largest_batch`` of more than one. ``other``
+    has the output's rows ``start``, with more rows than one ``row_step`` and ``row_wrap``, to the
+    next row of a pixel tile, and ``map``, ``map_word`` and ``image``; those for which there is no
+    row of the descriptor have one of their own at the end of their part.
 
     Attributes
     ----------
@@ -270,14 +291,16 @@ class LayerTable:
     other : dict
         Row of each name, of the output.
     descriptor_rows : int
+    always : int
+        Rows at the beginning that every layer has.
+    parts : dict
+        Rows of each `TablePart` that a layer may have, a range, in the order of the item.
     columns : int
         Program words per row.
     descriptor_bits : int
         Bits of the descriptor per row.
     store_columns, store_bits : int
         Columns that have the increments of the output; bits that are kept of them.
-    words : int
-        Program words of the item.
     depth : int
         Rows, rounded up to a power of two.
     """
@@ -288,30 +311,52 @@ class LayerTable:
         one = self.store_columns == 1
         self.store_bits = c.address_bits if one else self.store_columns * c.program_bits
 
-        split = c.ich > c.och
-        batch = c.largest_batch > 1
-        other = ["start", *["image"] * batch, "map", *["map_word"] * split]
-        if c.rows > 1:
-            other += ["row_step", "row_wrap"]
+        maps = ["map", *["map_word"] * (c.ich > c.och)]
+        images = ["image"] * (c.largest_batch > 1)
+        other = ["start", *["row_step", "row_wrap"] * (c.rows > 1)]
         size = LayerDescriptor(c).size
         most = self.columns * c.program_bits - c.address_bits
         self.descriptor_rows = max(-(-size // most), len(other))
         # As few as the rows allow: each of them is a register in every row.
         self.descriptor_bits = -(-size // self.descriptor_rows)
+        beside = self.descriptor_rows - len(other)
+        apart = [*maps, *images][beside:]
+        other += [*maps, *images][:beside]
+        self.other = {name: row for row, name in enumerate(other)}
+
         names = [
-            "size",
             "next",
-            *("x_step", "x_wrap", *["x_row"] * (c.cols > 1)),
-            *("y_step", "y_wrap", *["y_row"] * (c.rows > 1)),
-            *("tile_x", "tile_y", *["image"] * batch, "map", *["map_word"] * split),
+            *(*["x_wrap"] * (c.cols > 1), "x_row"),
+            *(*["y_wrap"] * (c.rows > 1), "y_row"),
             "start",
         ]
+        self.always = count = self.descriptor_rows + len(names)
         self.rows = {name: self.descriptor_rows + i for i, name in enumerate(names)}
+        self.parts = {}
+        for part, names in (
+            (TablePart.PLANES, [*["x_step"] * (c.cols > 1), *["y_step"] * (c.rows > 1)]),
+            (TablePart.PIXEL_TILES, ["tile_x", "tile_y"]),
+            (TablePart.IMAGES, images),
+            (TablePart.TILES, maps),
+        ):
+            first = count
+            for name in names:
+                self.rows[name] = count
+                count += 1
+            for name in names:
+                if name in apart:
+                    self.other[name] = count
+                    count += 1
+            if names:
+                self.parts[part] = range(first, count)
         shared = {name: row for name, row in self.rows.items() if name[:2] in ("ne", "x_", "y_")}
-        self.other = {name: i for i, name in enumerate(other)} | shared
-        count = self.descriptor_rows + len(names)
-        self.words = count * self.columns
+        self.other |= shared
         self.depth = 1 << ceil_log2(count)
+
+    def rows_of(self, parts: TablePart) -> list[int]:
+        """Rows of a layer with these parts, in the order of its item."""
+        own = [row for part, rows in self.parts.items() if part in parts for row in rows]
+        return [*range(self.always), *own]
 
 
 class ConstructionDescriptor(data.StructLayout):

@@ -24,6 +24,7 @@ from .packets import (
     ChannelRecord,
     ConstructionDescriptor,
     ErrorCode,
+    LayerTable,
     Opcode,
     crc_words,
     has_narrow_records,
@@ -44,7 +45,7 @@ class ProgramReader(wiring.Component):
     -------
     i : the program
     stop : the engine has stopped with an error
-    layers : words of layer tables, for the layer memory
+    layers, layer_parts : words of layer tables, for the layer memory; parts of the one in hand
     layers_end : the word in hand ends a table
     layer_commit : the table that was written last is right (for one cycle)
     construction : `Construction`
@@ -61,6 +62,7 @@ class ProgramReader(wiring.Component):
                 "i": In(packet_stream(c.program_bits)),
                 "stop": In(1),
                 "layers": Out(stream.Signature(c.program_bits)),
+                "layer_parts": Out(len(LayerTable(c).parts)),
                 "layers_end": In(1),
                 "layer_commit": Out(1),
                 "construction": Out(Construction(c)),
@@ -92,10 +94,13 @@ class ProgramReader(wiring.Component):
         more_tiles = opcode[0]
         kinds = Opcode.LAYER, Opcode.TILE, Opcode.END
         layer, tile, end = (opcode[1:] == kind >> 1 for kind in kinds)
-        tile_opcodes = [Opcode.TILE, Opcode.LAST_TILE]
+        forms, parts = NARROW * has_narrow_records(c), list(LayerTable(c).parts)
+        tile_opcodes = _patterns((Opcode.TILE, Opcode.LAST_TILE), forms, bits)
+        conv_opcodes, layer_opcodes = (
+            _patterns((kind,), sum(parts), bits) for kind in (Opcode.CONV, Opcode.LAYER)
+        )
         of_record = Const(record_words)
         if has_narrow_records(c):
-            tile_opcodes += [kind | NARROW for kind in tile_opcodes]
             of_record = Mux(narrow, max(1, NARROW_BITS // bits), record_words)
         # Narrow records of two channels may be in one word, which counts as that of the second.
         second = narrow if has_narrow_records(c) and bits > NARROW_BITS else 0
@@ -166,17 +171,22 @@ class ProgramReader(wiring.Component):
             with m.State("OPCODE"):
                 m.d.comb += ready.eq(1)
                 with m.If(offered):
-                    m.d.sync += [opcode.eq(word), channel.eq(0), narrow.eq((word & NARROW).any())]
+                    m.d.sync += [
+                        opcode.eq(word),
+                        narrow.eq((word & NARROW).any()),
+                        self.layer_parts.eq(Cat((word & part).any() for part in parts)),
+                        channel.eq(0),
+                    ]
                     with m.Switch(word):
-                        with m.Case(Opcode.LAYER):
+                        with m.Case(*layer_opcodes):
                             m.next = "BODY"
-                        with m.Case(Opcode.CONV, *tile_opcodes):
+                        with m.Case(*conv_opcodes, *tile_opcodes):
                             m.next = "ITEM"
                         with m.Case(Opcode.END):
                             m.next = "CHECKSUM"
                         with m.Default():
                             m.d.comb += error.eq(ErrorCode.OPCODE)
-                    with m.If(more_tiles != Cat(word == kind for kind in tile_opcodes).any()):
+                    with m.If(more_tiles != word.matches(*tile_opcodes)):
                         m.d.comb += error.eq(ErrorCode.OPCODE)
             # Key and construction descriptor of a conv, or channel records of a tile.
             with m.State("ITEM"):
@@ -214,3 +224,11 @@ class ProgramReader(wiring.Component):
         with m.If(cut):
             m.d.comb += error.eq(ErrorCode.TRUNCATED)
         return m
+
+
+def _patterns(opcodes, extra: int, bits: int) -> list[str]:
+    """Patterns of words of these opcodes with any of the bits ``extra`` besides."""
+    return [
+        "".join("-" if extra >> i & 1 else str(opcode >> i & 1) for i in reversed(range(bits)))
+        for opcode in opcodes
+    ]

@@ -4,18 +4,22 @@ import numpy as np
 import pytest
 from rtl_helpers import (
     CONFIGURATIONS,
+    TILES,
     bias_of_narrow,
     close,
     compiled,
     construction_fields,
     join,
     key_words,
+    kind_of,
     layer_descriptor,
+    layer_tables,
     network_of,
     packets,
     random_conv,
     record_words,
     split,
+    table_words,
 )
 
 from hiddenite.compiler.compile import compile_network
@@ -27,8 +31,8 @@ from hiddenite.rtl.program.packets import (
     NARROW,
     ChannelRecord,
     ConstructionDescriptor,
-    LayerTable,
     Opcode,
+    TablePart,
     words_of,
 )
 
@@ -50,7 +54,7 @@ def test_packets(name):
     assert [w for part in close(parts, c) for w in part] == program.words.tolist()
     assert join(parts[0], c.program_bits) == MAGIC
     tiles = [-(-conv.out_channels // c.och) for conv in (first, second)]
-    assert [part[0] & ~NARROW for part in parts[1:]] == [
+    assert [kind_of(part[0]) for part in parts[1:]] == [
         Opcode.LAYER,
         *(Opcode.CONV, *[Opcode.TILE] * (tiles[0] - 1), Opcode.LAST_TILE),
         *(Opcode.CONV, *[Opcode.TILE] * (tiles[1] - 1), Opcode.LAST_TILE),
@@ -58,12 +62,12 @@ def test_packets(name):
     ]
     stream = MaskStream(c)
     codes = [stream.add(conv.mask)[0] for conv in (first, second)]
-    words = [part for part in parts[1:-1] if part[0] & ~NARROW in (Opcode.TILE, Opcode.LAST_TILE)]
+    words = [part for part in parts[1:-1] if kind_of(part[0]) in TILES]
     for part, masks in zip(words, stream.words(), strict=True):
         assert part[len(part) - len(masks) :] == masks.tolist()
     assert program.mask_bits == sum(map(len, stream.words())) * c.program_bits
     for part, conv, code in zip(
-        [p for p in parts[1:] if p[0] == Opcode.CONV], (first, second), codes, strict=True
+        [p for p in parts[1:] if kind_of(p[0]) == Opcode.CONV], (first, second), codes, strict=True
     ):
         layout = ConstructionDescriptor(c)
         key = key_words(c, 11, conv.index)
@@ -72,11 +76,33 @@ def test_packets(name):
         value = join(part[begin : begin + words_of(layout, c.program_bits)], c.program_bits)
         fields = construction_fields(c, conv.mask, code.parameter)
         assert value == layout.const(fields).as_value().value
-        layer = layer_descriptor(part[-LayerTable(c).words :], c)
+        layer = layer_descriptor(part[-table_words(c, part[0]) :], c)
         assert layer.large_tiles == (fields["tile_words"] >= c.tile_words // 2)
         assert layer.tiles_last == -(-conv.out_channels // c.och) - 1
         assert (layer.signed, layer.to_result) == ((1, 1) if conv is second else (0, 0))
         assert layer.shift == conv.shift - 1
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_parts_of_tables(name):
+    """Each layer's opcode says which rows of its table there are: those of the loops it has."""
+    c = CONFIGURATIONS[name]
+    rng = np.random.default_rng(1)
+    # The second reads planes; the third and the last one have one pixel tile.
+    first = random_conv(rng, 3, c.och + 1, name="first")
+    second = MaxPool(name="second", input="first", kernel=2)
+    third = MaxPool(name="third", input="second", kernel=4)
+    last = random_conv(rng, c.och + 1, c.och, name="last", input="third")
+    network = network_of((8, 8, 3), first, second, third, last)
+    for batch in {1, c.largest_batch}:
+        program = compile_network(network, c, batch=batch)
+        images = TablePart.IMAGES * (batch > 1)
+        planes = TablePart.PLANES * (c.banks > 1)
+        walk, tiles = TablePart.PIXEL_TILES, TablePart.TILES
+        found = [opcode for opcode, _ in layer_tables(program)]
+        expected = 0, planes | walk | tiles, planes | walk | tiles, tiles, 0
+        assert [opcode & ~7 for opcode in found] == [parts | images for parts in expected]
+        assert program.table_words == [table_words(c, opcode) for opcode in found]
 
 
 # Of three channels: at the limits of 8 bits, of a narrow record and of more, and just beyond.

@@ -130,7 +130,7 @@ class Bench:
         height, width, channels = stage.shape
         for half in (0, 1):
             # Twice: nothing of a layer may stay for the next.
-            await load_layer(ctx, self.tables, layer_tables(self.program)[-1])
+            await load_layer(ctx, self.tables, *layer_tables(self.program)[-1])
             layer = ctx.get(self.dut.layer)
             ctx.set(self.dut.start, 1)
             await ctx.tick()

@@ -51,8 +51,9 @@ class Bench:
             "scale": rng.randrange(1, 256) if residual or not self.conv else 0,
             "beats_last": self.beats_last,
             "tiles_last": int(not one_tile),
-            "store_x": {"phases_last": strided},
         }
+        if self.c.cols > 1:
+            self.fields["store_x"] = {"phases_last": strided}
         ctx.set(self.dut.layer, self.fields)
 
     async def take(self, ctx):

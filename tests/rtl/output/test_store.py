@@ -117,7 +117,7 @@ class Bench:
         return any(taken)
 
     async def start(self, ctx):
-        await load_layer(ctx, self.tables, layer_tables(self.program)[self.number])
+        await load_layer(ctx, self.tables, *layer_tables(self.program)[self.number])
         ctx.set(self.dut.start, 1)
         await self.cycle(ctx)
         ctx.set(self.dut.start, 0)
@@ -298,7 +298,7 @@ def test_nothing_moves_after_an_error():
     async def run(ctx):
         for layer in layer_tables(program):
             ctx.set(dut.stop, 0)
-            await load_layer(ctx, tables, layer)
+            await load_layer(ctx, tables, *layer)
             ctx.set(dut.start, 1)
             await ctx.tick()
             ctx.set(dut.start, 0)

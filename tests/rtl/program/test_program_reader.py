@@ -6,10 +6,14 @@ from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from rtl_helpers import (
     CONFIGURATIONS,
+    LAYERS,
+    TILES,
     bias_of_narrow,
     close,
     compiled,
     join,
+    kind_of,
+    layer_tables,
     packets,
     random_conv,
     simulate,
@@ -19,12 +23,17 @@ from rtl_helpers import (
 from hiddenite.golden.network import MaxPool
 from hiddenite.golden.weights import signs
 from hiddenite.rtl.masks.constructor import Constructor
-from hiddenite.rtl.program.packets import NARROW, ChannelRecord, ErrorCode, LayerTable, Opcode
+from hiddenite.rtl.program.packets import (
+    NARROW,
+    ChannelRecord,
+    ErrorCode,
+    LayerTable,
+    Opcode,
+    TablePart,
+)
 from hiddenite.rtl.program.program_reader import ProgramReader
 
 SEED = 11
-
-TILES = Opcode.TILE, Opcode.LAST_TILE, Opcode.TILE | NARROW, Opcode.LAST_TILE | NARROW
 
 WIDTHS = ["more_och", "more_ich", "square"]
 """Configurations of 8, 32 and 64 program bits."""
@@ -63,8 +72,10 @@ class Bench:
         wiring.connect(m, r.construction, k.i)
         m.d.comb += k.release.eq(r.construction.commit_tile)
         # Where a layer's words end is known by who takes them.
-        table, number = LayerTable(self.c).words, Signal(16)
-        m.d.comb += r.layers_end.eq(number == table - 1)
+        table, number, size = LayerTable(self.c), Signal(16), Signal(16)
+        own = zip(r.layer_parts, table.parts.values(), strict=True)
+        rows = table.always + sum(there * len(rows) for there, rows in own)
+        m.d.comb += [size.eq(table.columns * rows), r.layers_end.eq(number + 1 == size)]
         with m.If(r.layers.valid & r.layers.ready):
             m.d.sync += number.eq(Mux(r.layers_end, 0, number + 1))
         simulate(ResetInserter(self.reset)(m), bench)
@@ -184,8 +195,7 @@ def test_a_program_twice(name, stalls):
 
     bench.run(run)
     assert bench.error == ErrorCode.NONE
-    layer_size = len(packets(program)[1]) - 1
-    layers = [p[-layer_size:] for p in packets(program)[1:-1] if p[0] not in TILES]
+    layers = [words for _, words in layer_tables(program)]
     assert bench.layers == [word for words in layers * 2 for word in words]
     once = len(bench.records) // 2
     starts = 0, -(-2 // c.och)
@@ -217,7 +227,12 @@ WRONG_PACKETS = {
     "opcode 7": (lambda p, c: with_opcode(p, 2, 7), ErrorCode.OPCODE, 2),
     "narrow layer": (lambda p, c: with_opcode(p, 1, NARROW | Opcode.LAYER), ErrorCode.OPCODE, 1),
     "narrow end": (lambda p, c: with_opcode(p, -1, NARROW | Opcode.END), ErrorCode.OPCODE, 8),
-    "opcode and more": (lambda p, c: with_opcode(p, 1, 128 | Opcode.LAYER), ErrorCode.OPCODE, 1),
+    "part that no layer has": (
+        lambda p, c: with_opcode(p, 1, TablePart.IMAGES | Opcode.LAYER), ErrorCode.OPCODE, 1
+    ),
+    "tile with parts": (
+        lambda p, c: with_opcode(p, 4, TablePart.TILES | Opcode.TILE), ErrorCode.OPCODE, 4
+    ),
     "tile without a conv": (lambda p, c: with_opcode(p, 2, Opcode.TILE), ErrorCode.OPCODE, 2),
     "layer before the tiles": (lambda p, c: with_opcode(p, 4, Opcode.LAYER), ErrorCode.OPCODE, 4),
     "end before the tiles": (lambda p, c: [*p[:4], [Opcode.END]], ErrorCode.OPCODE, 4),
@@ -229,8 +244,8 @@ WRONG_PACKETS = {
 
 def commits_before(parts, packet):
     """Layers and tiles that are right when a packet is refused."""
-    opcodes = [part[0] for part in parts[1:packet]] if packet else []
-    return sum(o in (Opcode.LAYER, Opcode.CONV) for o in opcodes), sum(o in TILES for o in opcodes)
+    kinds = [kind_of(part[0]) for part in parts[1:packet]] if packet else []
+    return sum(kind in LAYERS for kind in kinds), sum(kind in TILES for kind in kinds)
 
 
 @pytest.mark.parametrize("name", WIDTHS)
