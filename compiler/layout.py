@@ -34,7 +34,7 @@ PLAIN = Form((1, 1))
 
 @dataclass(frozen=True)
 class Layout:
-    """A tensor in memory (see `hiddenite.rtl.program.packets.LayerDescriptor`).
+    """A tensor in memory (see `hiddenite.rtl.program.layer_table.LayerDescriptor`).
 
     Where only the first plane is read, there is no other: the store drops what belongs there.
 

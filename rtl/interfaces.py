@@ -18,14 +18,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .configuration import Configuration
-from .program.packets import (
-    ChannelRecord,
-    ConstructionDescriptor,
-    ErrorCode,
-    Increment,
-    LayerTable,
-    words_of,
-)
+from .program.layer_table import Increment, LayerTable
+from .program.packets import ChannelRecord, ConstructionDescriptor, ErrorCode, words_of
 
 __all__ = [
     "ActivationRead",

@@ -11,12 +11,11 @@ from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.network import Conv, Input, Network
 from hiddenite.golden.weights import KEY_CHANNEL, channel_key, signs
 from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.program.layer_table import LayerDescriptor, LayerTable
 from hiddenite.rtl.program.packets import (
     NARROW,
     ChannelRecord,
     ConstructionDescriptor,
-    LayerDescriptor,
-    LayerTable,
     Opcode,
     Operation,
     words_of,

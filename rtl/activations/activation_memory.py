@@ -9,8 +9,8 @@
                      ...
 
 A window of rows x cols neighbouring pixels (neighbouring within a plane, see
-`hiddenite.rtl.program.packets.LayerDescriptor`) touches each bank exactly once, wherever it lies:
-the banks before the window's own bank hold its pixels one row of banks further on.
+`hiddenite.rtl.program.layer_table.LayerDescriptor`) touches each bank exactly once, wherever it
+lies: the banks before the window's own bank hold its pixels one row of banks further on.
 
 A chain of adders takes the bytes of a pixel one after the other: there each byte is a slice of its
 own, and what it is to do is handed on from slice to slice. Elsewhere one slice has all bytes.

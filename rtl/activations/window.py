@@ -10,7 +10,7 @@ Loop nest::
           the words of the residual, just before the last step
 
 Two stages: the loops, which run a step ahead, and the place of the step in hand. From a place to
-the next it is one addition, of what the `hiddenite.rtl.program.packets.LayerTable` has for the
+the next it is one addition, of what the `hiddenite.rtl.program.layer_table.LayerTable` has for the
 innermost loop that goes on.
 """
 
@@ -22,7 +22,8 @@ from amaranth.utils import ceil_log2
 from ..configuration import Configuration
 from ..interfaces import ActivationRead, PixelTile, WeightRead, WindowTableRead
 from ..primitives.delay import delayed
-from ..program.packets import LayerDescriptor, LayerTable, Operation
+from ..program.layer_table import LayerDescriptor, LayerTable
+from ..program.packets import Operation
 from .activation_memory import memory_latency
 from .window_axis import WindowAxis
 

@@ -11,7 +11,7 @@ __all__ = ["WindowAxis", "next_pixel"]
 def next_pixel(phases_last, phase, bank):
     """State of a walk along an axis one pixel on.
 
-    See `hiddenite.rtl.program.packets.LayerDescriptor`.
+    See `hiddenite.rtl.program.layer_table.LayerDescriptor`.
 
     Returns
     -------

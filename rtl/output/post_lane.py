@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..configuration import Configuration
-from ..program.packets import FAR_SHIFT
+from ..program.layer_table import FAR_SHIFT
 
 __all__ = ["PostLane", "lane_latency"]
 

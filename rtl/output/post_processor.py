@@ -16,7 +16,8 @@ from ..configuration import Configuration
 from ..interfaces import Outputs, PixelTile, RecordWrite, Sums
 from ..primitives.delay import delayed
 from ..primitives.shared_module import SharedModule
-from ..program.packets import LayerDescriptor, Operation
+from ..program.layer_table import LayerDescriptor
+from ..program.packets import Operation
 from .post_lane import PostLane
 from .record_memory import RecordMemory
 from .residual_buffer import ResidualBuffer

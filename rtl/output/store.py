@@ -19,7 +19,8 @@ from amaranth.utils import ceil_log2
 
 from ..configuration import Configuration
 from ..interfaces import ActivationWrite, Outputs, StoreTableRead, packet_stream
-from ..program.packets import ErrorCode, LayerDescriptor, LayerTable, Operation
+from ..program.layer_table import LayerDescriptor, LayerTable
+from ..program.packets import ErrorCode, Operation
 from .activation_writer import ActivationWriter
 from .result_sender import ResultSender
 from .store_walk import StoreWalk

@@ -20,7 +20,7 @@ from ..configuration import Configuration
 from ..interfaces import StoreTableRead, WindowTableRead
 from ..primitives.delay import delayed_copy
 from ..primitives.memory import MemoryShape
-from .packets import LayerDescriptor, LayerTable
+from .layer_table import LayerDescriptor, LayerTable
 
 __all__ = ["SLOTS", "LayerMemory", "load_cycles", "table_memories"]
 

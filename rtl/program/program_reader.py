@@ -17,6 +17,7 @@ from amaranth.lib.wiring import In, Out
 from ..configuration import Configuration
 from ..interfaces import Construction, RecordWrite, packet_stream
 from .checksum import Checksum
+from .layer_table import LayerTable
 from .packets import (
     MAGIC,
     NARROW,
@@ -24,7 +25,6 @@ from .packets import (
     ChannelRecord,
     ConstructionDescriptor,
     ErrorCode,
-    LayerTable,
     Opcode,
     crc_words,
     has_narrow_records,

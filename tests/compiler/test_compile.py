@@ -5,7 +5,6 @@ import pytest
 from rtl_helpers import (
     CONFIGURATIONS,
     TILES,
-    bias_of_narrow,
     close,
     compiled,
     construction_fields,
@@ -13,12 +12,9 @@ from rtl_helpers import (
     key_words,
     kind_of,
     layer_descriptor,
-    layer_tables,
     network_of,
     packets,
     random_conv,
-    record_words,
-    split,
     table_words,
 )
 
@@ -28,11 +24,8 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, MaxPool
 from hiddenite.rtl.program.packets import (
     MAGIC,
-    NARROW,
-    ChannelRecord,
     ConstructionDescriptor,
     Opcode,
-    TablePart,
     words_of,
 )
 
@@ -81,75 +74,6 @@ def test_packets(name):
         assert layer.tiles_last == -(-conv.out_channels // c.och) - 1
         assert (layer.signed, layer.to_result) == ((1, 1) if conv is second else (0, 0))
         assert layer.shift == conv.shift - 1
-
-
-@pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_parts_of_tables(name):
-    """Each layer's opcode says which rows of its table there are: those of the loops it has."""
-    c = CONFIGURATIONS[name]
-    rng = np.random.default_rng(1)
-    # The second reads planes; the third and the last one have one pixel tile.
-    first = random_conv(rng, 3, c.och + 1, name="first")
-    second = MaxPool(name="second", input="first", kernel=2)
-    third = MaxPool(name="third", input="second", kernel=4)
-    last = random_conv(rng, c.och + 1, c.och, name="last", input="third")
-    network = network_of((8, 8, 3), first, second, third, last)
-    for batch in {1, c.largest_batch}:
-        program = compile_network(network, c, batch=batch)
-        images = TablePart.IMAGES * (batch > 1)
-        planes = TablePart.PLANES * (c.banks > 1)
-        walk, tiles = TablePart.PIXEL_TILES, TablePart.TILES
-        found = [opcode for opcode, _ in layer_tables(program)]
-        expected = 0, planes | walk | tiles, planes | walk | tiles, tiles, 0
-        assert [opcode & ~7 for opcode in found] == [parts | images for parts in expected]
-        assert program.table_words == [table_words(c, opcode) for opcode in found]
-
-
-# Of three channels: at the limits of 8 bits, of a narrow record and of more, and just beyond.
-BIASES = [
-    (127, -128, -1),
-    (128, -129, 255),
-    (-57_344, -57_344, -57_344),
-    (0, -57_345, 0),
-    (8_191, -57_344, 8_191),
-    (0, 0, 8_192),
-    ((1 << 19) - 1, -(1 << 19), 0),
-]
-SCALES = [32_767, -32_768, -1]
-
-
-@pytest.mark.parametrize("bias_bits", [16, 20, 34])
-@pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_channel_records(name, bias_bits):
-    """Each tile has the narrowest form that holds all its biases, and any scale."""
-    c = dataclasses.replace(CONFIGURATIONS[name], bias_bits=bias_bits)
-    size = words_of(ChannelRecord(c), c.program_bits) * c.program_bits
-    narrower = size > (32 if c.program_bits < 64 or c.post_lanes > 1 else 64)
-    forms = set()
-    for values in BIASES:
-        if max(max(b, ~b) for b in values) >> bias_bits - 1:
-            continue
-        # Nothing is kept, so that sums have no offset; other tiles have what always fits.
-        fill = -(-3 // c.och) * c.och
-        bias = np.array([*values, *[0] * (fill - 3), -1], np.int32)
-        scale = np.resize(SCALES, fill + 1).astype(np.int16)
-        conv = random_conv(np.random.default_rng(1), 3, fill + 1, density=0, bias=bias, scale=scale)
-        program = compiled((2, 2, 3), conv, c=c)
-        for tile, part in enumerate(packets(program)[3:-1]):
-            channels = slice(tile * c.och, (tile + 1) * c.och)
-            own, scales = bias[channels].tolist(), scale[channels].tolist()
-            narrow = bool(part[0] & NARROW)
-            assert narrow == (narrower and all(b in range(-57_344, 8_192) for b in own))
-            words = part[1 : 1 + record_words(c, len(own), part[0])]
-            assert program.record_words[tile] == len(words)
-            found = split(join(words, c.program_bits), 32 if narrow else size, len(own))
-            assert [value & 0xFFFF for value in found] == [s & 0xFFFF for s in scales]
-            if narrow:
-                assert [bias_of_narrow(value >> 16) for value in found] == own
-            else:
-                assert [value >> 16 for value in found] == [b & ((1 << bias_bits) - 1) for b in own]
-            forms.add(narrow)
-    assert forms == ({False, True} if narrower else {False})
 
 
 def test_what_a_program_says_of_itself():

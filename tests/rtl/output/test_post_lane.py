@@ -5,7 +5,7 @@ import pytest
 from rtl_helpers import INT32, output_of, simulate
 
 from hiddenite.rtl.output.post_lane import PostLane
-from hiddenite.rtl.program.packets import FAR_SHIFT
+from hiddenite.rtl.program.layer_table import FAR_SHIFT
 
 SHIFTERS = pytest.mark.parametrize("shifter", ["multiplexers", "multipliers"])
 PIPELINED = pytest.mark.parametrize("pipelined", [False, True])

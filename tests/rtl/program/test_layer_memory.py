@@ -6,7 +6,7 @@ import pytest
 from rtl_helpers import CONFIGURATIONS, join, layer_descriptor, send, simulate
 
 from hiddenite.rtl.program.layer_memory import SLOTS, LayerMemory, load_cycles
-from hiddenite.rtl.program.packets import Increment, LayerTable, TablePart
+from hiddenite.rtl.program.layer_table import Increment, LayerTable, TablePart
 
 BATCH = {name: dataclasses.replace(c, largest_batch=4) for name, c in CONFIGURATIONS.items()}
 

@@ -23,14 +23,8 @@ from rtl_helpers import (
 from hiddenite.golden.network import MaxPool
 from hiddenite.golden.weights import signs
 from hiddenite.rtl.masks.constructor import Constructor
-from hiddenite.rtl.program.packets import (
-    NARROW,
-    ChannelRecord,
-    ErrorCode,
-    LayerTable,
-    Opcode,
-    TablePart,
-)
+from hiddenite.rtl.program.layer_table import LayerTable, TablePart
+from hiddenite.rtl.program.packets import NARROW, ChannelRecord, ErrorCode, Opcode
 from hiddenite.rtl.program.program_reader import ProgramReader
 
 SEED = 11
