@@ -13,15 +13,20 @@ from amaranth.utils import ceil_log2
 
 from ..configuration import Configuration
 from ..interfaces import Construction, TileWrite
-from ..primitives.delay import delayed
+from ..primitives.delay import delayed, delayed_copy
 from .constructor_lane import ConstructorLane
 from .tile_credits import TileCredits
 from .timing import step_period
 
-__all__ = ["COMPLETE_LATENCY", "Constructor"]
+__all__ = ["COMPLETE_LATENCY", "Constructor", "layer_latency"]
 
 COMPLETE_LATENCY = 1
 """Cycles from the last word or step of a tile until ``complete`` has been seen."""
+
+
+def layer_latency(c: Configuration) -> int:
+    """Cycles from a layer's descriptor to all lanes, which the layer table behind it takes anyway."""
+    return c.constructor_lanes.bit_length() if step_period(c) > 1 else 0
 
 
 class Constructor(wiring.Component):
@@ -29,7 +34,7 @@ class Constructor(wiring.Component):
 
     Members
     -------
-    i : `Construction`
+    i : `Construction`; ``layer`` is there `layer_latency` before ``start_layer``
     prepared : the tile buffer has the identity for pools; from some cycles after reset on
     tile_ready, tile_taken, release : see `TileCredits`
     writes : to the tile buffer
@@ -72,14 +77,20 @@ class Constructor(wiring.Component):
             commands = [delayed(m, value, f"late_{n}") for n, value in enumerate(commands)]
         clear, start_layer, key_word, key = commands
 
-        lanes = []
+        lanes: list[ConstructorLane] = []
         for number in range(count):
+            layer = i.layer
+            if period > 1:
+                # Each lane has it near to all that depends on it, and hands it on to two others.
+                if number > 0:
+                    layer = lanes[(number - 1) // 2].layer
+                layer = delayed_copy(m, layer, f"layer_{number}", number % 2)
             lane = ConstructorLane(c, number)
             m.submodules[f"lane_{number}"] = lane
             lanes.append(lane)
             wiring.connect(m, lane.write, wiring.flipped(self.writes[number]))
             m.d.comb += [
-                lane.layer.eq(i.layer),
+                lane.layer.eq(layer),
                 lane.clear.eq(clear),
                 lane.key_word.eq(key_word),
                 lane.key.eq(key),

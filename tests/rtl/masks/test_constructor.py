@@ -13,7 +13,8 @@ from rtl_helpers import (
 )
 
 from hiddenite.compiler.mask_stream import MaskStream
-from hiddenite.rtl.masks.constructor import Constructor
+from hiddenite.rtl.configuration import PRESETS
+from hiddenite.rtl.masks.constructor import Constructor, layer_latency
 from hiddenite.rtl.masks.timing import step_period
 
 SEED = 0x12345678
@@ -97,6 +98,7 @@ class Bench:
                 await self.cycle(ctx)
             ctx.set(dut.i.key_word, 0)
             ctx.set(dut.i.layer, fields)
+            await self.wait(ctx, layer_latency(self.c))
             await self.pulse(ctx, dut.i.start_layer)
             await self.wait(ctx, 2)
             for first in range(0, len(words), och):
@@ -170,3 +172,10 @@ def test_cycles_are_those_that_the_compiler_counts(name, seed):
     assert len(bench.cycles) == len(expected)
     assert np.abs(np.subtract(bench.cycles, expected)).max() <= 12 * step_period(c)
     assert abs(sum(bench.cycles) - sum(expected)) <= 0.05 * sum(expected)
+
+
+@pytest.mark.parametrize("name", [*CONFIGURATIONS, *PRESETS])
+def test_lanes_have_a_layer_before_it_starts(name):
+    c = (CONFIGURATIONS | PRESETS)[name]
+    table = LayerTable(c)
+    assert layer_latency(c) <= len(table.always) * table.columns
