@@ -25,7 +25,7 @@ COMPLETE_LATENCY = 1
 
 
 def layer_latency(c: Configuration) -> int:
-    """Cycles from a layer's descriptor to all lanes, which the layer table behind it takes anyway."""
+    """Cycles from a layer's descriptor to all lanes: fewer than the words of the layer table."""
     return c.constructor_lanes.bit_length() if step_period(c) > 1 else 0
 
 

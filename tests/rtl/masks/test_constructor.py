@@ -16,6 +16,7 @@ from hiddenite.compiler.mask_stream import MaskStream
 from hiddenite.rtl.configuration import PRESETS
 from hiddenite.rtl.masks.constructor import Constructor, layer_latency
 from hiddenite.rtl.masks.timing import step_period
+from hiddenite.rtl.program.layer_table import LayerTable
 
 SEED = 0x12345678
 
@@ -178,4 +179,4 @@ def test_cycles_are_those_that_the_compiler_counts(name, seed):
 def test_lanes_have_a_layer_before_it_starts(name):
     c = (CONFIGURATIONS | PRESETS)[name]
     table = LayerTable(c)
-    assert layer_latency(c) <= len(table.always) * table.columns
+    assert layer_latency(c) <= table.always * table.columns
