@@ -8,10 +8,7 @@ from hiddenite.golden.rice import Pieces, RiceCode
 
 from .mask_expander import is_pair
 
-__all__ = ["NEVER", "Steps"]
-
-NEVER = np.iinfo(np.int64).max // 2
-"""A bit or a cycle that does not come."""
+__all__ = ["Steps"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Steps:
         keep = ones < RiceCode.QUOTIENT
         place = pieces.start + (ones << k) + remainder * keep
         before = after - pieces.length
-        pair = keep & is_pair(before, np.append(after[1:], NEVER), k)
+        pair = keep & is_pair(before, after, k)
         return cls(place, keep, pieces.start, before, after, pair)
 
     @classmethod

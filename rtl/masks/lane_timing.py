@@ -15,11 +15,13 @@ from ..program.packets import crc_words
 from ..program.program_reader import CHECK_LATENCY
 from .constructor import COMPLETE_LATENCY
 from .decoders import decoder_of
-from .lane_steps import NEVER, Steps
+from .lane_steps import Steps
 from .sign_generator import channel_cycles, turn_cycles
 from .timing import ready_latency, step_period
 
 __all__ = ["construction_cycles"]
+
+NEVER = np.iinfo(np.int64).max // 2
 
 SIGNS_BEFORE_LAYER = 3
 """Cycles from ``start_layer`` to the first word of a channel record, as the signs count them."""

@@ -46,17 +46,18 @@ SECOND_BITS = MAX_PAIR_PARAMETER + 3
 
 
 def is_pair(begin, end, parameter):
-    """Whether a piece that keeps a weight, and the piece behind it, may be taken in one step.
+    """Whether a piece that keeps a weight may be taken in one step with the piece behind it.
 
     Parameters
     ----------
     begin, end : int, numpy.ndarray or amaranth.hdl.Value
-        Bits of the lane's masks before the first of them, and behind the second.
+        Bits of the lane's masks before the piece, and behind it.
     parameter : int or amaranth.hdl.Value
         Parameter of the code.
     """
-    # The window has moved on by a byte when the next step comes.
-    return (parameter <= MAX_PAIR_PARAMETER) & ((end >> 3) - (begin >> 3) <= 1)
+    # However long the second one is, the window then moves on by no more than a byte.
+    longest = end - (begin >> 3 << 3) + parameter + RiceCode.QUOTIENT
+    return (parameter <= MAX_PAIR_PARAMETER) & (longest < 16)
 
 
 def expander_signature(program_bits: int, *, pairs: bool = False) -> dict:
@@ -145,9 +146,9 @@ class MaskExpander(wiring.Component):
                 high = Mux(below[bit - place - 1], here, high) if bit > place else here
             remainder = low[bit] & keep if bit < longest else 0
             m.d.comb += run[bit].eq(Mux(below[bit], remainder, high))
-        # Where the pieces end: what is known before their ones are counted, and they.
-        end, second_end = Signal(range(8 + RiceCode.MAX_PIECE)), Signal(range(WINDOW_BITS))
-        before, counted, second_view = Signal.like(end), Signal.like(ones), Signal(PAIR_PIECE)
+        # Where the pieces end.
+        end, second_end = Signal(range(8 + RiceCode.MAX_PIECE)), Signal(4)
+        second_view = Signal(PAIR_PIECE)
         # Behind the piece, if it is short.
         behind = select_bits(m, view[1:], self.parameter[:2], PAIR_PIECE + quotient - 1)
         step = m.d["comb" if self.period == 1 else "sync"]
@@ -155,8 +156,7 @@ class MaskExpander(wiring.Component):
             self.run.eq(run),
             self.keep.eq(keep),
             self.valid.eq((missing == 0) & (~self.take if self.period > 1 else 1)),
-            before.eq(Mux(keep, offset + self.parameter + 1, offset)),
-            counted.eq(ones),
+            end.eq(Mux(keep, offset + self.parameter + 1 + ones[:2], offset + quotient)),
             second_view.eq(select_bits(m, behind, ones[:2], PAIR_PIECE)),
         ]
 
@@ -167,9 +167,8 @@ class MaskExpander(wiring.Component):
         m.d.comb += [
             self.second_keep.eq(second_ones != quotient),
             second_length.eq(second_ones + Mux(self.second_keep, self.parameter[:2] + 1, 0)),
-            end.eq(before + counted),
             second_end.eq(end + second_length),
-            self.pair.eq(self.keep & is_pair(0, second_end, self.parameter)),
+            self.pair.eq(self.keep & is_pair(0, end, self.parameter)),
         ]
         remainder = select_bits(m, second_view[1:], second_ones[:2], MAX_PAIR_PARAMETER)
         with m.Switch(self.parameter[:2]):

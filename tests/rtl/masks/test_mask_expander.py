@@ -85,7 +85,7 @@ def test_pairs_are_of_short_pieces(parameter):
                 taken += ctx.get(dut.i.ready)
                 await ctx.tick()
             begin, keep = int(ends[piece] - code.length[piece]), ctx.get(dut.keep)
-            assert ctx.get(dut.pair) == (keep and is_pair(begin, int(ends[piece + 1]), parameter))
+            assert ctx.get(dut.pair) == (keep and is_pair(begin, int(ends[piece]), parameter))
             ctx.set(dut.take, 1)
             await ctx.delay(0)
             ctx.set(dut.i.payload, words[taken])
