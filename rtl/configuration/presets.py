@@ -81,7 +81,7 @@ PRESETS: dict[str, Configuration] = {
         och=16,
         rows=2,
         cols=2,
-        constructor_lanes=8,
+        constructor_lanes=4,
         post_lanes=4,
         program_bits=16,
         **_ECP5,
