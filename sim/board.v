@@ -54,11 +54,10 @@ module harness #(
     end
 
     // To the board.
-    reg               rx, taken;
-    reg [8*BURST-1:0] waiting;
-    reg [15:0]        left;
-    reg [3:0]         bit_number;
-    reg [31:0]        wait_cycles;
+    reg        rx, taken;
+    reg [15:0] left, sent;
+    reg [3:0]  bit_number;
+    reg [31:0] wait_cycles;
     initial begin
         rx = 1'b1;
         taken = 1'b0;
@@ -70,19 +69,19 @@ module harness #(
     always @(posedge clk) begin
         if (go != taken) begin
             taken <= go;
-            waiting <= burst;
+            sent <= 0;
             left <= count;
         end else if (wait_cycles != 0) wait_cycles <= wait_cycles - 1;
         else if (left != 0) begin
             wait_cycles <= DIVISOR - 1;
             bit_number <= bit_number + 1;
             if (bit_number == 0) rx <= 1'b0;
-            else if (bit_number <= 8) begin
-                rx <= waiting[0];
-                waiting <= waiting >> 1;
-            end else begin
+            // Python leaves the burst alone while it is being sent.
+            else if (bit_number <= 8) rx <= burst[8 * sent + bit_number - 1];
+            else begin
                 rx <= 1'b1;
                 bit_number <= 0;
+                sent <= sent + 1;
                 left <= left - 1;
                 wait_cycles <= DIVISOR - 1 + gap;
             end
