@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from initial_values import without_initial_values
 
+from hiddenite.boards import top
 from hiddenite.golden.network import Network
 from hiddenite.rtl.verilog import generate
+from hiddenite.sim import board, verify
 from hiddenite.sim.simulation import Simulation
 
 pytest_plugins = ["file_times"]
@@ -179,3 +181,15 @@ def engines(tmp_path_factory):
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     return Engines(folder / "engines")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def generated_once(engines):
+    """What simulates an engine or puts it on a board takes its Verilog from `engines`, too.
+
+    To emit it anew each time takes longer than most simulations; tests of `generate` itself do.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (verify, board, top):
+            patch.setattr(module, "generate", engines.verilog)
+        yield

@@ -8,7 +8,6 @@ from rtl_helpers import with_lower_limit
 from hiddenite.cli.inference import class_name
 from hiddenite.golden.inference import infer, infer_layers
 from hiddenite.rtl.configuration import PRESETS
-from hiddenite.rtl.verilog import generate
 from hiddenite.sim.records import OutcomeReader
 
 
@@ -148,9 +147,9 @@ def test_variables_of_the_user_change_nothing(run, here, network_path, images_pa
 
 
 @pytest.fixture(scope="module")
-def broken():
+def broken(engines):
     """Verilog with a lower limit of outputs."""
-    return with_lower_limit(generate(PRESETS["tiny"]))
+    return with_lower_limit(engines.verilog(PRESETS["tiny"]))
 
 
 def test_broken_hardware(
@@ -296,12 +295,12 @@ def test_existing_result_is_replaced(run, here, network, network_path, images, i
     np.testing.assert_array_equal(np.load("r.npy"), infer(network, images[:3]))
 
 
-def test_simulate_netlist(run, network_path, images_path, monkeypatch):
+def test_simulate_netlist(run, network_path, images_path, engines, monkeypatch):
     asked = []
 
     def netlist(c, target, progress):
         asked.append((c, target))
-        return generate(c)
+        return engines.verilog(c)
 
     monkeypatch.setattr("hiddenite.cli.inference.engine_netlist", netlist)
     arguments = ["simulate", network_path, images_path, "--config", "tiny", "--netlist", "ecp5-25f"]

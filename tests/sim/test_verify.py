@@ -91,8 +91,8 @@ def clip_too_low(tiny_verilog):
 
 
 @pytest.fixture(scope="module")
-def tiny_verilog():
-    return generate(TINY)
+def tiny_verilog(engines):
+    return engines.verilog(TINY)
 
 
 @pytest.fixture(scope="module")

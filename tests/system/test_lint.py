@@ -10,7 +10,7 @@ import pytest
 from system import presets
 
 from hiddenite.rtl.configuration import PRESETS
-from hiddenite.rtl.verilog import SYNTHESIS, generate
+from hiddenite.rtl.verilog import SYNTHESIS
 from hiddenite.sim import toolchain
 from hiddenite.synthesis.netlist import cell_models
 from hiddenite.synthesis.parts import PARTS
@@ -114,8 +114,8 @@ def test_every_waiver_has_a_reason_and_is_needed(version, engines, tmp_path):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_waivers_end_with_the_file(version, tmp_path):
-    files = user_top(generate(TINY), tmp_path)
+def test_waivers_end_with_the_file(version, engines, tmp_path):
+    files = user_top(engines.verilog(TINY), tmp_path)
     wrong = tmp_path / "wrong.v"
     wrong.write_text(
         "module wrong(input wire [7:0] a, output wire b);\n  assign b = a;\nendmodule\n"
