@@ -123,7 +123,7 @@ def test_icarus():
 @pytest.mark.parametrize(
     ("chance", "rounds"),
     [
-        (0.005, 3),
+        (0.005, 2),
         pytest.param(
             *(0.001, 12), marks=pytest.mark.exhaustive("more noise does the same more often")
         ),
@@ -134,7 +134,8 @@ def test_noise(chance, rounds, digits):
     rng = random.Random(chance)
     with SimulatedBoard(parameters(SINGLE)) as board:
         noise = Noise(board, rng, chance)
-        host = Host(noise, seconds=2e-3, longest=64)
+        # Silence is most of what is simulated: the wait is little longer than an exchange.
+        host = Host(noise, seconds=1.2e-3, longest=64)
         session = errors = 0
         for number in range(rounds):
             for _ in range(20):
@@ -232,7 +233,8 @@ def test_blank_flash(digits):
     work = digits(SINGLE)
     # As large as others, so that the simulator is the same.
     blank = b"\xff" * len(work.memory())
-    with SimulatedBoard(parameters(SINGLE, flash_base=BASE, standalone=True), blank) as board:
+    board_parameters = parameters(SINGLE, flash_base=BASE, flash_lines=4, standalone=True)
+    with SimulatedBoard(board_parameters, blank) as board:
         board.advance(5000)
         assert board.error and not board.running
         host = Host(board)
