@@ -136,7 +136,7 @@ def test_sweep_without_baselines_trains_each_teacher_once(run, here):
 
 
 def test_an_interrupted_sweep_leaves_no_process_and_goes_on(run, here):
-    arguments = ["sweep", "digits", "--epochs", "40", "--densities", "0.3", "--widths", "0.5"]
+    arguments = ["sweep", "digits", "--epochs", "20", "--densities", "0.3", "--widths", "0.5"]
     arguments += ["--no-baselines", "-o", "out", "--jobs", "1"]
     code = "from hiddenite.cli.main import main; raise SystemExit(main())"
     command = [sys.executable, "-c", code, *arguments]

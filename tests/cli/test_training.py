@@ -238,7 +238,7 @@ def test_a_checkpoint_of_another_recipe(run, refused, here):
         ),
         (["digits", "-o", "/dev/null/n"], "/dev/null/n: cannot be written: Not a directory"),
         (
-            ["digits", "--width", "40", "--config", "tiny"],
+            ["digits", "--width", "16", "--config", "tiny"],
             "network for configuration tiny: layer ",
         ),
         (["nothing"], "invalid value for 'RECIPE': 'nothing' is not one of 'digits', "),
