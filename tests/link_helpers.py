@@ -16,7 +16,22 @@ from hiddenite.link.protocol import (
     encode,
 )
 
-__all__ = ["Host", "Noise", "receive_bytes", "send_bytes"]
+__all__ = ["PERIOD", "Host", "Noise", "pause", "receive_bytes", "send_bytes"]
+
+PERIOD = 1e-6
+"""Of the clock of those simulations that `pause`."""
+
+
+async def pause(ctx, cycles):
+    """Wait for so many edges of the clock, at least two.
+
+    It sleeps between the first and the last: to be woken by every one takes an eighth of a
+    simulation.
+    """
+    await ctx.tick()
+    # Until half a period before the last, so that it is not missed.
+    await ctx.delay((cycles - 1.5) * PERIOD)
+    await ctx.tick()
 
 
 async def send_bytes(ctx, pin, data, divisor, stop=1):
@@ -24,7 +39,7 @@ async def send_bytes(ctx, pin, data, divisor, stop=1):
     for byte in data:
         for bit in (0, *(byte >> i & 1 for i in range(8)), stop):
             ctx.set(pin, bit)
-            await ctx.tick().repeat(divisor)
+            await pause(ctx, divisor)
     ctx.set(pin, 1)
 
 
@@ -34,11 +49,11 @@ async def receive_bytes(ctx, pin, divisor, received, enough=None):
         # Woken by the start bit: to look at the pin in every cycle takes a fifth of a simulation.
         if ctx.get(pin):
             await ctx.negedge(pin)
-        await ctx.tick().repeat(divisor + divisor // 2)
+        await pause(ctx, divisor + divisor // 2)
         byte = 0
         for i in range(8):
             byte |= ctx.get(pin) << i
-            await ctx.tick().repeat(divisor)
+            await pause(ctx, divisor)
         assert ctx.get(pin), "no stop bit"
         received.append(byte)
 

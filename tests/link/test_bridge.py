@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 from amaranth.sim import Simulator
-from link_helpers import receive_bytes, send_bytes
+from link_helpers import PERIOD, pause, receive_bytes, send_bytes
 
 from hiddenite.link.bridge import Bridge
 from hiddenite.link.protocol import (
@@ -51,7 +51,7 @@ class Bench:
             await receive_bytes(ctx, self.dut.tx, self.divisor, self.received)
 
         simulator = Simulator(self.dut)
-        simulator.add_clock(1e-6)
+        simulator.add_clock(PERIOD)
         simulator.add_testbench(bench)
         simulator.add_testbench(receive, background=True)
         simulator.run()
@@ -61,7 +61,7 @@ class Bench:
         size = -1
         while len(self.received) > size:
             size = len(self.received)
-            await ctx.tick().repeat(40 * self.divisor)
+            await pause(ctx, 40 * self.divisor)
         data, self.received[:] = bytes(self.received), []
         return self.decoder.feed(data)
 

@@ -2,7 +2,7 @@ import random
 
 import pytest
 from amaranth.sim import Simulator
-from link_helpers import receive_bytes, send_bytes
+from link_helpers import PERIOD, receive_bytes, send_bytes
 
 from hiddenite.golden.errors import InputError
 from hiddenite.link.uart import UARTReceiver, UARTTransmitter, baud_divisor
@@ -130,7 +130,7 @@ def test_transmitter(divisor):
 
 def _run(dut, bench, background):
     simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
+    simulator.add_clock(PERIOD)
     simulator.add_testbench(bench)
     simulator.add_testbench(background, background=True)
     simulator.run()
