@@ -72,6 +72,6 @@ def test_kept_density_is_that_of_the_file(network):
 
 
 def test_refuses_what_does_not_fit():
-    network = untrained(small_recipe(width=40.0), small_dataset())
+    network = untrained(small_recipe(width=16.0), small_dataset())
     with pytest.raises(InputError, match=r"^layer "):
         cost_of(network, PRESETS["tiny"])
