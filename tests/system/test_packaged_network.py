@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from system import presets
 
 from hiddenite.cli.demonstration import load_demo
 from hiddenite.compiler.estimate import estimate
@@ -13,7 +12,7 @@ IMAGES = 3
 MOST_ERROR = 0.02
 
 
-@pytest.mark.parametrize("preset", presets.SAMPLE)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_digits(preset, engines):
     """Bit-exact in the estimated time, one after the other and in batches where there are any."""
     network, images, _ = load_demo()
