@@ -1,5 +1,6 @@
 """Several processes that train one model together, as torchrun starts them."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,3 +88,6 @@ def processes(device=None) -> Iterator[Processes]:
         distributed.barrier()
     finally:
         distributed.destroy_process_group()
+        # A group that something still refers to keeps its threads, and one of Gloo's that lets go
+        # of a tensor while Python ends aborts the process.
+        gc.collect()
