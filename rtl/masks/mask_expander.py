@@ -43,6 +43,7 @@ PAIR_PIECE = RiceCode.MAX_PIECE // 2
 """Bits of the longest piece of a pair."""
 
 SECOND_BITS = MAX_PAIR_PARAMETER + 3
+"""Bits of the run of the second piece of a pair."""
 
 
 def is_pair(begin, end, parameter):
@@ -55,7 +56,8 @@ def is_pair(begin, end, parameter):
     parameter : int or amaranth.hdl.Value
         Parameter of the code.
     """
-    # However long the second one is, the window then moves on by no more than a byte.
+    # However long the second one is, both end in two bytes, from that in which the first begins:
+    # the window moves on by no more than one.
     longest = end - (begin >> 3 << 3) + parameter + RiceCode.QUOTIENT
     return (parameter <= MAX_PAIR_PARAMETER) & (longest < 16)
 
