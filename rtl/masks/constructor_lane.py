@@ -22,6 +22,7 @@ from ..interfaces import TileWrite
 from ..program.packets import ConstructionDescriptor
 from .decoders import decoder_of
 from .mask_expander import RUN_BITS
+from .shifter import select_value
 from .sign_generator import SignGenerator
 from .timing import step_period
 
@@ -116,25 +117,27 @@ class ConstructorLane(wiring.Component):
         place, keep = Signal(RUN_BITS, init=self.lane + c.constructor_lanes), Signal()
         busy, steps, finish, accept = (Signal() for _ in range(4))
         in_word = (place[low:] == 0) & (~segment_ends | (place[:low] <= layer.tail_last))
-        inside = self._flag(m, in_word)
         # In the word behind it, which is as long, so that both can be dealt with at once.
-        near = self._flag(m, (place[low:] == 1) & (layer.tail_last == c.ich - 1))
-        ready = self._flag(m, signs.valid)
-        m.d.comb += [
-            steps.eq(busy),
-            finish.eq(steps & ~inside & ready),
-            accept.eq(steps & (inside | (near & ready))),
-        ]
-        if step_period(c) > 1:
-            stands = Signal()
-            m.d.comb += steps.eq(busy & stands)
-            m.d.sync += stands.eq(~(finish | (accept & keep) | expander.take))
+        in_next = (place[low:] == 1) & (layer.tail_last == c.ich - 1)
+        finishes = ~in_word & signs.valid
+        accepts = in_word | (in_next & signs.valid)
         # What follows a tile is left where it is: it may be of another layer. Behind a word that
         # ends only the next one is looked into, which may be the tile's last one.
         at_tail = place[:low] == layer.tail_last
-        at_end = self._flag(m, keep & Mux(segment_ends, at_tail, place[:low] == c.ich - 1))
-        left = Mux(share_ends, finish | at_end, finish & at_end)
-        m.d.comb += expander.take.eq(expander.valid & Mux(busy, accept & ~left, ~expander.whole))
+        at_end = keep & Mux(segment_ends, at_tail, place[:low] == c.ich - 1)
+        leaves = Mux(ends_share, finishes | at_end, finishes & at_end)
+        near, takes = self._flag(m, in_next), self._flag(m, accepts & ~leaves)
+        m.d.comb += [
+            finish.eq(steps & self._flag(m, finishes)),
+            accept.eq(steps & self._flag(m, accepts)),
+            expander.take.eq(expander.valid & Mux(busy, steps & takes, ~expander.whole)),
+        ]
+        if step_period(c) == 1:
+            m.d.comb += steps.eq(busy)
+        else:
+            stands = Signal()
+            m.d.comb += steps.eq(busy & stands)
+            m.d.sync += stands.eq(~(finish | (accept & keep) | expander.take))
         base, more, kept = Signal(RUN_BITS), Signal(RUN_BITS), Signal()
         behind = Signal(RUN_BITS)
         m.d.comb += [base.eq(place), behind.eq(last), kept.eq(accept & keep)]
@@ -152,10 +155,14 @@ class ConstructorLane(wiring.Component):
             # The first weight of a pair is of the word in hand, and not the tile's last one, as
             # above, if the run in front of it is shorter than this.
             strict = ~in_word | ends_share
-            room = self._flag(m, last + 1 - place[:low] - keep - strict)
+            space = last - place[:low]
+            fits = Cat(space >= run for run in range(c.ich + 2))
+            for late in (keep, strict):
+                fits = Mux(late, fits[1:], fits[:-1])
+            fits = self._flag(m, fits[: c.ich])
             begin = self._flag(m, place[:low] + keep)
             first = Signal(range(2 * c.ich))
-            of_word = (expander.run[low:] == 0) & (expander.run[:low] < room)
+            of_word = (expander.run[low:] == 0) & select_value(fits, expander.run[:low])
             m.d.comb += [
                 first.eq(begin + expander.run[:low]),
                 expander.take_second.eq(expander.take & busy & expander.pair & of_word),

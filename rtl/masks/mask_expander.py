@@ -20,7 +20,7 @@ from amaranth.lib.wiring import In, Out
 
 from hiddenite.golden.rice import RiceCode
 
-from .shifter import select_bits
+from .shifter import select_bits, select_value
 
 __all__ = [
     "MAX_PAIR_PARAMETER",
@@ -58,8 +58,8 @@ def is_pair(begin, end, parameter):
     """
     # However long the second one is, both end in two bytes, from that in which the first begins:
     # the window moves on by no more than one.
-    longest = end - (begin >> 3 << 3) + parameter + RiceCode.QUOTIENT
-    return (parameter <= MAX_PAIR_PARAMETER) & (longest < 16)
+    at_most = 15 - RiceCode.QUOTIENT - parameter
+    return (parameter <= MAX_PAIR_PARAMETER) & (end - (begin >> 3 << 3) <= at_most)
 
 
 def expander_signature(program_bits: int, *, pairs: bool = False) -> dict:
@@ -131,10 +131,7 @@ class MaskExpander(wiring.Component):
         missing = Signal(range(WINDOW_BITS // 8 + 1), init=WINDOW_BITS // 8)
 
         view = select_bits(m, window, offset, RiceCode.MAX_PIECE)
-        ones = Signal(range(quotient + 1), init=quotient)
-        for q in reversed(range(quotient)):
-            with m.If(~view[q]):
-                m.d.comb += ones.eq(q)
+        ones = _leading_ones(m, view[:quotient])
         keep, run = Signal(), Signal(RUN_BITS)
         m.d.comb += keep.eq(ones != quotient)
         # Below bit k the remainder, from there on the quotient.
@@ -148,36 +145,40 @@ class MaskExpander(wiring.Component):
                 high = Mux(below[bit - place - 1], here, high) if bit > place else here
             remainder = low[bit] & keep if bit < longest else 0
             m.d.comb += run[bit].eq(Mux(below[bit], remainder, high))
-        # Where the pieces end.
-        end, second_end = Signal(range(8 + RiceCode.MAX_PIECE)), Signal(4)
-        second_view = Signal(PAIR_PIECE)
-        # Behind the piece, if it is short.
+        # Where the piece ends, and what lies behind it if it is short.
+        # That is added up, and its ones are counted, wherever it may begin.
+        end = Signal(range(8 + RiceCode.MAX_PIECE))
+        shortest = Signal.like(end)
+        m.d.comb += shortest.eq(offset + self.parameter + 1)
+        ends = [shortest + q for q in range(quotient)]
         behind = select_bits(m, view[1:], self.parameter[:2], PAIR_PIECE + quotient - 1)
+        second_ones, second_view = Signal.like(ones), Signal(PAIR_PIECE)
+        counts = [_leading_ones(m, behind[q : q + quotient]) for q in range(quotient)]
         step = m.d["comb" if self.period == 1 else "sync"]
         step += [
             self.run.eq(run),
             self.keep.eq(keep),
             self.valid.eq((missing == 0) & (~self.take if self.period > 1 else 1)),
-            end.eq(Mux(keep, offset + self.parameter + 1 + ones[:2], offset + quotient)),
+            end.eq(Mux(keep, select_value(ends, ones[:2]), offset + quotient)),
             second_view.eq(select_bits(m, behind, ones[:2], PAIR_PIECE)),
+            second_ones.eq(select_value(counts, ones[:2])),
         ]
 
-        second_ones, second_length = Signal.like(ones), Signal(range(PAIR_PIECE + 1))
-        for q in reversed(range(quotient)):
-            with m.If(~second_view[q]):
-                m.d.comb += second_ones.eq(q)
+        second_end = Signal(4)
         m.d.comb += [
             self.second_keep.eq(second_ones != quotient),
-            second_length.eq(second_ones + Mux(self.second_keep, self.parameter[:2] + 1, 0)),
-            second_end.eq(end + second_length),
-            self.pair.eq(self.keep & is_pair(0, end, self.parameter)),
+            second_end.eq(end + second_ones + Mux(self.second_keep, self.parameter[:2] + 1, 0)),
         ]
         remainder = select_bits(m, second_view[1:], second_ones[:2], MAX_PAIR_PARAMETER)
+        short = self.parameter <= MAX_PAIR_PARAMETER
         with m.Switch(self.parameter[:2]):
             for parameter in range(MAX_PAIR_PARAMETER + 1):
                 with m.Case(parameter):
                     own = remainder[:parameter] & self.second_keep.replicate(parameter)
-                    m.d.comb += self.second_run.eq(Cat(own, second_ones))
+                    m.d.comb += [
+                        self.second_run.eq(Cat(own, second_ones)),
+                        self.pair.eq(self.keep & short & is_pair(0, end, parameter)),
+                    ]
         m.d.comb += [
             self.full.eq((missing == 0) & (count != 0)),
             self.whole.eq(1),
@@ -210,3 +211,12 @@ class MaskExpander(wiring.Component):
         with m.If(self.clear):
             m.d.sync += [count.eq(0), missing.eq(missing.init), offset.eq(0)]
         return m
+
+
+def _leading_ones(m: Module, bits) -> Signal:
+    """How many ones the bits begin with."""
+    ones = Signal(range(len(bits) + 1), init=len(bits))
+    for number in reversed(range(len(bits))):
+        with m.If(~bits[number]):
+            m.d.comb += ones.eq(number)
+    return ones

@@ -1,8 +1,8 @@
-"""Barrel shifter of which only some bits are needed."""
+"""Trees of multiplexers: a barrel shifter of which only some bits are needed, and a choice."""
 
 from amaranth.hdl import Module, Mux, Signal
 
-__all__ = ["select_bits"]
+__all__ = ["select_bits", "select_value"]
 
 
 def select_bits(m: Module, value, start, width: int) -> Signal:
@@ -17,3 +17,13 @@ def select_bits(m: Module, value, start, width: int) -> Signal:
         m.d.comb += shifted.eq(Mux(start[power], value[1 << power :], value))
         value = shifted
     return value[:width]
+
+
+def select_value(values, index):
+    """The value with that number, of two to the power of the index's bits.
+
+    An `Array` would compare the index with each number, which takes more and is later known.
+    """
+    for bit in index:
+        values = [Mux(bit, odd, even) for even, odd in zip(values[::2], values[1::2], strict=True)]
+    return values[0]
