@@ -39,7 +39,8 @@ def table_memories(c: Configuration) -> tuple[MemoryShape, MemoryShape]:
     depth = SLOTS * table.depth
     return (
         MemoryShape("layer tables", 1, depth, table.columns * c.program_bits, 2),
-        MemoryShape("output increments", 1, depth, table.store_bits, 2),
+        # Read without a register behind it where there is one in front.
+        MemoryShape("output increments", 1, depth, table.store_bits, 2, c.pipelining > 1),
     )
 
 

@@ -38,7 +38,7 @@ def test_banks_that_do_not_fit_single_port_blocks_take_others():
     assert blocks["EBR"][0] > 512
 
 
-@pytest.mark.parametrize(("name", "blocks"), [("up5k", 23), ("hx8k", 23), ("ecp5-25f", 51)])
+@pytest.mark.parametrize(("name", "blocks"), [("up5k", 23), ("hx8k", 23), ("ecp5-25f", 50)])
 def test_blocks_of_presets(name, blocks):
     """What Yosys infers for the emitted Verilog (`hiddenite synth --target`)."""
     found = memory_blocks(PARTS[name], PRESETS[name])
