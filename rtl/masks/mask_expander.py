@@ -20,7 +20,7 @@ from amaranth.lib.wiring import In, Out
 
 from hiddenite.golden.rice import RiceCode
 
-from .shifter import select_bits, select_value
+from .shifter import select_bits, select_one
 
 __all__ = [
     "MAX_PAIR_PARAMETER",
@@ -145,23 +145,26 @@ class MaskExpander(wiring.Component):
                 high = Mux(below[bit - place - 1], here, high) if bit > place else here
             remainder = low[bit] & keep if bit < longest else 0
             m.d.comb += run[bit].eq(Mux(below[bit], remainder, high))
-        # Where the piece ends, and what lies behind it if it is short.
-        # That is added up, and its ones are counted, wherever it may begin.
+        # Where the piece ends, and what lies behind it if it is short: both are worked out for each
+        # number of ones while they are counted.
         end = Signal(range(8 + RiceCode.MAX_PIECE))
         shortest = Signal.like(end)
         m.d.comb += shortest.eq(offset + self.parameter + 1)
         ends = [shortest + q for q in range(quotient)]
         behind = select_bits(m, view[1:], self.parameter[:2], PAIR_PIECE + quotient - 1)
+        # Where the first zero is, one bit each, so that less hangs on `ones`.
+        first_zero = Cat(view[:q].all() & ~view[q] for q in range(quotient))
         second_ones, second_view = Signal.like(ones), Signal(PAIR_PIECE)
+        seconds = [behind[q : q + PAIR_PIECE] for q in range(quotient)]
         counts = [_leading_ones(m, behind[q : q + quotient]) for q in range(quotient)]
         step = m.d["comb" if self.period == 1 else "sync"]
         step += [
             self.run.eq(run),
             self.keep.eq(keep),
             self.valid.eq((missing == 0) & (~self.take if self.period > 1 else 1)),
-            end.eq(Mux(keep, select_value(ends, ones[:2]), offset + quotient)),
-            second_view.eq(select_bits(m, behind, ones[:2], PAIR_PIECE)),
-            second_ones.eq(select_value(counts, ones[:2])),
+            end.eq(select_one([*ends, offset + quotient], Cat(first_zero, view[:quotient].all()))),
+            second_view.eq(select_one(seconds, first_zero)),
+            second_ones.eq(select_one(counts, first_zero)),
         ]
 
         second_end = Signal(4)

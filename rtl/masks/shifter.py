@@ -1,8 +1,11 @@
-"""Trees of multiplexers: a barrel shifter of which only some bits are needed, and a choice."""
+"""Multiplexers: a barrel shifter of which only some bits are needed, and choices of a value."""
+
+import functools
+import operator
 
 from amaranth.hdl import Module, Mux, Signal
 
-__all__ = ["select_bits", "select_value"]
+__all__ = ["select_bits", "select_one", "select_value"]
 
 
 def select_bits(m: Module, value, start, width: int) -> Signal:
@@ -27,3 +30,9 @@ def select_value(values, index):
     for bit in index:
         values = [Mux(bit, odd, even) for even, odd in zip(values[::2], values[1::2], strict=True)]
     return values[0]
+
+
+def select_one(values, chosen):
+    """The value whose bit of ``chosen`` is set, of which no two are; 0 if none is."""
+    parts = (value & bit.replicate(len(value)) for value, bit in zip(values, chosen, strict=True))
+    return functools.reduce(operator.or_, parts)

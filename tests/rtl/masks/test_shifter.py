@@ -2,7 +2,7 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
-from hiddenite.rtl.masks.shifter import select_bits, select_value
+from hiddenite.rtl.masks.shifter import select_bits, select_one, select_value
 
 
 def output_of_each_index(m, index, output):
@@ -37,3 +37,11 @@ def test_a_value_by_its_number(index_bits):
     numbers = [(11 * n + 3) % 32 for n in range(1 << index_bits)]
     m.d.comb += out.eq(select_value([Signal(5, init=n) for n in numbers], index))
     assert output_of_each_index(m, index, out) == numbers
+
+
+def test_the_value_that_is_marked():
+    m, marks, out = Module(), Signal(3), Signal(5)
+    numbers = [19, 6, 24]
+    m.d.comb += out.eq(select_one([Signal(5, init=n) for n in numbers], marks))
+    values = output_of_each_index(m, marks, out)
+    assert [values[mark] for mark in (0, 1, 2, 4)] == [0, *numbers]
