@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from hiddenite.golden.network import AvgPool, Conv, Layer, MaxPool, Network
+from hiddenite.golden.network import AvgPool, Conv, MaxPool, Network, Window
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.output.wide_beats import may_skip_rows
 from hiddenite.rtl.program.packets import Operation
 
 from .layout import PLAIN, Form, Layout
 from .memory_plan import MemoryPlan, StoredTensor, plan_memory
+from .version_2 import check_version_1
 
 __all__ = ["Placed", "Stage", "beat_pixels", "schedule"]
 
@@ -46,9 +47,11 @@ class Stage:
     name : str
         Of the network's layer; of its input's, for the image and for copies.
     operation : Operation
-    layer : Layer, optional
+    layer : Window, optional
         The network's layer; none for the image and for copies.
-    kernel, stride, padding : (int, int)
+    kernel, stride : (int, int)
+    padding : (int, int)
+        Above the map and left of it; what lies below and right of it follows from the shapes.
     source, residual : Placed, optional
     target : Placed, optional
         None for the last layer, whose output goes to the result stream.
@@ -58,7 +61,7 @@ class Stage:
 
     name: str
     operation: Operation
-    layer: Layer | None = None
+    layer: Window | None = None
     kernel: tuple[int, int] = (1, 1)
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
@@ -113,14 +116,14 @@ class _Work:
     ----------
     name : str
         Of the tensor that it makes.
-    layer : Layer, optional
+    layer : Window, optional
     reads : tuple of _Stored
         Input and, if there is one, residual.
     writes : _Stored, optional
     """
 
     name: str
-    layer: Layer | None = None
+    layer: Window | None = None
     reads: tuple[_Stored, ...] = ()
     writes: _Stored | None = None
 
@@ -130,23 +133,25 @@ class _Work:
         return f"{'tensor' if self.layer is None else 'layer'} {self.name!r}"
 
 
-def _stride(layer: Layer, shape: tuple[int, int, int]) -> tuple[int, int]:
+def _stride(layer: Window, shape: tuple[int, int, int]) -> tuple[int, int]:
     """The layer's stride, 1 along an axis where the window does not move."""
     vertical, horizontal = layer.strides
     return vertical if shape[0] > 1 else 1, horizontal if shape[1] > 1 else 1
 
 
-def _needed(network: Network) -> list[Layer]:
+def _needed(network: Network) -> list[Window]:
     """Layers that the result depends on."""
-    wanted, kept = {network.layers[-1].name}, []
+    wanted = {network.layers[-1].name}
+    kept: list[Window] = []
     for layer in reversed(network.layers):
         if layer.name in wanted:
+            assert isinstance(layer, Window), "others are refused"
             kept.append(layer)
             wanted.update(layer.inputs)
     return kept[::-1]
 
 
-def _reads(layer: Layer, shape: tuple[int, int, int], c: Configuration) -> tuple[_Stored, ...]:
+def _reads(layer: Window, shape: tuple[int, int, int], c: Configuration) -> tuple[_Stored, ...]:
     """What a layer reads, and in which form.
 
     Along an axis with one bank, the increments of the addresses make any stride. With more banks,
@@ -157,7 +162,7 @@ def _reads(layer: Layer, shape: tuple[int, int, int], c: Configuration) -> tuple
     # A kernel of one pixel lies on the first plane alone.
     first_y, first_x = (
         phase > 1 and size == 1 and padding == 0
-        for phase, size, padding in zip(phases, layer.kernel, layer.padding, strict=True)
+        for phase, size, padding in zip(phases, layer.kernel, layer.padding[:2], strict=True)
     )
     source = _Stored(layer.input, Form(phases, (first_y, first_x)))
     if isinstance(layer, Conv) and layer.residual is not None:
@@ -241,8 +246,10 @@ def schedule(network: Network, c: Configuration, batch: int = 1) -> tuple[list[S
     Raises
     ------
     InputError
-        The tensors do not fit into the activation memory.
+        The network uses what the engine does not do, or the tensors do not fit into the activation
+        memory.
     """
+    check_version_1(network)
     order = _order_of_work(network, c)
     reads: dict[_Stored, list[int]] = {}
     for at, work in enumerate(order):
@@ -283,6 +290,7 @@ def _stage(work: _Work, network: Network, placed: dict[_Stored, Placed]) -> Stag
     if layer is None:
         operation = Operation.MAX_POOL if reads else Operation.LOAD
         return Stage(name=work.name, operation=operation, source=source, target=target, shape=shape)
+    top, left, *_ = layer.padding
     operations = {Conv: Operation.CONV, MaxPool: Operation.MAX_POOL, AvgPool: Operation.AVG_POOL}
     return Stage(
         name=work.name,
@@ -290,7 +298,7 @@ def _stage(work: _Work, network: Network, placed: dict[_Stored, Placed]) -> Stag
         layer=layer,
         kernel=layer.kernel,
         stride=_stride(layer, shape),
-        padding=layer.padding,
+        padding=(top, left),
         source=source,
         residual=reads[1] if len(reads) > 1 else None,
         target=target,

@@ -59,12 +59,36 @@ def check_integer(where, name, value, low, high=None):
     return int(value)
 
 
-def check_pair(where, name, value, low):
-    """Return `value` as (height, width), each at least `low`; one integer stands for two."""
+def check_choice(where, name, value, choices):
+    """Return `value`, which must be one of these strings."""
+    if not isinstance(value, str) or value not in choices:
+        *most, last = map(repr, choices)
+        raise InputError(
+            f"{where}: {name} must be {', '.join(most)} or {last}, not {one_line(value)}"
+        )
+    return value
+
+
+def check_pair(where, name, value, low, high=None):
+    """Return `value` as (height, width), each as `check_integer`; one integer stands for two."""
     pair = (value, value) if isinstance(value, int | np.integer) else value
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise InputError(f"{where}: {name} must be one or two integers, not {one_line(value)}")
-    return tuple(check_integer(where, name, item, low) for item in pair)
+    return tuple(check_integer(where, name, item, low, high) for item in pair)
+
+
+def check_sides(where, name, value, low):
+    """Return `value` as (top, left, bottom, right), each at least `low`.
+
+    One integer stands for four; two are those along y, above and below, and along x.
+    """
+    sides = (value, value) if isinstance(value, int | np.integer) else value
+    if not isinstance(sides, tuple | list) or len(sides) not in (2, 4):
+        raise InputError(
+            f"{where}: {name} must be one, two or four integers, not {one_line(value)}"
+        )
+    sides = tuple(check_integer(where, name, item, low) for item in sides)
+    return sides * (4 // len(sides))
 
 
 def check_array(where, name, value, dtype, shape):

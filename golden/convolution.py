@@ -9,6 +9,7 @@ from itertools import product
 
 import numpy as np
 
+from hiddenite.golden.rounding import shifted
 from hiddenite.golden.weights import signs
 
 BLOCK_BYTES = 64 * 2**20
@@ -32,28 +33,33 @@ class Weights:
         self._kept = {}
         self._bytes = 0
 
-    def matrix(self, conv):
-        """Return a conv's masked signs as (KH * KW * C, O)."""
+    def matrices(self, conv):
+        """Return a conv's masked signs as (groups, KH * KW * I, O / groups)."""
         # Layers with one index and one mask have the same weights.
-        key = conv.index, conv.mask.ctypes.data, conv.mask.shape
-        if (matrix := self._kept.get(key)) is None:
-            matrix = _weight_matrix(self._seed, conv)
-            if self._bytes + matrix.nbytes <= WEIGHT_BYTES:
-                self._kept[key] = matrix
-                self._bytes += matrix.nbytes
-        return matrix
+        key = conv.mask.ctypes.data, conv.mask.shape, conv.groups
+        key += (conv.index,) if conv.sign is None else ("sign", conv.sign.ctypes.data)
+        if (matrices := self._kept.get(key)) is None:
+            matrices = _weight_matrices(self._seed, conv)
+            if self._bytes + matrices.nbytes <= WEIGHT_BYTES:
+                self._kept[key] = matrices
+                self._bytes += matrices.nbytes
+        return matrices
 
 
-def _weight_matrix(seed, conv):
-    """Return a conv's masked signs as (KH * KW * C, O), in a type whose sums are exact.
+def _weight_matrices(seed, conv):
+    """Return a conv's masked signs as (groups, KH * KW * I, O / groups), in an exact type.
 
     Sums of n products of an 8-bit activation and -1, 0 or 1 are at most 255 * n, whatever the
     order of the additions.
     """
     kept = np.count_nonzero(conv.mask, axis=(1, 2, 3)).max()
     dtype = np.float32 if 255 * kept < 2**24 else np.float64
-    weights = signs(seed, conv.index, conv.mask.shape) * conv.mask
-    return np.ascontiguousarray(weights.reshape(conv.out_channels, -1).T, dtype=dtype)
+    if conv.sign is None:
+        weights = signs(seed, conv.index, conv.mask.shape) * conv.mask
+    else:
+        weights = np.where(conv.sign, np.int8(-1), conv.mask.view(np.int8))
+    weights = weights.reshape(conv.groups, conv.out_channels // conv.groups, -1)
+    return np.ascontiguousarray(weights.swapaxes(1, 2), dtype=dtype)
 
 
 def convolve(conv, weights, x, residual=None):
@@ -63,35 +69,49 @@ def convolve(conv, weights, x, residual=None):
     ----------
     conv : Conv
         The layer.
-    weights : array, (KH * KW * C, O)
+    weights : array, (groups, KH * KW * I, O / groups)
         From `Weights`.
-    x : uint8 array, (N, H, W, C)
+    x : uint8 or int8 array, (N, H, W, C)
         Its input.
-    residual : uint8 array, (N, OH, OW, O), optional
+    residual : uint8 or int8 array, (N, OH, OW, O), optional
         What is added after the scale.
 
     Returns
     -------
-    uint8 or int32 array, (N, OH, OW, O)
+    uint8, int8 or int32 array, (N, OH, OW, O)
     """
-    out_channels = weights.shape[1]
     height, width, _ = conv.output_shape(x.shape[1:])
-    weights = weights.reshape(*conv.kernel, -1, out_channels)
-    output = np.empty((len(x), height, width, out_channels), conv.output)
+    weights = weights.reshape(conv.groups, *conv.kernel, *conv.mask.shape[3:], -1)
+    output = np.empty((len(x), height, width, conv.out_channels), conv.output)
     images, lines, columns = _block_size(conv, weights, x.shape, output.shape)
     for image, line, column in product(
         range(0, len(x), images), range(0, height, lines), range(0, width, columns)
     ):
         block = np.s_[image : image + images, line : line + lines, column : column + columns]
-        windows, taps = _windows(conv, x[block[0]], block[1:], (height, width))
-        matrix = windows.astype(weights.dtype, order="C").reshape(-1, math.prod(windows.shape[3:]))
-        # BLAS may compute with what lies behind a row, too, and tell of that (numpy#24067); all
-        # that it is given are integers.
-        with np.errstate(invalid="ignore"):
-            products = matrix @ weights[taps].reshape(-1, out_channels)
-        accumulators = products.reshape(output[block].shape).astype(np.int64)
-        output[block] = _finish(conv, accumulators, None if residual is None else residual[block])
+        v = _accumulators(conv, weights, x[block[0]], block[1:], (height, width))
+        output[block] = _finish(conv, v, None if residual is None else residual[block])
     return output
+
+
+def _accumulators(conv, weights, x, block, output_size):
+    """Return the accumulators of a block of outputs as int64, (N, lines, columns, O)."""
+    pixels = (
+        len(x),
+        *(min(part.stop, size) - part.start for part, size in zip(block, output_size, strict=True)),
+    )
+    seen = _windows(conv, x, block, output_size)
+    if seen is None:
+        return np.zeros((*pixels, conv.out_channels), np.int64)
+    windows, taps = seen
+    # Each group's channels and taps in a row, as its weights are.
+    windows = windows.reshape(*windows.shape[:5], conv.groups, -1)
+    windows = np.moveaxis(windows, 5, 0).astype(weights.dtype, order="C")
+    matrices = windows.reshape(conv.groups, math.prod(pixels), -1)
+    # BLAS may compute with what lies behind a row, too, and tell of that (numpy#24067); all
+    # that it is given are integers.
+    with np.errstate(invalid="ignore"):
+        products = matrices @ weights[:, *taps].reshape(conv.groups, matrices.shape[2], -1)
+    return products.swapaxes(0, 1).astype(np.int64, order="C").reshape(*pixels, -1)
 
 
 def _block_size(conv, weights, shape, output_shape):
@@ -101,14 +121,16 @@ def _block_size(conv, weights, shape, output_shape):
     def taken():
         # The windows' taps that lie on the map, and the map with what is between them.
         taps = [
-            min(kernel, min(kernel, here) + (count - 1) * stride)
-            for kernel, here, count, stride in zip(
-                conv.kernel, shape[1:3], size[1:], conv.stride, strict=True
+            min(kernel, (here - 1 + (count - 1) * stride) // dilation + 1)
+            for kernel, here, count, stride, dilation in zip(
+                conv.kernel, shape[1:3], size[1:], conv.strides, conv.dilation, strict=True
             )
         ]
         padded = [
-            (count - 1) * stride + tap
-            for count, stride, tap in zip(size[1:], conv.stride, taps, strict=True)
+            (count - 1) * stride + (tap - 1) * dilation + 1
+            for count, stride, tap, dilation in zip(
+                size[1:], conv.strides, taps, conv.dilation, strict=True
+            )
         ]
         # A pixel's window, its products, and two 64-bit numbers for each of these.
         matrix = weights.itemsize * (math.prod(taps) * shape[3] + output_shape[3])
@@ -144,26 +166,34 @@ def _windows(conv, x, block, output_size):
         A view of the padded input.
     taps : (slice, slice)
         Of the kernel.
+
+    It is None where all taps lie on the padding, as where a dilated kernel has the map between two
+    of them.
     """
-    taps, inside, padding = [], [], []
+    taps, inside, padding, spans = [], [], [], []
+    # In Python's integers: kernels, strides and dilations may have any size.
     for axis, part in enumerate(block):
-        size, kernel = x.shape[1 + axis], conv.kernel[axis]
+        size, kernel, dilation = x.shape[1 + axis], conv.kernel[axis], conv.dilation[axis]
         stop = min(part.stop, output_size[axis])
         # Where the kernel's first tap is for the first and for the last output.
         first, last = (
-            number * conv.stride[axis] - conv.padding[axis] for number in (part.start, stop - 1)
+            number * conv.strides[axis] - conv.padding[axis] for number in (part.start, stop - 1)
         )
-        tap = slice(max(0, -last), min(kernel, size - first))
-        begin, end = first + tap.start, last + tap.stop
+        tap = slice(max(0, -(last // dilation)), min(kernel, (size - 1 - first) // dilation + 1))
+        if tap.start >= tap.stop:
+            return None
+        begin, end = first + tap.start * dilation, last + (tap.stop - 1) * dilation + 1
         taps.append(tap)
+        spans.append((tap.stop - 1 - tap.start) * dilation + 1)
         inside.append(slice(max(begin, 0), min(end, size)))
         padding.append((max(-begin, 0), max(end - size, 0)))
     x = x[:, inside[0], inside[1]]
     if any(map(any, padding)):
         x = np.pad(x, ((0, 0), *padding, (0, 0)))
-    shape = [tap.stop - tap.start for tap in taps]
-    windows = np.lib.stride_tricks.sliding_window_view(x, shape, axis=(1, 2))
-    windows = windows[:, :: conv.stride[0], :: conv.stride[1]]  # (N, lines, columns, C, taps)
+    windows = np.lib.stride_tricks.sliding_window_view(x, spans, axis=(1, 2))
+    # (N, lines, columns, C, taps)
+    windows = windows[:, :: conv.strides[0], :: conv.strides[1]]
+    windows = windows[..., :: conv.dilation[0], :: conv.dilation[1]]
     return windows.transpose(0, 1, 2, 4, 5, 3), tuple(taps)
 
 
@@ -177,7 +207,4 @@ def _finish(conv, v, residual):
     v *= conv.scale
     if residual is not None:
         v += residual.astype(np.int64) * conv.residual_scale
-    v += 1 << (conv.shift - 1)
-    v >>= conv.shift
-    limits = np.iinfo(conv.output)
-    return np.clip(v, limits.min, limits.max, out=v)
+    return shifted(v, conv.shift, conv.output)

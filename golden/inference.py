@@ -8,7 +8,8 @@ import numpy as np
 from hiddenite.golden.checks import listing, one_line
 from hiddenite.golden.convolution import Weights, convolve
 from hiddenite.golden.errors import InputError
-from hiddenite.golden.layers import Conv, MaxPool
+from hiddenite.golden.joining import add, upsample
+from hiddenite.golden.layers import Add, AvgPool, Concat, Conv, MaxPool
 from hiddenite.golden.pooling import avg_pool, max_pool
 
 MAX_BATCH = 128
@@ -29,17 +30,17 @@ def check_images(network, images):
     network : Network
         The network, whose input is (H, W, C).
     images : array
-        Accepted: uint8, (N, H, W, C).
+        Accepted: of the input's type, (N, H, W, C).
     """
     if isinstance(images, np.ndarray):
         found = f"{images.dtype} of shape ({', '.join(map(str, images.shape))})"
-        if images.dtype == np.uint8 and images.shape[1:] == network.input.shape:
+        if images.dtype == network.input.type and images.shape[1:] == network.input.shape:
             return
     else:
         found = type(images).__name__
     height, width, channels = network.input.shape
     raise InputError(
-        f"images for network {one_line(network.name)} must be uint8 of shape"
+        f"images for network {one_line(network.name)} must be {network.input.type} of shape"
         f" (N, {height}, {width}, {channels}), not {found}"
     )
 
@@ -51,14 +52,14 @@ def infer(network, images, progress: Callable[[int], None] | None = None):
     ----------
     network : Network
         The network.
-    images : uint8 array, (N, H, W, C)
-        Images of the shape of its input.
+    images : uint8 or int8 array, (N, H, W, C)
+        Images of the type and shape of its input.
     progress : callable, optional
         Called after each batch with the number of images done so far.
 
     Returns
     -------
-    uint8 or int32 array, (N, OH, OW, O)
+    uint8, int8 or int32 array, (N, OH, OW, O)
         The last layer's output.
 
     Raises
@@ -82,8 +83,8 @@ def infer_layers(
     ----------
     network : Network
         The network.
-    images : uint8 array, (N, H, W, C)
-        Images of the shape of its input.
+    images : uint8 or int8 array, (N, H, W, C)
+        Images of the type and shape of its input.
     names : collection of str, optional
         The tensors to return; the default is all of them, the image included.
     progress : callable, optional
@@ -91,7 +92,7 @@ def infer_layers(
 
     Returns
     -------
-    dict of str to uint8 or int32 array, each (N, OH, OW, O)
+    dict of str to uint8, int8 or int32 array, each (N, OH, OW, O)
         In order of execution.
 
     Raises
@@ -159,8 +160,15 @@ def _check_size(network, last_use):
 
 
 def _compute(layer, weights, tensors):
-    x = tensors[layer.input]
+    x, *more = (tensors[name] for name in layer.inputs)
     if isinstance(layer, Conv):
-        residual = None if layer.residual is None else tensors[layer.residual]
-        return convolve(layer, weights.matrix(layer), x, residual)
-    return max_pool(layer, x) if isinstance(layer, MaxPool) else avg_pool(layer, x)
+        return convolve(layer, weights.matrices(layer), x, *more)
+    if isinstance(layer, MaxPool):
+        return max_pool(layer, x)
+    if isinstance(layer, AvgPool):
+        return avg_pool(layer, x)
+    if isinstance(layer, Add):
+        return add(layer, x, *more)
+    if isinstance(layer, Concat):
+        return np.concatenate([x, *more], axis=-1)
+    return upsample(layer, x)

@@ -1,8 +1,9 @@
 """Hidden networks.
 
 A `Network` is an input and a list of layers in order of execution; a layer is a `Conv`, a
-`MaxPool` or an `AvgPool`, and its name is also the name of the tensor that it computes. There are
-no invalid networks, whether they come from a file or from Python: making one checks it.
+`MaxPool`, an `AvgPool`, an `Add`, a `Concat` or an `Upsample`, and its name is also the name of the
+tensor that it computes. There are no invalid networks, whether they come from a file or from
+Python: making one checks it.
 """
 
 from dataclasses import dataclass, field
@@ -10,9 +11,33 @@ from dataclasses import dataclass, field
 from hiddenite.golden import network_file
 from hiddenite.golden.checks import check_integer, check_string, listing, one_line
 from hiddenite.golden.errors import InputError
-from hiddenite.golden.layers import AvgPool, Conv, Input, Layer, MaxPool, Tensors, set_fields
+from hiddenite.golden.layers import (
+    LAYER_CLASSES,
+    Add,
+    AvgPool,
+    Concat,
+    Conv,
+    Input,
+    Layer,
+    MaxPool,
+    Tensors,
+    Upsample,
+    Window,
+    set_fields,
+)
 
-__all__ = ["AvgPool", "Conv", "Input", "Layer", "MaxPool", "Network"]
+__all__ = [
+    "Add",
+    "AvgPool",
+    "Concat",
+    "Conv",
+    "Input",
+    "Layer",
+    "MaxPool",
+    "Network",
+    "Upsample",
+    "Window",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +52,7 @@ class Network:
         Start of all its weights, 0 to 2**32 - 1.
     input : Input
         The image.
-    layers : sequence of Conv, MaxPool and AvgPool
+    layers : sequence of Conv, MaxPool, AvgPool, Add, Concat and Upsample
         In order of execution; the last one's output is the result. Stored as a tuple.
     classes : sequence of str, optional
         Names of the result's channels. Stored as a tuple; its length is not checked.
@@ -36,7 +61,7 @@ class Network:
     ----------
     shapes : dict of str to (int, int, int)
         (height, width, channels) of each tensor, the image first, then one for each layer.
-    types : dict of str to {"uint8", "int32"}
+    types : dict of str to {"uint8", "int8", "int32"}
         Type of each tensor, in the same order.
 
     Raises
@@ -73,8 +98,9 @@ class Network:
         tensors = Tensors(self.input)
         for layer in self.layers:
             if not isinstance(layer, Layer):
+                *most, last = (cls.__name__ for cls in LAYER_CLASSES.values())
                 raise InputError(
-                    f"{where}: each of layers must be a Conv, MaxPool or AvgPool,"
+                    f"{where}: each of layers must be a {', '.join(most)} or {last},"
                     f" not {one_line(layer)}"
                 )
             tensors.define(layer)
@@ -127,7 +153,7 @@ class Network:
         Parameters
         ----------
         path : path-like
-            A safetensors file, version 1 of the network format.
+            A safetensors file, version 1 or 2 of the network format.
 
         Returns
         -------
@@ -146,7 +172,7 @@ class Network:
     def save(self, path):
         """Write a network file that `load` reads back to an equal network.
 
-        Equal masks are written once.
+        The file is of version 1 when nothing of version 2 is used. Equal masks are written once.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The network file, version 1: a safetensors file whose metadata holds the network as JSON.
+"""The network file, versions 1 and 2: a safetensors file whose metadata holds the network as JSON.
 
 Values are checked by the classes that they become; what is checked here is what only a file can
 get wrong: its JSON, and its tensors.
@@ -6,7 +6,7 @@ get wrong: its JSON, and its tensors.
 
 import json
 import math
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +21,20 @@ from hiddenite.golden.checks import (
     one_line,
 )
 from hiddenite.golden.errors import InputError
-from hiddenite.golden.layers import LAYER_CLASSES, MAX_SIZE, Conv, Input, Tensors
+from hiddenite.golden.layers import (
+    LAYER_CLASSES,
+    MAX_SIZE,
+    Add,
+    Concat,
+    Conv,
+    Input,
+    Tensors,
+    Upsample,
+    group_channels,
+)
 
-VERSION = 1
-"""The version of the format that is read and written."""
+VERSIONS = (1, 2)
+"""The versions of the format that are read; the lowest that has all of a network is written."""
 
 METADATA_KEY = "hiddenite"
 """The key of the safetensors metadata that holds the JSON."""
@@ -74,12 +84,17 @@ def write(network, path):
     """
     tensors: dict[str, np.ndarray] = {}
     mask_names: dict[bytes, str] = {}
+    image = dict(vars(network.input))
+    if image["type"] == "uint8":
+        del image["type"]
+    layers = [_layer_entry(layer, tensors, mask_names) for layer in network.layers]
+    newer = any(map(_newer, (image, *layers)))
     description = {
-        "version": VERSION,
+        "version": VERSIONS[newer],
         "name": network.name,
         "seed": network.seed,
-        "input": vars(network.input),
-        "layers": [_layer_entry(layer, tensors, mask_names) for layer in network.layers],
+        "input": image,
+        "layers": layers,
     }
     if network.classes is not None:
         description["classes"] = network.classes
@@ -91,13 +106,21 @@ def write(network, path):
 
 
 def _layer_entry(layer, tensors, mask_names):
-    """Return a layer's JSON entry; its arrays go into `tensors`."""
+    """Return a layer's JSON entry; its arrays go into `tensors`.
+
+    What is of version 2 is left out where it is the default, and so are two of the padding's four
+    numbers where they are equal to the others.
+    """
     entry = {"name": layer.name, "op": layer.op}
     for item in fields(layer):
         value = getattr(layer, item.name)
+        if item.name in ("dilation", "groups") and value == item.default:
+            continue
+        if item.name == "padding" and value[:2] == value[2:]:
+            value = value[:2]
         if isinstance(value, np.ndarray):
             tensor_name = f"{layer.name}.{item.name}"
-            if item.name == "mask":
+            if value.dtype == bool:
                 value = np.packbits(value, axis=None, bitorder="little")
                 tensor_name = mask_names.setdefault(value.tobytes(), tensor_name)
             tensors[tensor_name] = value
@@ -105,6 +128,32 @@ def _layer_entry(layer, tensors, mask_names):
         if value is not None:
             entry[item.name] = value
     return entry
+
+
+_NEWER_OPS = tuple(cls.op for cls in (Add, Concat, Upsample))
+_NEWER_KEYS = ("dilation", "groups", "sign")
+
+
+def _newer(entry):
+    """Return what an entry has that is of version 2, in words, or None."""
+    if entry.get("op") in _NEWER_OPS:
+        return f"op {entry['op']!r}"
+    for key in _NEWER_KEYS:
+        if key in entry:
+            return f"key {key!r}"
+    for key in ("type", "output"):
+        if entry.get(key) == "int8":
+            return f"{key} 'int8'"
+    padding = entry.get("padding")
+    if isinstance(padding, tuple | list) and len(padding) == 4:
+        return "padding of four numbers"
+    return None
+
+
+def _check_version(where, entry, version):
+    newer = _newer(entry)
+    if version == 1 and newer is not None:
+        raise InputError(f"{where}: {newer} must be in a file of version 2, not 1")
 
 
 def _open(path):
@@ -131,11 +180,13 @@ def _read_network(text, stored):
         raise InputError(f"metadata {METADATA_KEY!r} must be valid JSON: {error}") from None
     where = "network"
     version = _field(where, description, "version")
-    if check_integer(where, "version", version, 0) != VERSION:
-        raise InputError(f"{where}: version must be {VERSION}, not {one_line(version)}")
+    if check_integer(where, "version", version, 0) not in VERSIONS:
+        rule = " or ".join(map(str, VERSIONS))
+        raise InputError(f"{where}: version must be {rule}, not {one_line(version)}")
     _check_keys(where, description, ("version", "name", "seed", "input", "layers"), ("classes",))
     image = description["input"]
-    _check_keys("input", image, [item.name for item in fields(Input)])
+    _check_keys("input", image, ("name", "height", "width", "channels"), ("type",))
+    _check_version("input", image, version)
     image = Input(**image)
     entries = description["layers"]
     if not isinstance(entries, list):
@@ -143,7 +194,7 @@ def _read_network(text, stored):
     tensors = Tensors(image)
     layers = []
     for position, entry in enumerate(entries):
-        layers.append(_read_layer(stored, f"layers[{position}]", entry, tensors))
+        layers.append(_read_layer(stored, f"layers[{position}]", entry, version, tensors))
         tensors.define(layers[-1])
     return {
         "name": description["name"],
@@ -173,26 +224,36 @@ def _check_keys(where, entry, required, optional=()):
             raise InputError(f"{where}: {key} must not be null")
 
 
-def _read_layer(stored, where, entry, tensors):
+def _read_layer(stored, where, entry, version, tensors):
     name = check_string(where, "name", _field(where, entry, "name"))
     where = f"layer {one_line(name)}"
     op = check_string(where, "op", _field(where, entry, "op"))
     if op not in LAYER_CLASSES:
         raise InputError(f"{where}: op must be one of {listing(LAYER_CLASSES)}, not {one_line(op)}")
     cls = LAYER_CLASSES[op]
-    optional = ("stride", "padding", "residual", "residual_scale", "output")
-    names = [item.name for item in fields(cls)]
-    _check_keys(where, entry, ["op", *(n for n in names if n not in optional)], names)
+    optional = [item.name for item in fields(cls) if item.default is not MISSING]
+    required = [item.name for item in fields(cls) if item.default is MISSING]
+    _check_keys(where, entry, ["op", *required], optional)
+    _check_version(where, entry, version)
     values = {key: value for key, value in entry.items() if key != "op"}
     if cls is Conv:
-        channels = tensors.shape_of(where, "input", entry["input"])[2]
-        out_channels = check_integer(where, "out_channels", entry["out_channels"], 1, MAX_SIZE)
-        kernel = check_pair(where, "kernel", entry["kernel"], 1)
-        shape = (out_channels, *kernel, channels)
-        values["mask"] = stored.mask(where, entry["mask"], shape)
-        for key, stored_type in (("scale", "I16"), ("bias", "I32")):
-            values[key] = stored.row(where, key, entry[key], stored_type, out_channels)
+        values |= _read_arrays(stored, where, entry, tensors)
     return cls(**values)
+
+
+def _read_arrays(stored, where, entry, tensors):
+    """Return the arrays of a conv."""
+    channels = tensors.shape_of(where, "input", entry["input"])[2]
+    out_channels = check_integer(where, "out_channels", entry["out_channels"], 1, MAX_SIZE)
+    kernel = check_pair(where, "kernel", entry["kernel"], 1)
+    groups = check_integer(where, "groups", entry.get("groups", 1), 1, MAX_SIZE)
+    shape = (out_channels, *kernel, group_channels(where, groups, entry["input"], channels))
+    arrays = {
+        key: stored.bits(where, key, entry[key], shape) for key in ("mask", "sign") if key in entry
+    }
+    for key, stored_type in (("scale", "I16"), ("bias", "I32")):
+        arrays[key] = stored.row(where, key, entry[key], stored_type, out_channels)
+    return arrays
 
 
 def _object(pairs):
@@ -222,7 +283,7 @@ class _StoredTensors:
         self._file = file
         self._names = set(file.keys())
         self._rows = {}
-        self._masks = {}
+        self._bits = {}
 
     def row(self, where, key, name, stored_type, length):
         """Return the tensor that a layer names, which must be a row of this type and length."""
@@ -231,20 +292,20 @@ class _StoredTensors:
             self._rows[name] = _constant(self._file.get_tensor(name).copy())
         return self._rows[name]
 
-    def mask(self, where, name, shape):
-        """Return a mask as a read-only bool array of this shape, (O, KH, KW, C)."""
+    def bits(self, where, key, name, shape):
+        """Return a mask or signs as a read-only bool array of this shape, (O, KH, KW, I)."""
         count = math.prod(shape)
-        self._check(where, "mask", name, "U8", -(-count // 8))
-        if (name, count) not in self._masks:
+        self._check(where, key, name, "U8", -(-count // 8))
+        if (name, count) not in self._bits:
             packed = self._file.get_tensor(name)
             if count % 8 and packed[-1] >> count % 8:
                 raise InputError(
-                    f"{where}: mask tensor {one_line(name)} must end with {-count % 8} zero bits,"
+                    f"{where}: {key} tensor {one_line(name)} must end with {-count % 8} zero bits,"
                     f" not with the byte 0x{packed[-1]:02x}"
                 )
             bits = _constant(np.unpackbits(packed, count=count, bitorder="little"))
-            self._masks[name, count] = bits.view(bool)
-        return self._masks[name, count].reshape(shape)
+            self._bits[name, count] = bits.view(bool)
+        return self._bits[name, count].reshape(shape)
 
     def _check(self, where, key, name, stored_type, length):
         if check_string(where, key, name) not in self._names:

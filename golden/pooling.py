@@ -1,27 +1,30 @@
 """Pools, whatever their kernel: time and memory are those of the map and the output.
 
-A window that reaches far beyond the map is cut to the map first: padding counts as 0, which adds
-nothing to a sum, and no activation is less. Rows and columns are reduced one after the other.
+A window that reaches far beyond the map is cut to the map first: padding counts as 0 in a sum, to
+which it adds nothing, and as the least activation in a maximum. Rows and columns are reduced one
+after the other.
 """
 
 from functools import partial
 
 import numpy as np
 
+from hiddenite.golden.rounding import shifted
+
 BLOCK_BYTES = 64 * 2**20
 """What 64-bit sums may take at once, unless a single line of an image takes more."""
 
 
 def max_pool(pool, x):
-    """Return a maximum pool's output for images (N, H, W, C) as uint8, (N, OH, OW, C)."""
+    """Return a maximum pool's output for a tensor (N, H, W, C), of its type, (N, OH, OW, C)."""
     for axis in _axes(pool, x.shape):
         x = _along(axis, pool, x, _largest)
     return x
 
 
 def avg_pool(pool, x):
-    """Return an average pool's output for images (N, H, W, C) as uint8, (N, OH, OW, C)."""
-    output = np.empty((len(x), *pool.output_shape(x.shape[1:])), np.uint8)
+    """Return an average pool's output for a tensor (N, H, W, C), of its type, (N, OH, OW, C)."""
+    output = np.empty((len(x), *pool.output_shape(x.shape[1:])), x.dtype)
     first, second = _axes(pool, x.shape)
     longest = max(x.shape[second], output.shape[second])
     line_bytes = 3 * np.dtype(np.int64).itemsize * longest * x.shape[3]
@@ -36,9 +39,7 @@ def avg_pool(pool, x):
             block = np.s_[:, line : line + lines]
             v = _along(2, pool, sums[block], _sum, second)
             v *= pool.scale
-            v += 1 << (pool.shift - 1)
-            v >>= pool.shift
-            made[block] = np.minimum(v, 255, out=v)
+            made[block] = shifted(v, pool.shift, x.dtype)
     return output
 
 
@@ -51,9 +52,10 @@ def _axes(pool, shape):
 def _along(axis, pool, x, function, of=None):
     """Reduce the windows along an axis of `x`; it is the one of the map that `of` says, or both."""
     of = of or axis
-    kernel, stride, padding = (pair[of - 1] for pair in (pool.kernel, pool.stride, pool.padding))
-    count = (x.shape[axis] + 2 * padding - kernel) // stride + 1
-    starts, ends = _ranges(x.shape[axis], count, kernel, stride, padding)
+    kernel, stride = pool.kernel[of - 1], pool.strides[of - 1]
+    before, after = pool.padding[of - 1 :: 2]
+    count = (x.shape[axis] + before + after - kernel) // stride + 1
+    starts, ends = _ranges(x.shape[axis], count, kernel, stride, before)
     return function(x.swapaxes(1, axis), starts, ends).swapaxes(1, axis)
 
 

@@ -26,8 +26,8 @@ def make(rng, kernel, channels, out_channels=2, **options):
 def reference(conv, seed, x):
     """Convolve a padded copy, window by window."""
     weights = (signs(seed, conv.index, conv.mask.shape) * conv.mask).astype(np.int64)
-    (top, left), (height, width) = conv.padding, conv.kernel
-    padded = np.pad(x, ((0, 0), (top, top), (left, left), (0, 0))).astype(np.int64)
+    (top, left, bottom, right), (height, width) = conv.padding, conv.kernel
+    padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0))).astype(np.int64)
     _, lines, columns, _ = shape = (len(x), *conv.output_shape(x.shape[1:]))
     output = np.empty(shape, np.int64)
     for line, column in np.ndindex(lines, columns):
@@ -51,7 +51,7 @@ def test_convs_are_those_of_a_padded_map(monkeypatch, block_bytes):
             continue
         conv = make(rng, kernel, channels, padding=padding, stride=tuple(rng.integers(1, 6, 2)))
         images = rng.integers(0, 256, shape).astype(np.uint8)
-        output = convolve(conv, Weights(count).matrix(conv), images)
+        output = convolve(conv, Weights(count).matrices(conv), images)
         np.testing.assert_array_equal(output, reference(conv, count, images), err_msg=repr(conv))
         count += 1
 
@@ -61,12 +61,12 @@ def test_large_padding_takes_no_memory():
     # A padded copy would take 1.6 GB.
     conv = make(rng, (400_000, 1), 1, 1, padding=(399_999, 0), stride=(8000, 1))
     images = rng.integers(0, 256, (1, 1, 2000, 1)).astype(np.uint8)
-    matrix = Weights(5).matrix(conv)
+    matrices = Weights(5).matrices(conv)
     with at_most(100 * 2**20):
-        output = convolve(conv, matrix, images)
+        output = convolve(conv, matrices, images)
     taps = 399_999 - 8000 * np.arange(50)
     # One tap of the kernel lies on the map's only line.
-    v = (images[0, 0, :, 0] * matrix[taps].astype(np.int64) + conv.bias) * conv.scale
+    v = (images[0, 0, :, 0] * matrices[0, taps].astype(np.int64) + conv.bias) * conv.scale
     v = v + (1 << (conv.shift - 1)) >> conv.shift
     np.testing.assert_array_equal(output[0, :, :, 0], np.clip(v, 0, 255))
 
@@ -75,10 +75,10 @@ def test_weights_are_shared_and_kept_while_there_is_room(monkeypatch):
     rng = np.random.default_rng(6)
     one, other = make(rng, (3, 3), 4), make(rng, (3, 3), 4)
     weights = Weights(1)
-    kept = weights.matrix(one)
-    assert weights.matrix(one) is kept
+    kept = weights.matrices(one)
+    assert weights.matrices(one) is kept
     monkeypatch.setattr(convolution, "WEIGHT_BYTES", kept.nbytes)
-    first = weights.matrix(other)
-    assert weights.matrix(other) is not first
-    np.testing.assert_array_equal(weights.matrix(other), first)
-    assert weights.matrix(one) is kept
+    first = weights.matrices(other)
+    assert weights.matrices(other) is not first
+    np.testing.assert_array_equal(weights.matrices(other), first)
+    assert weights.matrices(one) is kept

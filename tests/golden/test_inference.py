@@ -3,6 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from memory import at_most
+from plain_reference import reference
 from random_networks import random_images, random_network
 
 from hiddenite.golden import convolution, inference, pooling
@@ -12,43 +13,15 @@ from hiddenite.golden.network import AvgPool, Conv, Input, MaxPool, Network
 from hiddenite.golden.weights import signs
 
 
-def reference_layer(network, layer, tensors):
-    """Return one layer's output by the formulas of the specification, one integer at a time."""
-    source = tensors[layer.input]
-    input_height, input_width, input_channels = network.shapes[layer.input]
-    (kernel_height, kernel_width), (sy, sx), (py, px) = layer.kernel, layer.stride, layer.padding
-    output = np.zeros(network.shapes[layer.name], object)
-    if isinstance(layer, Conv):
-        sign = signs(network.seed, layer.index, layer.mask.shape)
-
-    for y, x, o in np.ndindex(output.shape):
-
-        def window(c, y=y, x=x):
-            """Yield the window's activations in one channel, with their place in the kernel."""
-            for ky in range(kernel_height):
-                for kx in range(kernel_width):
-                    row, column = y * sy + ky - py, x * sx + kx - px
-                    inside = 0 <= row < input_height and 0 <= column < input_width
-                    yield ky, kx, int(source[row, column, c]) if inside else 0
-
-        if isinstance(layer, MaxPool):
-            output[y, x, o] = max(activation for _, _, activation in window(o))
-            continue
-        if isinstance(layer, AvgPool):
-            v = layer.scale * sum(activation for _, _, activation in window(o))
-        else:
-            acc = 0
-            for c in range(input_channels):
-                for ky, kx, activation in window(c):
-                    if layer.mask[o, ky, kx, c]:
-                        acc += int(sign[o, ky, kx, c]) * activation
-            v = (acc + int(layer.bias[o])) * int(layer.scale[o])
-            if layer.residual is not None:
-                v += int(tensors[layer.residual][y, x, o]) * layer.residual_scale
-        r = (v + 2 ** (layer.shift - 1)) >> layer.shift
-        low, high = (0, 255) if layer.output == "uint8" else (-(2**31), 2**31 - 1)
-        output[y, x, o] = min(max(r, low), high)
-    return output
+def check_against_reference(network, images, where):
+    """Compare every tensor with those of the plain reference."""
+    results = infer_layers(network, images)
+    assert {name: str(values.dtype) for name, values in results.items()} == network.types
+    for number, image in enumerate(images):
+        for name, expected in reference(network, image).items():
+            np.testing.assert_array_equal(
+                results[name][number], expected, err_msg=f"{where}, image {number}, tensor {name}"
+            )
 
 
 @pytest.mark.parametrize("first_seed", range(0, 200, 20))
@@ -56,17 +29,7 @@ def test_random_networks_against_reference(first_seed):
     for seed in range(first_seed, first_seed + 20):
         rng = np.random.default_rng(seed)
         network = random_network(rng, max_weights=500, max_pixels=30)
-        images = random_images(rng, network, 2)
-        results = infer_layers(network, images)
-        for number, image in enumerate(images):
-            tensors = {network.input.name: image}
-            for layer in network.layers:
-                tensors[layer.name] = reference_layer(network, layer, tensors)
-                where = f"seed {seed}, image {number}, layer {layer}"
-                assert results[layer.name].dtype == network.types[layer.name]
-                np.testing.assert_array_equal(
-                    results[layer.name][number], tensors[layer.name], err_msg=where
-                )
+        check_against_reference(network, random_images(rng, network, 2), f"seed {seed}")
 
 
 @pytest.mark.parametrize("name", ["digits", "fashion", "cifar"])
@@ -94,8 +57,8 @@ def make_conv(*, out_channels=1, channels=1, scale=2, bias=0, **values):
     )
 
 
-def make_network(*layers, height=1, width=1, channels=1, seed=1):
-    image = Input(name="image", height=height, width=width, channels=channels)
+def make_network(*layers, height=1, width=1, channels=1, seed=1, type="uint8"):
+    image = Input(name="image", height=height, width=width, channels=channels, type=type)
     return Network(name="test", seed=seed, input=image, layers=layers)
 
 
@@ -268,3 +231,17 @@ def test_a_pool_of_the_largest_kernel_on_a_single_pixel():
     images = np.full((3, 1, 1, 1), 9, np.uint8)
     with at_most(2**20):
         assert (infer(make_network(pool), images) == 5).all()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("autoencoder", "binary-cnn", "dscnn", "grouped", "mobilenetv2-96", "resnet20"),
+        *("resnet8", "tcn", "ternary-mlp", "unet", "vww"),
+    ],
+)
+def test_networks_of_version_2(name, trained):
+    network, images, expected = trained(f"geometry-2/{name}-0.3")
+    result = infer(network, images)
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result, expected)

@@ -46,7 +46,8 @@ MASK_RULE = "layer 'c': mask must be bool of shape (2, 1, 1, any), not "
          "layer 'c': mask must have the 3 channels of input 'image', not 4"),
         (lambda: network(), "network: layers must be a list of at least one, not ()"),
         (lambda: network("c"),
-         "network: each of layers must be a Conv, MaxPool or AvgPool, not 'c'"),
+         "network: each of layers must be a Conv, MaxPool, AvgPool, Add, Concat or Upsample,"
+         " not 'c'"),
         (lambda: network(conv(), input=(4, 4, 3)),
          "network: input must be an Input, not (4, 4, 3)"),
         (lambda: network(conv(), seed=2**32),

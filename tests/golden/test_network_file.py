@@ -5,21 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from memory import at_most
+from network_files import DELETE, change, load_error, write
 from random_networks import random_network
 from safetensors.numpy import load_file, save_file
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, Input, MaxPool, Network
-
-
-class _Delete:
-    """Stands for a key that is taken out; has one name in every test process."""
-
-    def __str__(self):
-        return "deleted"
-
-
-DELETE = _Delete()
 
 
 def document():
@@ -54,30 +45,6 @@ def document():
     return network, tensors
 
 
-def write(path, network, tensors):
-    save_file(tensors, path, metadata={"hiddenite": json.dumps(network)})
-
-
-def change(container, keys, value):
-    for key in keys[:-1]:
-        container = container[key]
-    if value is DELETE:
-        del container[keys[-1]]
-    else:
-        container[keys[-1]] = value
-
-
-def load_error(path):
-    """Return the message that loading gives, without the path that it starts with."""
-    with pytest.raises(InputError) as error:
-        Network.load(path)
-    message = str(error.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    assert not message.endswith(".")
-    return message.removeprefix(f"{path}: ")
-
-
 def test_valid_document(tmp_path):
     write(tmp_path / "n.safetensors", *document())
     network = Network.load(tmp_path / "n.safetensors")
@@ -93,12 +60,12 @@ def test_valid_document(tmp_path):
     }
     assert list(network.types.values()) == ["uint8"] * 5 + ["int32"]
     c1, c2, p3, p4, c5 = network.layers
-    assert (c1.kernel, c1.stride, c1.padding) == ((3, 3), (1, 1), (1, 1))
+    assert (c1.kernel, c1.stride, c1.padding) == ((3, 3), (1, 1), (1, 1, 1, 1))
     assert (c1.residual, c1.residual_scale, c1.inputs) == (None, None, ("image",))
     assert (c2.residual, c2.residual_scale, c2.inputs) == ("c1", 256, ("c1", "c1"))
     assert p3 == MaxPool(name="p3", input="c2", kernel=(2, 2), stride=(2, 2), padding=(0, 0))
     assert p4 == AvgPool(name="p4", input="c2", kernel=2, stride=2, padding=0, scale=4, shift=4)
-    assert (c5.output, c5.padding, c5.mask.shape) == ("int32", (0, 0), (5, 2, 2, 3))
+    assert (c5.output, c5.padding, c5.mask.shape) == ("int32", (0, 0, 0, 0), (5, 2, 2, 3))
     assert c1.mask.dtype == bool
     assert np.flatnonzero(c1.mask).tolist() == list(range(0, 54, 8))  # bit 0 of each byte first
     assert (c1.scale.dtype, c1.bias.dtype) == (np.int16, np.int32)
@@ -109,7 +76,8 @@ C1, C2, P3, P4, C5 = ((*LAYERS, number) for number in range(5))
 
 JSON_REFUSALS = [
     # (keys), value, message
-    (("version",), 2, "network: version must be 1, not 2"),
+    (("version",), 0, "network: version must be 1 or 2, not 0"),
+    (("version",), 3, "network: version must be 1 or 2, not 3"),
     (("version",), True, "network: version must be an integer, not True"),
     (("version",), DELETE, "network: key 'version' is missing"),
     (("name",), 5, "network: name must be a string, not 5"),
@@ -140,16 +108,16 @@ JSON_REFUSALS = [
     ((*C2, "name"), "c1", "layer 'c1': name 'c1' must not be defined twice"),
     ((*C2, "name"), "image", "layer 'image': name 'image' must not be defined twice"),
     ((*C2, "op"), DELETE, "layer 'c2': key 'op' is missing"),
-    ((*C2, "op"), "relu", "layer 'c2': op must be one of conv, max_pool, avg_pool, not 'relu'"),
+    ((*C2, "op"), "relu", "layer 'c2': op must be one of conv, max_pool, avg_pool, add, concat,"
+     " upsample, not 'relu'"),
     ((*C2, "op"), [], "layer 'c2': op must be a string, not []"),
     ((*C2, "input"), DELETE, "layer 'c2': key 'input' is missing"),
     ((*C2, "input"), 7, "layer 'c2': input must be a string, not 7"),
     ((*C2, "input"), "c2", "layer 'c2': input 'c2' must be defined before it is used"),
     ((*P3, "input"), "x\ny", "layer 'p3': input 'x\\ny' must be defined before it is used"),
     ((*P3, "input"), ["c2"], "layer 'p3': input must be a string, not ['c2']"),
-    ((*C1, "output"), "int32", "layer 'c2': input 'c1' must be uint8, not int32"),
-    ((*C1, "output"), "int8", "layer 'c1': output must be 'uint8' or 'int32', not 'int8'"),
-    ((*C1, "output"), 8, "layer 'c1': output must be 'uint8' or 'int32', not 8"),
+    ((*C1, "output"), "int32", "layer 'c2': input 'c1' must be uint8 or int8, not int32"),
+    ((*C1, "output"), 8, "layer 'c1': output must be 'uint8', 'int8' or 'int32', not 8"),
     ((*C1, "index"), DELETE, "layer 'c1': key 'index' is missing"),
     ((*C1, "index"), 65_536, "layer 'c1': index must be 0 to 65535, not 65536"),
     ((*C1, "index"), -1, "layer 'c1': index must be 0 to 65535, not -1"),
@@ -172,7 +140,6 @@ JSON_REFUSALS = [
     ((*P3, "kernel"), [2, 6], "layer 'p3': kernel width must be at most the padded map's width 5"
      ", not 6"),
     ((*P3, "scale"), 4, "layer 'p3': key 'scale' is unknown"),
-    ((*C1, "dilation"), 2, "layer 'c1': key 'dilation' is unknown"),
     ((*C1, "shift"), 0, "layer 'c1': shift must be 1 to 24, not 0"),
     ((*C1, "shift"), 25, "layer 'c1': shift must be 1 to 24, not 25"),
     ((*C1, "shift"), DELETE, "layer 'c1': key 'shift' is missing"),
@@ -242,7 +209,7 @@ def test_residual_of_32_bits(tmp_path):
     layers[0]["output"] = "int32"
     layers[1] |= {"input": "image", "mask": "c1.mask"}
     write(tmp_path / "n.safetensors", network, tensors)
-    expected = "layer 'c2': residual 'c1' must be uint8, not int32"
+    expected = "layer 'c2': residual 'c1' must be uint8 or int8, not int32"
     assert load_error(tmp_path / "n.safetensors") == expected
 
 

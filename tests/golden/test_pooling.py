@@ -9,8 +9,8 @@ from hiddenite.golden.pooling import avg_pool, max_pool
 
 def reference(pool, x):
     """Pool a padded copy, window by window."""
-    (top, left), (height, width) = pool.padding, pool.kernel
-    padded = np.pad(x, ((0, 0), (top, top), (left, left), (0, 0))).astype(np.int64)
+    (top, left, bottom, right), (height, width) = pool.padding, pool.kernel
+    padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0))).astype(np.int64)
     _, lines, columns, _ = shape = (len(x), *pool.output_shape(x.shape[1:]))
     output = np.empty(shape, np.int64)
     for line, column in np.ndindex(lines, columns):

@@ -17,7 +17,7 @@ def networks():
 def layer_features(network, layer):
     """Yield what is special about one layer."""
     height, width, channels = network.shapes[layer.input]
-    (kernel_height, kernel_width), padding = layer.kernel, layer.padding
+    (kernel_height, kernel_width), padding = layer.kernel, layer.padding[:2]
     yield layer.op
     checks = {
         "rectangular kernel": kernel_height != kernel_width,
