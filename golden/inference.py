@@ -110,14 +110,14 @@ def infer_layers(
                 f" {listing(network.shapes)}, not {one_line(name)}"
             )
     last_use = {name: layer for layer in network.layers for name in (*layer.inputs, layer.name)}
-    _check_size(network, last_use)
+    needed = _largest_need(network, last_use)
     results = {
         name: np.empty((len(images), *shape), network.types[name])
         for name, shape in network.shapes.items()
         if name in names
     }
     weights = Weights(network.seed)
-    batch = _batch_size(network)
+    batch = _batch_size(network, needed)
     for start in range(0, len(images), batch):
         part = slice(start, start + batch)
         tensors = {network.input.name: images[part]}
@@ -136,19 +136,26 @@ def infer_layers(
     return results
 
 
-def _batch_size(network):
-    """Return how many images to compute at once."""
+def _batch_size(network, needed):
+    """Return how many images to compute at once, of which each needs so many activations."""
     largest = max(height * width * channels for height, width, channels in network.shapes.values())
-    # The tensors of a layer: input, residual, output, and some for tensors that wait.
-    return max(1, min(MAX_BATCH, BATCH_BYTES // (12 * largest)))
+    # A layer's tensors, 32 bits of its output and some of what is computed; or all that wait.
+    return max(1, min(MAX_BATCH, BATCH_BYTES // max(12 * largest, needed)))
 
 
-def _check_size(network, last_use):
-    """Raise `InputError` if one image is too much to compute: a few lines can ask for any size."""
+def _largest_need(network, last_use):
+    """Return the most activations of an image that are needed at once.
+
+    Raises
+    ------
+    InputError
+        They are more than `MAX_ACTIVATIONS`: a few lines of a file can ask for any size.
+    """
     sizes = {name: math.prod(shape) for name, shape in network.shapes.items()}
-    needed = sizes[network.input.name]
+    needed = largest = sizes[network.input.name]
     for layer in network.layers:
         needed += sizes[layer.name]
+        largest = max(largest, needed)
         if needed > MAX_ACTIVATIONS:
             raise InputError(
                 f"{layer.where}: activations of an image, with those for later layers, must be at"
@@ -157,6 +164,7 @@ def _check_size(network, last_use):
         for name in {*layer.inputs, layer.name}:
             if last_use[name] is layer:
                 needed -= sizes[name]
+    return largest
 
 
 def _compute(layer, weights, tensors):

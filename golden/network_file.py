@@ -5,7 +5,6 @@ get wrong: its JSON, and its tensors.
 """
 
 import json
-import math
 from dataclasses import MISSING, fields
 from pathlib import Path
 
@@ -30,8 +29,10 @@ from hiddenite.golden.layers import (
     Input,
     Tensors,
     Upsample,
+    check_groups,
     group_channels,
 )
+from hiddenite.golden.stored_tensors import StoredTensors
 
 VERSIONS = (1, 2)
 """The versions of the format that are read; the lowest that has all of a network is written."""
@@ -41,8 +42,6 @@ METADATA_KEY = "hiddenite"
 
 # Far more than any rule allows, and few enough for messages.
 _MOST_DIGITS = 40
-
-_STORED_TYPES = {"U8": "uint8", "I16": "int16", "I32": "int32"}
 
 
 def read(path):
@@ -64,7 +63,7 @@ def read(path):
         The file cannot be read or breaks a rule of the format; the message does not name it.
     """
     with _open(path) as file:
-        return _read_network((file.metadata() or {}).get(METADATA_KEY), _StoredTensors(file))
+        return _read_network((file.metadata() or {}).get(METADATA_KEY), StoredTensors(file))
 
 
 def write(network, path):
@@ -246,7 +245,7 @@ def _read_arrays(stored, where, entry, tensors):
     channels = tensors.shape_of(where, "input", entry["input"])[2]
     out_channels = check_integer(where, "out_channels", entry["out_channels"], 1, MAX_SIZE)
     kernel = check_pair(where, "kernel", entry["kernel"], 1)
-    groups = check_integer(where, "groups", entry.get("groups", 1), 1, MAX_SIZE)
+    groups = check_groups(where, entry.get("groups", 1), out_channels)
     shape = (out_channels, *kernel, group_channels(where, groups, entry["input"], channels))
     arrays = {
         key: stored.bits(where, key, entry[key], shape) for key in ("mask", "sign") if key in entry
@@ -274,51 +273,3 @@ def _integer(digits):
 
 def _no_number(name):
     raise InputError(f"{name} is no number")
-
-
-class _StoredTensors:
-    """The tensors of a file; those that layers share are read once and shared in memory."""
-
-    def __init__(self, file):
-        self._file = file
-        self._names = set(file.keys())
-        self._rows = {}
-        self._bits = {}
-
-    def row(self, where, key, name, stored_type, length):
-        """Return the tensor that a layer names, which must be a row of this type and length."""
-        self._check(where, key, name, stored_type, length)
-        if name not in self._rows:
-            self._rows[name] = _constant(self._file.get_tensor(name).copy())
-        return self._rows[name]
-
-    def bits(self, where, key, name, shape):
-        """Return a mask or signs as a read-only bool array of this shape, (O, KH, KW, I)."""
-        count = math.prod(shape)
-        self._check(where, key, name, "U8", -(-count // 8))
-        if (name, count) not in self._bits:
-            packed = self._file.get_tensor(name)
-            if count % 8 and packed[-1] >> count % 8:
-                raise InputError(
-                    f"{where}: {key} tensor {one_line(name)} must end with {-count % 8} zero bits,"
-                    f" not with the byte 0x{packed[-1]:02x}"
-                )
-            bits = _constant(np.unpackbits(packed, count=count, bitorder="little"))
-            self._bits[name, count] = bits.view(bool)
-        return self._bits[name, count].reshape(shape)
-
-    def _check(self, where, key, name, stored_type, length):
-        if check_string(where, key, name) not in self._names:
-            raise InputError(f"{where}: {key} tensor {one_line(name)} is missing")
-        stored = self._file.get_slice(name)
-        if (stored.get_dtype(), stored.get_shape()) != (stored_type, [length]):
-            found = _STORED_TYPES.get(stored.get_dtype(), stored.get_dtype())
-            raise InputError(
-                f"{where}: {key} tensor {one_line(name)} must be {_STORED_TYPES[stored_type]} of"
-                f" shape [{length}], not {found} of shape {one_line(stored.get_shape())}"
-            )
-
-
-def _constant(array):
-    array.setflags(write=False)
-    return array

@@ -12,7 +12,7 @@ dilation and factor are (height, width), padding is (top, left, bottom, right).
 """
 
 from .base import NamedLayer, set_fields
-from .conv import MAX_SHIFT, Conv, group_channels
+from .conv import MAX_SHIFT, Conv, check_groups, group_channels
 from .image import ACTIVATION_TYPES, MAX_SIZE, Input
 from .joins import MAX_ADD_SCALE, MAX_CONCAT, MAX_FACTOR, Add, Concat, Upsample
 from .pools import MAX_POOL_SCALE, AvgPool, MaxPool
@@ -41,6 +41,7 @@ __all__ = [
     "Tensors",
     "Upsample",
     "Window",
+    "check_groups",
     "group_channels",
     "set_fields",
 ]

@@ -23,14 +23,35 @@ MAX_SHIFT = 24
 """The largest right shift of a conv, an average pool or an add; the smallest is 1."""
 
 
+def check_groups(where, groups, out_channels):
+    """Return the number of groups, which must divide that of the output channels."""
+    groups = check_integer(where, "groups", groups, 1, MAX_SIZE)
+    if out_channels % groups:
+        raise InputError(
+            f"{where}: groups must divide out_channels {out_channels}, not be {groups}"
+        )
+    return groups
+
+
 def group_channels(where, groups, input_name, channels):
-    """Return the channels of a group of a conv's input, which must be divided without remainder."""
+    """Return the channels of each group of an input, which `groups` must divide."""
     if channels % groups:
         raise InputError(
             f"{where}: groups must divide the {channels} channels of input {one_line(input_name)},"
-            f" not be {one_line(groups)}"
+            f" not be {groups}"
         )
     return channels // groups
+
+
+def check_sign(where, mask, sign):
+    """Raise `InputError` if a weight has a sign and is not kept."""
+    beside = sign & ~mask
+    if beside.any():
+        channel, y, x, c = (int(i) for i in np.unravel_index(beside.argmax(), beside.shape))
+        raise InputError(
+            f"{where}: sign must be 0 where the mask is 0, not 1 as in output channel {channel} at"
+            f" y {y}, x {x}, input channel {c} of its group"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +86,8 @@ class Conv(Window):
         True where a weight is kept; I is the input's channels over `groups`. A copy is stored,
         read-only, as for the other arrays.
     sign : bool array, (O, KH, KW, I), optional
-        True where a weight is -1, in place of the generated signs; False where the mask is.
+        True where a weight is -1, in place of the generated signs. False where the mask is, as the
+        network checks.
     scale : int16 array, (O,)
         May be negative or 0.
     bias : int32 array, (O,)
@@ -106,17 +128,12 @@ class Conv(Window):
         super().__post_init__()
         where = self.where
         out_channels = check_integer(where, "out_channels", self.out_channels, 1, MAX_SIZE)
-        groups = check_integer(where, "groups", self.groups, 1, MAX_SIZE)
-        if out_channels % groups:
-            raise InputError(
-                f"{where}: groups must divide out_channels {out_channels}, not be {groups}"
-            )
         mask_shape = (out_channels, *self.kernel, None)
         set_fields(
             self,
             index=check_integer(where, "index", self.index, 0, MAX_SIZE),
             out_channels=out_channels,
-            groups=groups,
+            groups=check_groups(where, self.groups, out_channels),
             mask=check_array(where, "mask", self.mask, "bool", mask_shape),
             scale=check_array(where, "scale", self.scale, "int16", (out_channels,)),
             bias=check_array(where, "bias", self.bias, "int32", (out_channels,)),
@@ -125,7 +142,6 @@ class Conv(Window):
         if self.sign is not None:
             sign = check_array(where, "sign", self.sign, "bool", self.mask.shape)
             set_fields(self, sign=sign)
-            self._check_sign()
         if (self.residual is None) != (self.residual_scale is None):
             given, absent = "residual", "residual_scale"
             if self.residual is None:
@@ -137,15 +153,6 @@ class Conv(Window):
             residual_scale = check_residual(where, self.residual, self.residual_scale)
             set_fields(self, residual_scale=residual_scale)
         check_choice(where, "output", self.output, (*ACTIVATION_TYPES, "int32"))
-
-    def _check_sign(self):
-        beside = self.sign > self.mask
-        if beside.any():
-            channel, y, x, c = (int(i) for i in np.unravel_index(beside.argmax(), beside.shape))
-            raise InputError(
-                f"{self.where}: sign must be 0 where the mask is 0, not 1 as in output channel"
-                f" {channel} at y {y}, x {x}, input channel {c}"
-            )
 
     def __eq__(self, other):
         if not isinstance(other, Conv):

@@ -1,8 +1,9 @@
-"""The tensors between the layers."""
+"""The tensors between the layers, and what layers have in common."""
 
 from hiddenite.golden.checks import check_string, one_line
 from hiddenite.golden.errors import InputError
 
+from .conv import Conv, check_sign
 from .image import ACTIVATION_TYPES
 
 
@@ -18,6 +19,8 @@ class Tensors:
     def __init__(self, image):
         self.shapes = {image.name: image.shape}
         self.types = {image.name: image.type}
+        # Masks and signs that agree; they are kept so that no other arrays can take their places.
+        self._agreeing = {}
 
     def shape_of(self, where, role, name):
         """Return the shape of a tensor that a layer reads as its `role`."""
@@ -31,7 +34,14 @@ class Tensors:
         return self.shapes[name]
 
     def define(self, layer):
-        """Add a layer's output."""
+        """Add a layer's output.
+
+        Raises
+        ------
+        InputError
+            The layer does not fit the tensors that it reads, or its name is taken, or its signs do
+            not fit its mask.
+        """
         residual = getattr(layer, "residual", None) is not None
         roles = ("input", "residual") if residual else ("input",) * len(layer.inputs)
         shapes = [
@@ -39,6 +49,8 @@ class Tensors:
             for role, name in zip(roles, layer.inputs, strict=True)
         ]
         shape = layer.output_shape(*shapes)
+        if isinstance(layer, Conv) and layer.sign is not None:
+            self._check_sign(layer)
         output_type = layer.output_type(*(self.types[name] for name in layer.inputs))
         if layer.name in self.shapes:
             raise InputError(
@@ -46,3 +58,11 @@ class Tensors:
             )
         self.shapes[layer.name] = shape
         self.types[layer.name] = output_type
+
+    def _check_sign(self, conv):
+        # Once for all layers that share both: else a small file could take any time.
+        mask, sign = conv.mask, conv.sign
+        key = mask.ctypes.data, sign.ctypes.data, mask.shape
+        if key not in self._agreeing:
+            check_sign(conv.where, mask, sign)
+            self._agreeing[key] = mask, sign
