@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from memory import at_most
 from plain_reference import reference
-from random_networks import random_images, random_network
+from random_networks import VERSION_1, VERSION_2, random_images, random_network
 
-from hiddenite.golden import convolution, inference, pooling
+from hiddenite.golden import convolution, inference, joining, pooling
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import check_images, infer, infer_layers
-from hiddenite.golden.network import AvgPool, Conv, Input, MaxPool, Network
+from hiddenite.golden.network import Add, AvgPool, Concat, Conv, Input, MaxPool, Network
 from hiddenite.golden.weights import signs
 
 
@@ -24,11 +24,12 @@ def check_against_reference(network, images, where):
             )
 
 
-@pytest.mark.parametrize("first_seed", range(0, 200, 20))
-def test_random_networks_against_reference(first_seed):
+@pytest.mark.parametrize("features", [VERSION_1, VERSION_2], ids=["1", "2"])
+@pytest.mark.parametrize("first_seed", range(0, 300, 20))
+def test_random_networks_against_reference(features, first_seed):
     for seed in range(first_seed, first_seed + 20):
         rng = np.random.default_rng(seed)
-        network = random_network(rng, max_weights=500, max_pixels=30)
+        network = random_network(rng, features=features, max_weights=500, max_pixels=30)
         check_against_reference(network, random_images(rng, network, 2), f"seed {seed}")
 
 
@@ -76,6 +77,12 @@ def make_network(*layers, height=1, width=1, channels=1, seed=1, type="uint8"):
         (255, 2, 1, "uint8", 255),
         (256, 2, 1, "uint8", 255),
         (-1, 2, 1, "uint8", 0),
+        (-3, 1, 1, "int8", -1),
+        (127, 2, 1, "int8", 127),
+        (128, 2, 1, "int8", 127),
+        (-128, 2, 1, "int8", -128),
+        (-129, 2, 1, "int8", -128),
+        (-(2**31), 32_767, 24, "int8", -128),
     ],
 )
 def test_arithmetic_at_its_ends(bias, scale, shift, output, expected):
@@ -127,6 +134,15 @@ def test_padding_counts_as_zero_in_pools():
     assert results["a"].ravel().tolist() == [1, 2, 3, 64]
 
 
+def test_largest_sums_of_signed_activations():
+    # Every weight is -1 and every activation -128: sums go up to +128 for each.
+    shape = (1, 1, 300, 1000)
+    ones = np.ones(shape, bool)
+    conv = make_conv(kernel=(1, 300), channels=1000, mask=ones, sign=ones, output="int32")
+    network = make_network(conv, width=300, channels=1000, type="int8")
+    assert infer(network, np.full(shape, -128, np.int8)).item() == 128 * 300_000
+
+
 def test_stride_larger_than_kernel():
     pool = MaxPool(name="m", input="image", kernel=1, stride=(3, 4))
     network = make_network(pool, height=7, width=9)
@@ -134,15 +150,17 @@ def test_stride_larger_than_kernel():
     assert infer(network, images).ravel().tolist() == [0, 4, 8, 27, 31, 35, 54, 58, 62]
 
 
-def test_batches_and_blocks_do_not_change_results(monkeypatch):
+@pytest.mark.parametrize("features", [VERSION_1, VERSION_2], ids=["1", "2"])
+def test_batches_and_blocks_do_not_change_results(monkeypatch, features):
     rng = np.random.default_rng(5)
-    networks = [random_network(rng) for _ in range(20)]
+    networks = [random_network(rng, features=features) for _ in range(20)]
     images = [random_images(rng, network, 7) for network in networks]
     results = [infer_layers(*case) for case in zip(networks, images, strict=True)]
     monkeypatch.setattr(inference, "MAX_BATCH", 3)
     for block_bytes in (1, 10_000):  # one output pixel at a time, then a few
         monkeypatch.setattr(convolution, "BLOCK_BYTES", block_bytes)
         monkeypatch.setattr(pooling, "BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr(joining, "BLOCK_BYTES", block_bytes)
         for network, x, expected in zip(networks, images, results, strict=True):
             result = infer_layers(network, x)
             assert all(np.array_equal(result[name], expected[name]) for name in expected)
@@ -196,6 +214,21 @@ def test_wrong_images(images, found):
         assert str(error.value) == message
 
 
+@pytest.mark.parametrize(
+    ("dtype", "type", "found"),
+    [(np.uint8, "int8", "uint8"), (np.int8, "uint8", "int8"), (np.int16, "int8", "int16")],
+)
+def test_images_of_the_wrong_type(dtype, type, found):
+    network = make_network(make_conv(), type=type)
+    for function in (check_images, infer, infer_layers):
+        with pytest.raises(InputError) as error:
+            function(network, np.zeros((2, 1, 1, 1), dtype))
+        assert str(error.value) == (
+            f"images for network 'test' must be {type} of shape (N, 1, 1, 1), not {found} of shape"
+            " (2, 1, 1, 1)"
+        )
+
+
 def test_layers_that_share_weights_share_them_in_memory():
     mask = np.random.default_rng(7).random((1024, 1, 1, 1024)) < 0.5
     mask.setflags(write=False)
@@ -245,3 +278,32 @@ def test_networks_of_version_2(name, trained):
     result = infer(network, images)
     assert result.dtype == expected.dtype
     np.testing.assert_array_equal(result, expected)
+
+
+def test_tensors_that_wait_make_batches_smaller():
+    # 400 of them, of 60,000 activations each; 128 images at once would take 3 GB.
+    count = 400
+    pools = [MaxPool(name=f"p{number}", input="image", kernel=1) for number in range(count)]
+    factors = {"scale": 1, "residual_scale": 1, "shift": 1}
+    adds = [
+        Add(name=f"a{number}", input=f"p{number}", residual=before, **factors)
+        for number, before in enumerate(["image", *(f"a{number}" for number in range(count - 1))])
+    ]
+    network = make_network(*pools, *adds, height=100, width=600)
+    with at_most(400 * 2**20):
+        result = infer(network, np.full((8, 100, 600, 1), 200, np.uint8))
+    assert (result == 200).all()
+
+
+def test_concats_of_concats_are_refused_before_they_are_computed():
+    layers, before = [], "image"
+    for number in range(2):
+        layers.append(Concat(name=f"k{number}", inputs=[before] * 64))
+        before = f"k{number}"
+    network = make_network(*layers, height=1000, width=1000)
+    with pytest.raises(InputError) as error:
+        infer(network, np.zeros((1, 1000, 1000, 1), np.uint8))
+    assert str(error.value) == (
+        "layer 'k1': activations of an image, with those for later layers, must be at most"
+        " 268,435,456 to be computed, not 4,160,000,000"
+    )
