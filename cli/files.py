@@ -69,8 +69,8 @@ def load_images(path: Path, network: Network) -> np.ndarray:
 
     Returns
     -------
-    uint8 array, (N, H, W, C)
-        At least one image.
+    uint8 or int8 array, (N, H, W, C)
+        At least one image, of the type of the network's input.
 
     Raises
     ------

@@ -59,7 +59,8 @@ def infer_command(
 ) -> None:
     """Run a network in NumPy, the golden model.
 
-    IMAGES is a uint8 array, N x height x width x channels.
+    IMAGES is an array of the type of the network's input, uint8 or int8, N x height x width x
+    channels.
     """
     images = load_images(images_path, network)
     labels = load_labels(labels_path, network, len(images))

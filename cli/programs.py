@@ -234,7 +234,7 @@ def _program_facts(network: Network, program: Program) -> dict[str, object]:
         "input": {
             "name": network.input.name,
             "shape": program.input_shape,
-            "type": "uint8",
+            "type": network.input.type,
             "lanes": lanes,
             "beats_per_pixel": pixel_beats,
             "beats": program.batch * height * width * pixel_beats,

@@ -95,7 +95,7 @@ def signs(seed, index, shape):
     seed, index : int
         The network's seed and the layer's weight-set index.
     shape : tuple of int
-        (O, KH, KW, C): output channels, kernel height and width, input channels.
+        (O, KH, KW, C): output channels, kernel height and width, input channels of a group.
 
     Returns
     -------

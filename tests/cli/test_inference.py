@@ -2,11 +2,13 @@ import json
 
 import numpy as np
 import pytest
+import shared_networks
 from foreign_variables import FOREIGN
 from rtl_helpers import with_lower_limit
 
 from hiddenite.cli.inference import class_name
 from hiddenite.golden.inference import infer, infer_layers
+from hiddenite.golden.network import Add, Concat, Input, MaxPool, Network, Upsample
 from hiddenite.rtl.configuration import PRESETS
 from hiddenite.sim.records import OutcomeReader
 
@@ -46,6 +48,63 @@ def test_infer_maps(run, here, network, images_path):
     network.prefix("layer1.conv").save("n")
     assert "digits: 3 results of 8 x 8 x 16, uint8, 0 to " in run("infer", "n", images_path).out
     assert json.loads(run("infer", "n", images_path, "--json").out)["classes"] is None
+
+
+@pytest.fixture
+def signed(here):
+    """Images for a network with an int8 input; they are in `x.npy`, the network is in `n`."""
+    rng = np.random.default_rng(1)
+    image = Input(name="image", height=3, width=3, channels=5, type="int8")
+    layers = [
+        Upsample(name="u", input="image", factor=2),
+        MaxPool(name="m", input="u", kernel=6),
+        Concat(name="k", inputs=["m", "m"]),
+        Add(name="a", input="k", scale=3, residual="k", residual_scale=4, shift=3, output="int8"),
+    ]
+    Network(name="signed", seed=1, input=image, layers=layers).save("n")
+    images = rng.integers(-128, 128, (4, 3, 3, 5)).astype(np.int8)
+    np.save("x.npy", images)
+    return images
+
+
+def test_infer_signed_images(run, here, signed):
+    expected = signed.max((1, 2)).astype(int).repeat(2, axis=0).reshape(4, 1, 1, 10)
+    expected = np.clip(expected * 7 + 4 >> 3, -128, 127)
+    np.save("l.npy", expected[:, 0, 0].argmax(-1))
+    assert run("infer", "n", "x.npy", "--labels", "l.npy", "-o", "r.npy").status == 0
+    result = np.load("r.npy")
+    assert result.dtype == np.int8
+    np.testing.assert_array_equal(result, expected)
+    facts = json.loads(run("infer", "n", "x.npy", "--labels", "l.npy", "--json").out)
+    assert (facts["type"], facts["right"]) == ("int8", 4)
+    rows = [line.split() for line in run("infer", "n", "x.npy").out.splitlines()[2:]]
+    assert [row[2] for row in rows] == [str(value) for value in expected.max((1, 2, 3))]
+
+
+@pytest.mark.parametrize("command", [["infer"], ["simulate", "--config", "tiny"]], ids=" ".join)
+def test_images_of_the_wrong_type(refused, here, signed, network_path, images, command):
+    command, *options = command
+    np.save("x.npy", signed.view(np.uint8))
+    assert refused(command, "n", "x.npy", *options, "-o", "r.npy") == (
+        "x.npy: images for network 'signed' must be int8 of shape (N, 3, 3, 5), not uint8 of shape"
+        " (4, 3, 3, 5)"
+    )
+    np.save("x.npy", images[:3].view(np.int8))
+    assert refused(command, network_path, "x.npy", *options, "-o", "r.npy") == (
+        "x.npy: images for network 'digits' must be uint8 of shape (N, 8, 8, 1), not int8 of shape"
+        " (3, 8, 8, 1)"
+    )
+    assert not (here / "r.npy").exists()
+
+
+@pytest.mark.parametrize("name", shared_networks.VERSION_2)
+def test_infer_networks_of_version_2(run, here, trained_folder, name):
+    folder = trained_folder(name)
+    ran = run("infer", folder / "network.safetensors", folder / "images.npy", "-o", "r.npy")
+    assert (ran.status, ran.err) == (0, "")
+    result, expected = np.load("r.npy"), np.load(folder / "expected.npy")
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result, expected)
 
 
 def test_class_without_a_name(network):

@@ -2,6 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import shared_networks
 from memory import at_most
 from plain_reference import reference
 from random_networks import VERSION_1, VERSION_2, random_images, random_network
@@ -266,15 +267,9 @@ def test_a_pool_of_the_largest_kernel_on_a_single_pixel():
         assert (infer(make_network(pool), images) == 5).all()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("autoencoder", "binary-cnn", "dscnn", "grouped", "mobilenetv2-96", "resnet20"),
-        *("resnet8", "tcn", "ternary-mlp", "unet", "vww"),
-    ],
-)
+@pytest.mark.parametrize("name", shared_networks.VERSION_2)
 def test_networks_of_version_2(name, trained):
-    network, images, expected = trained(f"geometry-2/{name}-0.3")
+    network, images, expected = trained(name)
     result = infer(network, images)
     assert result.dtype == expected.dtype
     np.testing.assert_array_equal(result, expected)
