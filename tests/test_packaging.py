@@ -50,7 +50,7 @@ def test_every_folder_with_code_is_a_package():
         path.parent.relative_to(ROOT).as_posix()
         for pattern in ("*/__init__.py", "*/*/__init__.py")
         for path in ROOT.glob(pattern)
-        if not path.relative_to(ROOT).parts[0].startswith((".", "build"))
+        if not path.relative_to(ROOT).parts[0].startswith((".", "build", "tests"))
     }
     packages = {folder: f"hiddenite.{folder.replace('/', '.')}" for folder in folders}
     assert set(packages.values()) == set(PACKAGES)
