@@ -31,9 +31,6 @@ def _features(layer: Layer) -> Iterator[tuple[str, str, object]]:
     if not isinstance(layer, Window):
         yield "op", "'conv', 'max_pool' or 'avg_pool'", repr(layer.op)
         return
-    top, left, bottom, right = layer.padding
-    if (top, left) != (bottom, right):
-        yield "padding", "alike on opposite sides", layer.padding
     if isinstance(layer, Conv):
         if layer.groups != 1:
             yield "groups", "1", layer.groups
