@@ -43,6 +43,7 @@ def memory_facts(program: Program) -> dict[str, object]:
                 "name": tensor.name,
                 "copy": tensor.copy,
                 "over": None if tensor.over is None else plan.tensors[tensor.over].name,
+                "inside": None if tensor.inside is None else plan.tensors[tensor.inside].name,
                 "address": address,
                 "words": tensor.layout.words,
                 "bytes": tensor.layout.bytes,
@@ -92,9 +93,12 @@ def show_memory(program: Program) -> None:
 
 
 def _note(plan: MemoryPlan, tensor: StoredTensor) -> str:
-    if tensor.copy:
-        return "copy"
-    return "" if tensor.over is None else f"over {plan.tensors[tensor.over].name}"
+    notes = ["copy"] if tensor.copy else []
+    if tensor.over is not None:
+        notes.append(f"over {plan.tensors[tensor.over].name}")
+    if tensor.inside is not None:
+        notes.append(f"in {plan.tensors[tensor.inside].name}")
+    return ", ".join(notes)
 
 
 def _uses(plan: MemoryPlan, stage: int, each: int, width: int) -> list[int]:
@@ -103,10 +107,10 @@ def _uses(plan: MemoryPlan, stage: int, each: int, width: int) -> list[int]:
     for tensor, address in zip(plan.tensors, plan.addresses, strict=True):
         if tensor.first <= stage <= tensor.last:
             use = _KEPT
-            if stage == tensor.first:
+            if stage in tensor.writes:
                 use = _WRITTEN
             elif stage in tensor.reads:
                 use = _READ
-            for column in range(address // each, -(-(address + tensor.layout.words) // each)):
+            for column in range(address // each, -(-(address + tensor.layout.extent) // each)):
                 uses[column] = max(uses[column], use)
     return uses

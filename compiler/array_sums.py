@@ -9,7 +9,7 @@ from hiddenite.golden.weights import signs
 from hiddenite.rtl.array.builds import build_of
 from hiddenite.rtl.configuration import Configuration
 
-from .schedule import Stage
+from .stage import Stage
 
 __all__ = ["ArraySums", "array_sums"]
 
@@ -40,7 +40,7 @@ def array_sums(seed: int, stage: Stage, c: Configuration) -> ArraySums:
         An accumulator does not hold the sum.
     """
     layer = stage.conv
-    negative = layer.mask & (signs(seed, layer.index, layer.mask.shape) < 0)
+    negative = layer.mask & (signs(stage.weight_seed(seed), layer.index, layer.mask.shape) < 0)
     fill = [(0, 0)] * 3 + [(0, -layer.mask.shape[3] % c.ich)]
     mask, negative = (
         np.pad(bits, fill).reshape(len(bits), -1, c.ich) for bits in (layer.mask, negative)

@@ -14,7 +14,7 @@ from hiddenite.rtl.program.packets import (
 )
 
 from .array_sums import ArraySums
-from .schedule import Stage
+from .stage import Stage
 
 __all__ = ["channel_records"]
 

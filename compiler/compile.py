@@ -24,7 +24,8 @@ from .layer_table import layer_table
 from .mask_stream import MaskStream
 from .packing import number_words, structure_words
 from .program import Program
-from .schedule import Stage, schedule
+from .schedule import schedule
+from .stage import Stage
 
 __all__ = ["MAX_WEIGHTS", "compile_network"]
 
@@ -63,7 +64,7 @@ def compile_network(network: Network, c: Configuration, *, batch: int = 1) -> Pr
         if stage.operation is Operation.CONV:
             sums = array_sums(network.seed, stage, c)
             convs.append((*masks.add(stage.conv.mask), sums))
-            weights += stage.conv.mask.size
+            weights += stage.conv.mask.size * (stage.kind == "conv")
             entropy += _entropy(stage.conv.mask)
     tile_words = masks.words()
 
@@ -79,7 +80,7 @@ def compile_network(network: Network, c: Configuration, *, batch: int = 1) -> Pr
             continue
         code, tiles, sums = next(remaining_convs)
         # The lanes begin with a step of the key.
-        key = int(channel_key(network.seed, stage.conv.index, 0))
+        key = int(channel_key(stage.weight_seed(network.seed), stage.conv.index, 0))
         key = (key - KEY_CHANNEL * c.constructor_lanes) % 2**32
         construction = _construction_descriptor(stage, c, code.parameter)
         key_words = number_words(key, 32, c.program_bits)
@@ -152,12 +153,16 @@ def _check_weights(network: Network) -> None:
 
 def _check(stage: Stage, c: Configuration) -> None:
     """Refuse a layer that is too large for the engine."""
-    layer = stage.layer
-    where = f"layer {stage.name!r}" if layer is not None else f"tensor {stage.name!r}"
+    layer, where = stage.layer, stage.where
     height, width, channels = stage.shape
+    # What several stages make may be larger than what each of them makes.
+    read = (0, 0, 0) if stage.source is None else stage.source.layout.shape
     for what, value, field in (
         ("height", height, "largest_map"),
         ("width", width, "largest_map"),
+        ("input height", read[0], "largest_map"),
+        ("input width", read[1], "largest_map"),
+        ("number of input channels", read[2], "largest_channels"),
         ("kernel height", stage.kernel[0], "largest_kernel"),
         ("kernel width", stage.kernel[1], "largest_kernel"),
         ("vertical stride", stage.stride[0], "largest_stride"),

@@ -29,7 +29,7 @@ from hiddenite.rtl.program.sequencer import START_CYCLES
 
 from .program import Program
 from .program_stream import ProgramStream
-from .schedule import Stage, beat_pixels
+from .stage import Stage, beat_pixels
 
 __all__ = ["Estimate", "LayerEstimate", "estimate"]
 
@@ -41,7 +41,7 @@ class LayerEstimate:
     Attributes
     ----------
     name, operation : str
-        ``operation`` is load, conv, max_pool, avg_pool or copy.
+        ``operation`` is load, copy, or what the network's layer is.
     shape : (int, int, int)
         Of the output.
     cycles : int
@@ -280,19 +280,16 @@ def estimate(program: Program, stream: ProgramStream | None = None) -> Estimate:
 
 def _work(stage: Stage) -> int:
     """Multiply-accumulates of a layer, for all images of the batch."""
-    if stage.operation is not Operation.CONV:
+    if stage.kind != "conv":
         return 0
     return stage.images * stage.conv.mask.size * stage.shape[0] * stage.shape[1]
 
 
 def _layer(stage: Stage, cycles: int, bound: str, mask_bits: int, c: Configuration):
-    operation = stage.operation.name.lower()
-    if stage.layer is None and stage.operation is not Operation.LOAD:
-        operation = "copy"
-    mask = stage.conv.mask if stage.operation is Operation.CONV else None
+    mask = stage.conv.mask if stage.kind == "conv" else None
     return LayerEstimate(
         name=stage.name,
-        operation=operation,
+        operation=stage.kind,
         shape=stage.shape,
         cycles=cycles,
         bound=bound,

@@ -7,7 +7,7 @@ from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program.packets import Operation
 
 from .layout import Layout
-from .schedule import Stage
+from .stage import Stage
 
 __all__ = ["residual_increments", "store_increments", "window_increments"]
 
@@ -52,6 +52,18 @@ def _tiles(stage: Stage, c: Configuration) -> tuple[int, int]:
     return -(-stage.shape[0] // c.rows), -(-stage.shape[1] // c.cols)
 
 
+def _positions(stage: Stage, axis: int, c: Configuration) -> tuple[int, int, int, int]:
+    """Where taps are along an axis: the first one, to the next one, to that of the next pixel tile.
+
+    And the size of the map. Lanes take what lies inside of it.
+    """
+    if stage.spread is not None:
+        own = stage.spread[axis]
+        return own.first, own.step, 0, own.size
+    move = stage.stride[axis] * (c.rows, c.cols)[axis]
+    return -stage.padding[axis], 1, move, stage.read.layout.shape[axis]
+
+
 def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, int, int]]:
     """Address, y and x of the window, of each row of the table."""
     conv = stage.operation is Operation.CONV
@@ -59,7 +71,9 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
     y, x = (_Axis(layout, axis, c) for axis in (0, 1))
     (kernel_y, kernel_x), (pad_y, pad_x) = stage.kernel, stage.padding
     tiles_y, tiles_x = _tiles(stage, c)
-    move_y, move_x = stage.stride[0] * c.rows, stage.stride[1] * c.cols
+    (at_y, step_y, move_y, size_y), (at_x, step_x, move_x, size_x) = (
+        _positions(stage, axis, c) for axis in (0, 1)
+    )
     first_y, first_x = y.address(-pad_y), x.address(-pad_x)
     groups = layout.groups - 1 if conv else 0
     span_x = x.address(kernel_x - 1 - pad_x) - first_x + groups
@@ -68,13 +82,13 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
     far_x = (tiles_x - 1) * tile_x
     far = (tiles_y - 1) * tile_y + far_x
 
-    back_y, back_x = 1 - kernel_y, 1 - kernel_x
+    back_y, back_x = step_y * (1 - kernel_y), step_x * (1 - kernel_x)
     back = -span - far, back_y - (tiles_y - 1) * move_y, back_x - (tiles_x - 1) * move_x
     rows = {
-        "next": (1, -layout.shape[0], -layout.shape[1]),
+        "next": (1, -size_y, -size_x),
         "tile_x": (tile_x - span, back_y, move_x + back_x),
         "tile_y": (tile_y - far_x - span, move_y + back_y, back[2]),
-        "start": (stage.read.address + first_y + first_x, -pad_y, -pad_x),
+        "start": (stage.read.address + first_y + first_x, at_y, at_x),
     }
     if c.largest_batch > 1:
         rows["image"] = back[0] + layout.image_step, *back[1:]
@@ -87,18 +101,23 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
         word = "map_word" if c.ich > c.och else "map"
         rows[word] = (back[0] + 1, *back[1:])
     for name, address in x.steps("x").items():
-        rows[name] = address - groups, 0, 1
+        rows[name] = address - groups, 0, step_x
     for name, address in y.steps("y").items():
-        rows[name] = address - span_x, 1, back_x
+        rows[name] = address - span_x, step_y, back_x
     return rows
 
 
 def residual_increments(stage: Stage, c: Configuration) -> dict[str, int]:
-    """Address of the residual, of each row of the table."""
+    """Address of the residual, of each row of the table.
+
+    As many words are read for a pixel tile as a tile of ``och`` channels has, which that of a pool
+    has only where it is one.
+    """
     layout = stage.added.layout
     y, x = layout.row_steps
     tiles_y, tiles_x = _tiles(stage, c)
     words = c.och // c.unit
+    used = words if stage.operation is Operation.CONV else 1
     far_x = (tiles_x - 1) * x
     back = -(tiles_y - 1) * y - far_x
     rows = {
@@ -110,7 +129,9 @@ def residual_increments(stage: Stage, c: Configuration) -> dict[str, int]:
     if c.largest_batch > 1:
         rows["image"] = back - words + layout.image_step
     back -= (layout.images - 1) * layout.image_step
-    return rows | ({"map": back - 1, "map_word": back} if c.ich > c.och else {"map": back})
+    if c.ich > c.och:
+        return rows | {"map": back - 1, "map_word": back}
+    return rows | {"map": back - words + used}
 
 
 def store_increments(stage: Stage, c: Configuration) -> dict[str, int]:

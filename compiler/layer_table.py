@@ -17,7 +17,7 @@ from hiddenite.rtl.program.packets import Operation
 
 from .increments import residual_increments, store_increments, window_increments
 from .packing import number_words
-from .schedule import Stage
+from .stage import Stage
 
 __all__ = ["layer_table"]
 
@@ -39,6 +39,7 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict[str, Any]:
         "images_last": stage.images - 1,
         "scale": 2,
         "large_tiles": True,
+        "residual": stage.residual is not None,
     }
     for axis, name in enumerate("yx"):
         size = stage.shape[axis]
@@ -57,7 +58,6 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict[str, Any]:
         groups = stage.read.layout.groups
         fields |= {
             "signed": layer.output == "int32",
-            "residual": stage.residual is not None,
             "groups_last": groups - 1,
             "large_tiles": stage.kernel[0] * stage.kernel[1] * groups >= c.tile_words // 2,
             **_shift(layer.shift),

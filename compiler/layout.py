@@ -1,10 +1,10 @@
 """How tensors lie in the activation memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hiddenite.rtl.configuration import Configuration
 
-__all__ = ["PLAIN", "Form", "Layout"]
+__all__ = ["PLAIN", "Form", "Layout", "Placed"]
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,19 @@ class Layout:
     configuration : Configuration
     images : int
         There is one behind the other.
+    within : Layout, optional
+        The tensor of which this one is a view: it has some of the channels, or some of the rows of
+        banks.
+    every : (int, int)
+        Of a view along y and x: rows of banks of that tensor from a row of banks to the next.
     """
 
     shape: tuple[int, int, int]
     form: Form
     configuration: Configuration
     images: int = 1
+    within: "Layout | None" = None
+    every: tuple[int, int] = (1, 1)
 
     @property
     def phases(self) -> tuple[int, int]:
@@ -73,23 +80,37 @@ class Layout:
     @property
     def row_steps(self) -> tuple[int, int]:
         """Address from a row of banks to the next, along y and x."""
-        return self.rows[1] * self.groups, self.groups
+        if self.within is None:
+            return self.rows[1] * self.groups, self.groups
+        y, x = self.within.row_steps
+        return y * self.every[0], x * self.every[1]
 
     @property
     def plane_steps(self) -> tuple[int, int]:
         """Address from a plane to the next, along y and x; 0 where there is but one."""
+        if self.within is not None:
+            return self.within.plane_steps
         planes_y, planes_x = self._planes
         return (planes_x * self._plane if planes_y > 1 else 0), (self._plane if planes_x > 1 else 0)
 
     @property
-    def words(self) -> int:
-        """Words that it takes in each bank."""
-        return self.images * self.image_step
-
-    @property
     def image_step(self) -> int:
         """Address from an image to the next."""
+        if self.within is not None:
+            return self.within.image_step
         return self._planes[0] * self._planes[1] * self._plane
+
+    @property
+    def words(self) -> int:
+        """Words that it takes in each bank; between those of a view lie others."""
+        return self.images * self._planes[0] * self._planes[1] * self._plane
+
+    @property
+    def extent(self) -> int:
+        """Words of a bank from its first one to its last one, with those of others between them."""
+        steps = (self.image_step, *self.plane_steps, *self.row_steps)
+        counts = (self.images, *self._planes, *self.rows)
+        return self.groups + sum(s * (n - 1) for s, n in zip(steps, counts, strict=True))
 
     @property
     def bytes(self) -> int:
@@ -106,3 +127,27 @@ class Layout:
     def _plane(self) -> int:
         """Words of a plane in each bank."""
         return self.rows[0] * self.rows[1] * self.groups
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A tensor, or a view of one, at its place in memory."""
+
+    layout: Layout
+    address: int
+
+    def channels(self, first: int, count: int) -> "Placed":
+        """The view of so many channels; the first one begins a word."""
+        layout = self.layout
+        assert first % layout.configuration.ich == 0
+        view = replace(layout, shape=(*layout.shape[:2], count), within=layout, every=(1, 1))
+        return Placed(view, self.address + first // layout.configuration.ich)
+
+    def bank_rows(
+        self, first: tuple[int, int], every: tuple[int, int], size: tuple[int, int]
+    ) -> "Placed":
+        """The view of every n-th row of banks along y and x, from one on: so many pixels."""
+        layout = self.layout
+        view = replace(layout, shape=(*size, layout.shape[2]), within=layout, every=every)
+        steps = zip(first, layout.row_steps, strict=True)
+        return Placed(view, self.address + sum(row * step for row, step in steps))

@@ -9,7 +9,7 @@ from hiddenite.rtl.configuration import Configuration
 
 from .mask_stream import MaskStream
 from .memory_plan import MemoryPlan
-from .schedule import Stage
+from .stage import Stage
 
 __all__ = ["Program"]
 

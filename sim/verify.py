@@ -13,7 +13,7 @@ from hiddenite.compiler.estimate import estimate
 from hiddenite.compiler.program import Program
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import check_images, infer, infer_layers
-from hiddenite.golden.network import Conv, Network
+from hiddenite.golden.network import Network
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.engine import State
 from hiddenite.rtl.program.packets import ErrorCode
@@ -115,9 +115,9 @@ class Verification:
     def utilisation(self) -> float:
         """Share of the PEs' cycles in which they have a weight to work on, kept or not."""
         work = self.program.batch * sum(
-            stage.layer.mask.size * stage.shape[0] * stage.shape[1]
+            stage.conv.mask.size * stage.shape[0] * stage.shape[1]
             for stage in self.program.stages
-            if isinstance(stage.layer, Conv)
+            if stage.kind == "conv"
         )
         cycles = float(self.cycles.mean())
         return work / (self.program.configuration.processing_elements * cycles)
@@ -344,7 +344,9 @@ def _first(
 ) -> Difference:
     """Find the first layer that is wrong by running the network up to each layer."""
     step = "look for the first wrong layer"
-    names = [stage.name for stage in program.stages if stage.layer is not None]
+    # Several stages may make one layer's output.
+    made = (stage.name for stage in program.stages if stage.kind not in ("load", "copy"))
+    names = list(dict.fromkeys(made))
     image = images[found.image : found.image + 1]
     expected = infer_layers(network, image, names)
     report(step, 0, len(names))

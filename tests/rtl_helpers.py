@@ -279,10 +279,17 @@ async def load_layer(ctx, tables, opcode, words):
 
 
 def word_of_pixel(placed, y, x, group):
-    """Bank and address of a pixel's word, straight from the description of the planes."""
+    """Bank and address of a pixel's word, straight from the description of the planes.
+
+    A view has the words of the tensor that it is a view of.
+    """
     layout, c = placed.layout, placed.layout.configuration
-    height, width = layout.rows
-    words, plane, rows, banks = height * width * layout.groups, 0, [], []
+    whole, every = layout, [1, 1]
+    while whole.within is not None:
+        every = [own * more for own, more in zip(every, whole.every, strict=True)]
+        whole = whole.within
+    height, width = whole.rows
+    words, plane, rows, banks = height * width * whole.groups, 0, [], []
     for axis, (position, number) in enumerate(zip((y, x), (c.rows, c.cols), strict=True)):
         phases = layout.phases[axis]
         q, phase = divmod(position, phases)
@@ -290,8 +297,8 @@ def word_of_pixel(placed, y, x, group):
             plane = plane * phases + phase
         rows.append(q // number)
         banks.append(q % number)
-    row = rows[0] * width + rows[1]
-    return *banks, placed.address + plane * words + row * layout.groups + group
+    row = rows[0] * every[0] * width + rows[1] * every[1]
+    return *banks, placed.address + plane * words + row * whole.groups + group
 
 
 def is_kept(layout, y, x):

@@ -8,7 +8,7 @@ from rtl_helpers import CONFIGURATIONS, compiled, random_conv
 
 from hiddenite.cli import memory
 from hiddenite.compiler.compile import compile_network
-from hiddenite.golden.network import MaxPool
+from hiddenite.golden.network import Concat, MaxPool
 from hiddenite.rtl.configuration import PRESETS
 
 C = CONFIGURATIONS["square"]
@@ -94,6 +94,7 @@ def test_facts(program):
         "name": "image",
         "copy": True,
         "over": None,
+        "inside": None,
         "address": 16,
         "words": 4,
         "bytes": 4 * 4 * 4,
@@ -113,3 +114,25 @@ def test_in_commands(run, here, network, network_path):
     facts = json.loads(run("estimate", network_path, "--json").out)
     assert facts["memory"] == json.loads(json.dumps(memory.memory_facts(program)))
     assert len(facts["memory"]["live_words"]) == len(facts["layers"])
+
+
+SHOWN_VIEWS = """\
+k            e                                 0                   48   0.8
+image        e              in k               0                   16   0.2
+a            e              in k               1                   16   0.2
+a            e              copy, in k         2                   16   0.2
+"""
+
+
+def test_views(capsys):
+    """Parts lie between one another; a concat has no line of its own among the layers."""
+    a = MaxPool(name="a", input="image", kernel=1)
+    k, e = Concat(name="k", inputs=["image", "a", "a"]), MaxPool(name="e", input="k", kernel=1)
+    program = compiled((8, 8, 4), a, k, e, c=C)
+    memory.show_memory(program)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[2:6] == SHOWN_VIEWS.splitlines()
+    facts = memory.memory_facts(program)["tensors"]
+    assert [(f["name"], f["inside"], f["address"], f["copy"]) for f in facts] == [
+        ("k", None, 0, False), ("image", "k", 0, False), ("a", "k", 1, False), ("a", "k", 2, True)
+    ]  # fmt: skip

@@ -21,7 +21,7 @@ from rtl_helpers import (
 from hiddenite.compiler.compile import compile_network
 from hiddenite.compiler.mask_stream import MaskStream
 from hiddenite.golden.errors import InputError
-from hiddenite.golden.network import AvgPool, MaxPool
+from hiddenite.golden.network import AvgPool, Concat, MaxPool, Upsample
 from hiddenite.rtl.program.packets import (
     MAGIC,
     ConstructionDescriptor,
@@ -213,6 +213,22 @@ def test_a_network_that_is_too_large_is_refused(changes, shape, layer, message):
     with pytest.raises(InputError) as caught:
         compiled(shape, layer, c=c)
     assert str(caught.value) == message
+
+
+def test_what_several_stages_make_may_be_too_large():
+    """Each of them is not."""
+    c = dataclasses.replace(C, largest_channels=64, largest_map=16)
+    for layer, shape, kernel, message in (
+        (Concat(name="x", inputs=["image", "image"]), (1, 1, 40), 1,
+         "number of input channels is 80, the most that this configuration counts to is 64: "
+         "raise largest_channels"),
+        (Upsample(name="x", input="image", factor=(1, 2)), (1, 9, 1), (1, 3),
+         "input width is 18, the most that this configuration counts to is 16: raise largest_map"),
+    ):  # fmt: skip
+        reader = MaxPool(name="p", input="x", kernel=kernel, stride=1)
+        with pytest.raises(InputError) as caught:
+            compiled(shape, layer, reader, c=c)
+        assert str(caught.value) == f"layer 'p': {message}"
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from rtl_helpers import network_of, random_conv
 
 from hiddenite.benchmarks.networks import deep_network
 from hiddenite.cli.demonstration import load_demo
 from hiddenite.compiler.compile import compile_network
 from hiddenite.compiler.estimate import estimate
-from hiddenite.golden.network import Conv
+from hiddenite.golden.network import Add, Concat, Conv, Upsample
 from hiddenite.rtl.configuration import PRESETS
 
 BOUNDS = {"array", "constructor", "program", "post-processor", "image"}
@@ -69,3 +71,28 @@ def test_more_lanes_and_more_elements_take_fewer_cycles():
         for name in ("tiny", "up5k", "ecp5-25f", "ecp5-85f", "asic")
     ]
     assert cycles == sorted(cycles, reverse=True)
+
+
+def test_stages_of_joined_layers():
+    """They move activations: no work, and no weights of the network's."""
+    rng = np.random.default_rng(1)
+    network = network_of(
+        (8, 8, 6),
+        random_conv(rng, 6, 8, name="a", input="image"),
+        Concat(name="k", inputs=["a", "image"]),
+        Concat(name="l", inputs=["image", "k"]),
+        Upsample(name="u", input="l", factor=(2, 1)),
+        Add(name="s", input="u", scale=9, residual="u", residual_scale=8, shift=5),
+        random_conv(rng, 20, 16, name="b", input="s"),
+        random_conv(rng, 8, 8, name="c", input="b", groups=2),
+    )
+    program = compile_network(network, PRESETS["tiny"])
+    found = estimate(program)
+    kinds = [layer.operation for layer in found.layers]
+    assert list(dict.fromkeys(kinds)) == ["load", "conv", "copy", "concat", "upsample", "add"]
+    assert program.weights == 6 * 8 + 20 * 16 + 8 * 8
+    assert sum(layer.weights for layer in found.layers) == program.weights
+    for layer in found.layers:
+        assert (layer.utilisation > 0) == (layer.weights > 0) == (layer.operation == "conv")
+    assert any(layer.mask_bits for layer in found.layers if layer.operation == "concat")
+    assert sum(layer.mask_bits for layer in found.layers) == program.mask_bits

@@ -3,8 +3,7 @@ from itertools import product
 import pytest
 from rtl_helpers import CONFIGURATIONS, is_kept, word_of_pixel
 
-from hiddenite.compiler.layout import PLAIN, Form, Layout
-from hiddenite.compiler.schedule import Placed
+from hiddenite.compiler.layout import PLAIN, Form, Layout, Placed
 
 TENSORS = [
     ((5, 7, 9), PLAIN),
@@ -61,6 +60,44 @@ def test_no_two_pixels_of_a_window_are_in_one_bank(name, shape, form):
         inside = [(v, u) for v, u in window if v < shape[0] and u < shape[1]]
         banks = [word_of_pixel(placed, v, u, 0)[:2] for v, u in inside]
         assert len(set(banks)) == len(banks)
+
+
+@pytest.mark.parametrize(("shape", "form"), TENSORS)
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_views_have_words_of_the_whole(name, shape, form):
+    c = CONFIGURATIONS[name]
+    shape = *shape[:2], shape[2] + 2 * c.ich
+    whole = Placed(Layout(shape, form, c, images=2), 100)
+    outer = whole.channels(c.ich, shape[2] - c.ich)
+    inner = outer.channels(c.ich, shape[2] - 2 * c.ich)
+    assert (outer.address, inner.address) == (101, 102)
+    for y, x in product(range(shape[0]), range(shape[1])):
+        for group in range(inner.layout.groups):
+            place = word_of_pixel(whole, y, x, group + 2)
+            assert place == word_of_pixel(outer, y, x, group + 1)
+            assert place == word_of_pixel(inner, y, x, group)
+            if is_kept(inner.layout, y, x):
+                assert place[2] == 102 + address_of(inner.layout, y, x, group)
+                assert 0 <= place[2] - 102 < inner.layout.extent
+    assert inner.layout.image_step == whole.layout.image_step
+    assert inner.layout.words * whole.layout.groups == whole.layout.words * inner.layout.groups
+    assert whole.layout.extent == whole.layout.words
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_rows_of_banks_of_the_whole(name):
+    """Every second one along y, every third one along x."""
+    c = CONFIGURATIONS[name]
+    whole = Placed(Layout((9 * c.rows, 9 * c.cols, 5), PLAIN, c), 100)
+    view = whole.channels(0, 3).bank_rows((1, 2), (2, 3), (4 * c.rows, 3 * c.cols))
+    assert view.layout.shape == (4 * c.rows, 3 * c.cols, 3)
+    for y, x in product(range(4 * c.rows), range(3 * c.cols)):
+        at_y = (y // c.rows * 2 + 1) * c.rows + y % c.rows
+        at_x = (x // c.cols * 3 + 2) * c.cols + x % c.cols
+        for group in range(view.layout.groups):
+            place = word_of_pixel(whole, at_y, at_x, group)
+            assert word_of_pixel(view, y, x, group) == place
+            assert place[2] == view.address + address_of(view.layout, y, x, group)
 
 
 def test_size_is_that_of_the_fullest_bank():

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from rtl_helpers import CONFIGURATIONS
 
-from hiddenite.compiler.layout import PLAIN, Layout
+from hiddenite.compiler.layout import PLAIN, Layout, Placed
 from hiddenite.compiler.memory_plan import StoredTensor, plan_memory
 from hiddenite.golden.errors import InputError
 
@@ -15,7 +15,7 @@ def tensor(name, words, first, last):
     c = CONFIGURATIONS["square"]
     layout = Layout((1, 1, words * c.ich), PLAIN, c)
     assert layout.words == words
-    return StoredTensor(name=name, layout=layout, first=first, reads=(last,))
+    return StoredTensor(name=name, layout=layout, writes=(first,), reads=(last,))
 
 
 def test_what_is_alive_and_where():
@@ -52,3 +52,30 @@ def test_a_tensor_that_is_written_over_another():
     assert plan.addresses[2] == plan.addresses[0]
     assert plan.live == (4, 14, 14, 4)
     assert plan.used == 14
+
+
+def test_parts_lie_in_their_whole():
+    """It lives from the first that is written of it to the last that is read of it."""
+    c = CONFIGURATIONS["square"]
+    whole = Placed(Layout((1, 1, 5 * c.ich), PLAIN, c), 0)
+    part = whole.channels(2 * c.ich, 3 * c.ich)
+    tensors = [
+        tensor("image", 10, 0, 3),
+        StoredTensor(name="k", layout=whole.layout, writes=(1, 2), reads=(4,)),
+        StoredTensor(
+            name="a", layout=part.layout, writes=(1,), reads=(3, 5), inside=1, first_word=2
+        ),
+        StoredTensor(
+            name="b",
+            layout=part.channels(c.ich, c.ich).layout,
+            writes=(2,),
+            reads=(4,),
+            inside=2,
+            first_word=1,
+        ),
+        tensor("c", 10, 4, 5),
+    ]
+    plan = plan_memory(tensors, ["layer 'x'"] * 6, 16)
+    assert plan.addresses == (0, 10, 12, 13, 0)
+    assert plan.live == (10, 15, 15, 15, 15, 15)
+    assert plan.used == 15

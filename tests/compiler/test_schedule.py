@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 from memory_model import MemoryModel
+from random_joins import random_joined_network
 from random_networks import random_network, random_residual_network
 from rtl_helpers import CONFIGURATIONS, network_of, random_conv
 
@@ -111,11 +112,11 @@ def check_memory(network, c):
     """Each read finds what was stored, whatever came between; return stages and plan."""
     stages, plan = schedule(network, c)
     for late in (False, True):
-        MemoryModel(c, late).run(stages)
+        MemoryModel(network, c, late).run(stages)
     for stage in stages:
         for placed in (stage.source, stage.residual, stage.target):
             if placed is not None:
-                assert 0 <= placed.address <= plan.used - placed.layout.words
+                assert 0 <= placed.address <= plan.used - placed.layout.extent
     return stages, plan
 
 
@@ -139,6 +140,25 @@ def test_residual_networks_are_stored_right(name):
         _, plan = check_memory(random_residual_network(rng), c)
         over += sum(tensor.over is not None for tensor in plan.tensors)
     assert over > 5
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_joined_tensors_are_stored_right(name):
+    c = dataclasses.replace(CONFIGURATIONS[name], activation_words=1 << 12)
+    rng = np.random.default_rng(5)
+    kinds, taken = set(), 0
+    while taken < 15:
+        network = random_joined_network(rng, word=c.ich, max_weights=1500, max_pixels=60)
+        try:
+            stages, plan = check_memory(network, c)
+        except InputError as error:
+            assert "for the hardware" in str(error)
+            continue
+        taken += 1
+        kinds |= {stage.kind for stage in stages}
+        kinds |= {"inside" for tensor in plan.tensors if tensor.inside is not None}
+    assert kinds >= {"add", "upsample", "copy", "inside"}
+    assert ("concat" in kinds) == (c.ich > 1)
 
 
 def adding(name, source, residual, channels=4, **fields):

@@ -9,7 +9,7 @@ from .convs import ConvChoices
 from .features import VERSION_1
 from .joins import JoinChoices
 
-__all__ = ["MAX_AVG_POOL_AREA", "random_network", "random_residual_network"]
+__all__ = ["MAX_AVG_POOL_AREA", "Builder", "random_network", "random_residual_network"]
 
 MAX_AVG_POOL_AREA = 256
 
@@ -38,7 +38,7 @@ def random_network(
     -------
     Network
     """
-    builder = _Builder(rng, features, max_weights, max_pixels, max_size)
+    builder = Builder(rng, features, max_weights, max_pixels, max_size)
     for left in reversed(range(rng.integers(1, max_layers + 1))):
         builder.add_layer(last=left == 0)
     return builder.network(builder.layers)
@@ -66,7 +66,7 @@ def random_residual_network(
     return builder.network(builder.layers)
 
 
-class _Builder(ConvChoices, JoinChoices):
+class Builder(ConvChoices, JoinChoices):
     """Layers of all kinds."""
 
     def add_layer(self, last):
@@ -107,7 +107,7 @@ class _Builder(ConvChoices, JoinChoices):
         return True
 
 
-class _ResidualBuilder(_Builder):
+class _ResidualBuilder(Builder):
     """A chain with points, strides and residuals beside it."""
 
     def add_layer(self, last):

@@ -20,7 +20,7 @@ from rtl_helpers import (
     word_of_pixel,
 )
 
-from hiddenite.compiler.schedule import beat_pixels
+from hiddenite.compiler.stage import beat_pixels
 from hiddenite.golden.network import MaxPool
 from hiddenite.rtl.output.activation_writer import write_latency
 from hiddenite.rtl.output.store import Store

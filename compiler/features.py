@@ -1,0 +1,64 @@
+"""What of a network the engine does not do."""
+
+from collections.abc import Iterator
+
+from hiddenite.golden.errors import InputError
+from hiddenite.golden.network import Add, Conv, Layer, Network, Upsample
+from hiddenite.rtl.configuration import Configuration
+
+from .lowering.upsample import factors
+
+__all__ = ["check_features"]
+
+
+def check_features(network: Network, c: Configuration) -> None:
+    """Refuse a network that uses what the engine does not do.
+
+    Raises
+    ------
+    InputError
+        It names the first layer that does, and what that is.
+    """
+    if network.input.type != "uint8":
+        raise InputError(
+            f"input {network.input.name!r}: type must be 'uint8' for the hardware, not"
+            f" {network.input.type!r}"
+        )
+    for layer in network.layers:
+        for what, rule, value in _features(layer, c):
+            raise InputError(f"{layer.where}: {what} must be {rule} for the hardware, not {value}")
+
+
+def _features(layer: Layer, c: Configuration) -> Iterator[tuple[str, str, object]]:
+    """Yield what a layer uses, as a rule that it breaks: a name, what it must be, and its value."""
+    if isinstance(layer, Conv):
+        # One tap has no other to be far from.
+        if layer.span != layer.kernel:
+            yield "dilation", "1", layer.dilation
+        if layer.sign is not None:
+            yield "sign", "absent", "a tensor"
+        if layer.output == "int8":
+            yield "output", "'uint8' or 'int32'", repr(layer.output)
+        if layer.groups > 1:
+            yield from _grouped(layer, c)
+    if isinstance(layer, Add) and layer.output == "int8":
+        yield "output", "'uint8'", repr(layer.output)
+    if isinstance(layer, Upsample):
+        for axis, factor, banks in zip("yx", layer.factor, (c.rows, c.cols), strict=True):
+            if not factors(banks, factor):
+                known = [str(n) for n in range(1, 17) if factors(banks, n)]
+                rule = f"{', '.join(known[:-1])} or {known[-1]} with {banks} "
+                rule += "rows" if axis == "y" else "cols"
+                yield f"factor along {axis}", rule, factor
+
+
+def _grouped(layer: Conv, c: Configuration) -> Iterator[tuple[str, str, object]]:
+    """Likewise, of a conv with groups."""
+    for what, channels in (
+        ("input channels", layer.mask.shape[3]),
+        ("output channels", layer.out_channels // layer.groups),
+    ):
+        if channels % c.ich:
+            yield f"{what} of a group", f"a multiple of {c.ich} (ich)", channels
+    if layer.output == "int32":
+        yield "output", "'uint8' with groups", repr(layer.output)

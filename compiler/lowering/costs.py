@@ -1,0 +1,42 @@
+"""Roughly how long a stage takes, to choose between ways that end alike."""
+
+from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.output.residual_queue import queues_residuals
+from hiddenite.rtl.output.timing import output_beats, tile_period
+from hiddenite.rtl.program.layer_memory import load_cycles
+from hiddenite.rtl.program.layer_table import LayerTable
+
+__all__ = ["stage_cycles"]
+
+
+def stage_cycles(
+    c: Configuration,
+    shape: tuple[int, int, int],
+    images: int,
+    *,
+    steps: int,
+    conv: bool,
+    residual: bool = False,
+) -> int:
+    """Cycles of a stage whose output, stored plainly, has this shape.
+
+    Parameters
+    ----------
+    c : Configuration
+    shape : (int, int, int)
+    images : int
+    steps : int
+        Of a pixel tile, for each tile of channels.
+    conv, residual : bool
+        It is one; it has one.
+    """
+    height, width, channels = shape
+    words = c.och // c.unit if residual else 0
+    beats = output_beats(c, conv, channels, pixels=c.post_pixels)
+    period = tile_period(c, beats=beats, to_result=False, residual=residual)
+    if not queues_residuals(c):
+        period += words
+    tiles = -(-height // c.rows) * -(-width // c.cols) * -(-channels // (c.och if conv else c.unit))
+    # Its table may keep the program stream from bringing weights.
+    table = LayerTable(c).columns * LayerTable(c).depth + load_cycles(c)
+    return images * tiles * max(steps + words, period) + table

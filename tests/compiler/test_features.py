@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from rtl_helpers import CONFIGURATIONS
+
+from hiddenite.compiler.compile import compile_network
+from hiddenite.golden.errors import InputError
+from hiddenite.golden.network import Add, AvgPool, Concat, Conv, Input, MaxPool, Network, Upsample
+
+C = CONFIGURATIONS["square"]  # ich is 4
+
+
+def conv(**values):
+    values = {"out_channels": 8, "kernel": (1, 1)} | values
+    channels = values["out_channels"]
+    shape = (channels, *values["kernel"], 8 // values.get("groups", 1))
+    row = {"scale": np.ones(channels, np.int16), "bias": np.ones(channels, np.int32)}
+    return Conv(
+        **{"name": "x", "input": "image", "index": 0, "shift": 8}
+        | {"mask": np.ones(shape, bool)}
+        | row
+        | values
+    )
+
+
+def compiled(layer, c=C, **image):
+    image = Input(name="image", height=4, width=4, channels=8, **image)
+    layers = [MaxPool(name="p", input="image", kernel=1), layer]
+    return compile_network(Network(name="n", seed=1, input=image, layers=layers), c)
+
+
+SUM = {"name": "x", "input": "image", "residual": "image"}
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (conv(kernel=(1, 3), dilation=2, padding=(0, 1)),
+         "dilation must be 1 for the hardware, not (2, 2)"),
+        (conv(sign=np.zeros((8, 1, 1, 8), bool)),
+         "sign must be absent for the hardware, not a tensor"),
+        (conv(output="int8"), "output must be 'uint8' or 'int32' for the hardware, not 'int8'"),
+        (conv(groups=4),
+         "input channels of a group must be a multiple of 4 (ich) for the hardware, not 2"),
+        (conv(groups=2, out_channels=12),
+         "output channels of a group must be a multiple of 4 (ich) for the hardware, not 6"),
+        (conv(groups=2, output="int32"),
+         "output must be 'uint8' with groups for the hardware, not 'int32'"),
+        (Add(**SUM, scale=1, residual_scale=1, shift=1, output="int8"),
+         "output must be 'uint8' for the hardware, not 'int8'"),
+    ],
+)  # fmt: skip
+def test_refused(layer, message):
+    with pytest.raises(InputError) as error:
+        compiled(layer)
+    assert str(error.value) == f"layer 'x': {message}"
+
+
+@pytest.mark.parametrize(
+    ("factor", "message"),
+    [
+        ((2, 3), "factor along x must be 1, 2, 4, 6, 8, 10, 12, 14 or 16 with 4 cols"),
+        ((1, 15), "factor along x must be 1, 2, 4, 6, 8, 10, 12, 14 or 16 with 4 cols"),
+    ],
+)
+def test_refused_factor(factor, message):
+    with pytest.raises(InputError) as error:
+        compiled(Upsample(name="x", input="image", factor=factor), CONFIGURATIONS["wide"])
+    assert str(error.value) == f"layer 'x': {message} for the hardware, not {factor[1]}"
+
+
+def test_refused_input():
+    with pytest.raises(InputError) as error:
+        compiled(conv(), type="int8")
+    assert str(error.value) == "input 'image': type must be 'uint8' for the hardware, not 'int8'"
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        # Of one tap, nothing is far apart.
+        conv(dilation=2),
+        conv(kernel=(2, 2), padding=(1, 0, 0, 0)),
+        conv(groups=2),
+        MaxPool(name="x", input="image", kernel=2, padding=(0, 0, 0, 1)),
+        AvgPool(name="x", input="image", kernel=3, padding=(2, 0, 1, 2), scale=9, shift=3),
+        Add(**SUM, scale=1, residual_scale=2, shift=1),
+        Concat(name="x", inputs=["image", "p", "image"]),
+        Upsample(name="x", input="image", factor=(6, 5)),
+    ],
+)
+def test_taken(layer):
+    assert compiled(layer).result_type == "uint8"
