@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from random_joins import random_joined_network
 from random_networks import random_images, random_network
 from system import presets
 from system.cases import Case, faults
@@ -16,13 +17,17 @@ MOST_ERROR = 0.02
 MOST_CYCLES = 16
 
 
+@pytest.mark.parametrize("joined", [False, True], ids=["plain", "joined"])
 @pytest.mark.parametrize("preset", presets.SAMPLE)
-def test_random_networks(preset, engines):
+def test_random_networks(preset, joined, engines):
     c = PRESETS[preset]
     rng = np.random.default_rng(21)
     cases = []
     while len(cases) < NETWORKS:
-        network = random_network(rng, max_weights=30_000, max_pixels=600, max_size=28)
+        if joined:
+            network = random_joined_network(rng, word=c.ich, max_weights=30_000, max_pixels=600)
+        else:
+            network = random_network(rng, max_weights=30_000, max_pixels=600, max_size=28)
         try:
             cases.append(Case.of(network, random_images(rng, network, 1)[0], c))
         except InputError:

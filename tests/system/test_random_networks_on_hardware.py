@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+from random_joins import random_joined_network
 from random_networks import random_images, random_network, random_residual_network
 from system.cases import Case
 from system.random_configurations import pairs, random_configuration, technologies
@@ -20,6 +21,12 @@ SIZES = {
 }
 # Each fourth network is full of residuals and strides, for which tensors share memory.
 RESIDUAL_NETWORKS = 4
+# Beside them, for each configuration so many that join tensors.
+JOINED_NETWORKS = {"verilator": 12, "icarus": 4}
+JOINED_SIZES = {
+    "verilator": {},
+    "icarus": {"max_weights": 600, "max_pixels": 50, "max_layers": 6},
+}
 # So many networks in turn that do not fit a configuration are an error.
 MOST_DRAWS = 200
 
@@ -41,12 +48,17 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("share", found, ids=[str(number) for number, *_ in found])
 
 
-def draw(seed, number, network, simulator, configuration):
+def draw(seed, number, network, simulator, configuration, joined):
     """Return a random network that fits the configuration, with the runs to make of it."""
-    rng = np.random.default_rng([seed, number, network])
-    drawn_from = random_network if (network + 1) % RESIDUAL_NETWORKS else random_residual_network
+    rng = np.random.default_rng([seed, number, network, *[1] * joined])
+    drawn_from, sizes = random_network, SIZES[simulator]
+    if joined:
+        drawn_from = random_joined_network
+        sizes = JOINED_SIZES[simulator] | {"word": configuration.ich}
+    elif (network + 1) % RESIDUAL_NETWORKS == 0:
+        drawn_from = random_residual_network
     for _ in range(MOST_DRAWS):
-        drawn = drawn_from(rng, **SIZES[simulator])
+        drawn = drawn_from(rng, **sizes)
         batch = int(rng.integers(1, configuration.largest_batch + 1))
         images = random_images(rng, drawn, 1 + batch)
         try:
@@ -66,13 +78,24 @@ def draw(seed, number, network, simulator, configuration):
 
 def test_networks(share, engines, request):
     number, simulator, networks = share
+    run_networks(number, simulator, networks, False, engines, request)
+
+
+def test_joined_networks(share, engines, request):
+    """With adds, concats, upsamples, groups and paddings of each side."""
+    number, simulator, _ = share
+    run_networks(number, simulator, JOINED_NETWORKS[simulator], True, engines, request)
+
+
+def run_networks(number, simulator, networks, joined, engines, request):
+    """Draw networks for a configuration, and compare them with the golden model."""
     seed, only = request.config.option.seed, request.config.option.only
     configuration = random_configuration(seed, number, simulator)
     available = simulator if shutil.which("iverilog") else "verilator"
     simulation = engines.simulation(configuration, available)
     drawn, cases, runs = [], [], []
     for network in range(networks) if only is None else [only]:
-        found, made = draw(seed, number, network, simulator, configuration)
+        found, made = draw(seed, number, network, simulator, configuration, joined)
         for case, run in made:
             drawn.append((network, found))
             cases.append(case)
@@ -83,7 +106,7 @@ def test_networks(share, engines, request):
 
     for (network, found), case, run, outcome in zip(drawn, cases, runs, outcomes, strict=True):
         fault = case.fault(outcome)
-        layers = ", ".join(type(layer).__name__ for layer in found.layers)
+        layers = ", ".join(layer.op for layer in found.layers)
         assert fault is None, (
             f"{fault}\nseed {seed}, configuration {number}, network {network} of it, {available}\n"
             f"{configuration}\n{run.stalls}\n{found.input}: {layers}\n"

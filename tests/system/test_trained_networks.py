@@ -27,6 +27,8 @@ MOST_ESTIMATE_SECONDS = 1.0
 def check(name, preset, trained, engines, simulator="verilator", images=None):
     """Run a network; compare results with the expected ones and cycles with the estimate."""
     network, every, expected = trained(name)
+    if len(every) == 1:
+        every, expected = np.repeat(every, 2, axis=0), np.repeat(expected, 2, axis=0)
     c = PRESETS[preset]
     engines.simulation(c, simulator)  # for `verify` to find it built
     found = verify(
@@ -55,6 +57,19 @@ def check(name, preset, trained, engines, simulator="verilator", images=None):
 )
 def test_bit_exact_in_the_estimated_time(name, preset, trained, engines):
     check(name, preset, trained, engines)
+
+
+@pytest.mark.parametrize(
+    "preset",
+    [
+        "ecp5-25f",
+        pytest.param("up5k", marks=pytest.mark.exhaustive("it takes minutes")),
+        pytest.param("asic", marks=pytest.mark.exhaustive("it takes minutes")),
+    ],
+)
+def test_upsamples_and_concats(preset, trained, engines):
+    """A U-Net, whose narrowest concat is one of parts that fill no words."""
+    check("geometry-2/unet-0.3", preset, trained, engines)
 
 
 def test_bit_exact_with_icarus(trained, engines, request):
