@@ -45,8 +45,9 @@ class CodedConv2d(StatedModule):
         gain = self.weights.gain
         weight = weight * (gain.view(-1, 1, 1, 1) if torch.is_tensor(gain) else gain)
         # Else the output would be channels-last even where the input is not, and the usual
-        # `x.view(len(x), -1)` would fail.
-        return functional.conv2d(input, weight.contiguous(), self.bias, self.stride, self.padding)
+        # `x.view(len(x), -1)` would fail. `contiguous` does nothing where there is one channel.
+        weight = weight.flatten(1).view(weight.shape)
+        return functional.conv2d(input, weight, self.bias, self.stride, self.padding)
 
     def extra_repr(self):
         return (
