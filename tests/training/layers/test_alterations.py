@@ -19,6 +19,12 @@ from hiddenite.training.layers.convert import hide
 
 torch.set_num_threads(1)
 
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
 IMAGES = torch.arange(4 * 3 * 6 * 6).reshape(4, 3, 6, 6) % 256 / 255
 
 
