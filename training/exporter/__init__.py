@@ -1,4 +1,5 @@
 """From a trained model to a network file: trace, fold to integers, write, prove.
 
-model -> graph (reader, rules, values) -> fold (integers) -> export
+model -> trace (tracer, order) -> graph (reader; rules, pools, arithmetic; values)
+      -> fold (integers) -> export (comparison)
 """

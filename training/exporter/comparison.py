@@ -15,8 +15,9 @@ from torch.nn import functional
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer_layers
 from hiddenite.training.exporter.fold import FoldedConv2d
-from hiddenite.training.exporter.graph import IMAGE, called, check_same, no_autocast
+from hiddenite.training.exporter.graph import IMAGE
 from hiddenite.training.exporter.integers import MAX_BIAS, START, conv_units
+from hiddenite.training.exporter.sameness import called, check_same, no_autocast
 
 MAX_UNITS = 8
 """By how many of 255 units rounding may change a stored activation at most. In random models it is
@@ -63,7 +64,8 @@ class _Layers(fx.Interpreter):
         self._step = graph.image.step
         self._units = {}  # activations that are still read
         self.first = 0  # number of the first image
-        # By how much rounding may change the result.
+        # What the last layer gives in the model, and by how much rounding may change it.
+        self.result: torch.Tensor | None = None
         self.explained: torch.Tensor | None = None
 
     def run_node(self, n):
@@ -90,7 +92,7 @@ class _Layers(fx.Interpreter):
         for name in set(layer.inputs):
             if self._last_use[name] == layer.name:
                 del self._units[name]
-        self.explained = explained * layer.step
+        self.result, self.explained = result, explained * layer.step
 
     def _refuse(self, plan, layer, where, expected, found):
         image, channel, *position = where
@@ -185,10 +187,11 @@ def compare(model, graph, folded, network, example, batch):
         check_same(where, result, traced)
         units = (images / graph.image.step).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
         integers = infer_layers(network, units, [name])[name].transpose(0, 3, 1, 2)
-        rows = result.double().flatten(1)
+        assert layers.result is not None, "there is at least one layer"
+        assert layers.explained is not None, "there is at least one layer"
+        rows = layers.result.flatten(1)
         classes = rows.argmax(1)
         found = torch.from_numpy(integers.reshape(len(images), -1)).argmax(1)
-        assert layers.explained is not None, "there is at least one layer"
         explained = layers.explained.flatten(1)
         margin = _of(rows, classes) - _of(rows, found)
         near = margin <= _of(explained, classes) + _of(explained, found)

@@ -16,8 +16,9 @@ from hiddenite.golden.network import AvgPool, Conv, Input, MaxPool, Network
 from hiddenite.golden.weights import signs
 from hiddenite.training.exporter.comparison import compare
 from hiddenite.training.exporter.fold import FoldedConv2d, FoldedNetwork, FoldedPool2d, traced
-from hiddenite.training.exporter.graph import IMAGE, INPUT_STEP, check_example, copied
+from hiddenite.training.exporter.graph import IMAGE, INPUT_STEP, check_example
 from hiddenite.training.exporter.rules import check_finite
+from hiddenite.training.exporter.tracer import copied
 from hiddenite.training.layers.alterations import check_unaltered
 
 BATCH_BYTES = 256 * 2**20

@@ -4,6 +4,7 @@ Batch normalisations, biases and gains become one scale and one bias for each ch
 every forward pass. Tensors hold the hardware's integers as floating-point numbers.
 """
 
+import warnings
 from collections.abc import Iterable
 from typing import cast
 
@@ -24,6 +25,9 @@ from hiddenite.training.exporter.values import ConvPlan, MaxPlan
 from hiddenite.training.layers.activation import LEVELS, QuantizedReLU
 from hiddenite.training.layers.alterations import place_of
 from hiddenite.training.layers.settings import StatedModule
+
+LEFT_TO_THE_HOST = "is left to the host: the network's result is what goes into it"
+"""What a warning says of an operation behind the last layer."""
 
 MAX_RESULT = 2**31 - 1
 """The largest 32-bit result."""
@@ -94,7 +98,8 @@ class FoldedConv2d(StatedModule):
         conv, numbers = plan.value.conv, conv_integers(plan)
         self.name, self.inputs = plan.name, plan.inputs
         self.weights = conv.weights
-        self.kernel_size, self.stride, self.padding = conv.kernel_size, conv.stride, conv.padding
+        self.kernel_size, self.stride = conv.kernel_size, conv.stride
+        self.padding = plan.value.padding
         self.output = "int32" if plan.step is None else "uint8"
         self.shift, self.residual_scale = numbers.shift, numbers.residual_scale
         self.step = numbers.step
@@ -172,11 +177,13 @@ class FoldedPool2d(StatedModule):
         return "max" if self.scale is None else "average"
 
     def forward(self, x):
-        window = self.kernel_size, self.stride, self.padding
+        height, width = self.padding
+        # PyTorch's own padding has a limit. No activation is less than 0.
+        x = functional.pad(x, (width, width, height, height))
         if self.scale is None:
-            return functional.max_pool2d(x, *window)
+            return functional.max_pool2d(x, self.kernel_size, self.stride)
         assert self.shift is not None, "an average has both"
-        sums = functional.avg_pool2d(x, *window, divisor_override=1)
+        sums = functional.avg_pool2d(x, self.kernel_size, self.stride, divisor_override=1)
         return self._clip(sums * (self.scale * 2.0**-self.shift))
 
     def extra_repr(self):
@@ -194,20 +201,23 @@ class FoldedNetwork(StatedModule):
     Attributes
     ----------
     layers : nn.ModuleList of FoldedConv2d and FoldedPool2d
-        In order of execution; the last one's output is the result.
+        In order of execution; the last one's output is the network's result.
     input_step : float
         What a unit of the image's bytes stands for.
     input_shape : (int, int, int)
         (C, H, W) of an image.
+    host : {None, "softmax", "log_softmax", "argmax"}
+        What the host computes of the channels of the last layer's output; the result is that.
     """
 
-    fixed, restored = ("input_shape", "flat"), ("input_step",)
+    fixed, restored = ("input_shape", "flat", "host"), ("input_step",)
     tensor_prefix = "layers."
 
     def __init__(self, graph):
         super().__init__()
         self.input_step, self.input_shape = graph.image.step, graph.image.shape
         self.flat = graph.flat
+        self.host = None if graph.host is None else graph.host.function
         self.layers = nn.ModuleList(
             FoldedConv2d(plan) if isinstance(plan, ConvPlan) else FoldedPool2d(plan)
             for plan in graph.layers
@@ -252,7 +262,8 @@ class FoldedNetwork(StatedModule):
     def forward(self, images):
         for _, output in self.tensors(images):
             result = output * self.step_out
-        return result.flatten(1) if self.flat else result
+        result = result.flatten(1) if self.flat else result
+        return result if self.host is None else getattr(torch, self.host)(result, dim=1)
 
 
 def fold(model, example, *, input_step=INPUT_STEP):
@@ -300,4 +311,7 @@ def traced(model, example, input_step):
         if isinstance(module, FoldedNetwork):
             raise InputError(f"{place_of(name, module)}: is folded already: export it alone")
     example = example_for(given, example)
-    return given, trace(given, example, input_step), example
+    graph = trace(given, example, input_step)
+    if graph.host is not None:
+        warnings.warn(f"{graph.host.place}: {LEFT_TO_THE_HOST}", stacklevel=3)
+    return given, graph, example

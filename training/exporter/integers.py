@@ -82,8 +82,8 @@ def conv_integers(plan):
     slope, centre = conv_units(plan)
     # Without a measured one: that of accumulators over activations of about 64 units.
     guess = 64 * codes.square().sum(1).sqrt()
-    spread = guess if affine.spread is None else affine.spread / unit
-    reach = torch.maximum(affine.high / unit - centre, centre - affine.low / unit)
+    spread = guess if affine.spread is None else affine.spread / unit.abs()
+    reach = torch.maximum((affine.high / unit - centre).abs(), (affine.low / unit - centre).abs())
     residual_step = 0.0 if value.residual is None else value.residual.step
     if plan.step is None:
         total = LEVELS * codes.sum(1) + centre.abs()
@@ -127,7 +127,8 @@ def conv_units(plan):
 def _accumulator_unit(value):
     """Return what a unit of each channel's accumulator stands for, before normalisations."""
     gain = torch.as_tensor(value.conv.weights.gain, dtype=torch.float64)
-    return (gain * value.input.step).expand(value.conv.out_channels)
+    unit = gain * value.operand.input.step * value.operand.factor
+    return unit.expand(value.conv.out_channels)
 
 
 def _choose_shift(name, slope, spread, reach, ratio):

@@ -10,48 +10,79 @@ import torch
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hiddenite.training.exporter import rules
+from hiddenite.training.exporter import arithmetic, pools, rules
+from hiddenite.training.exporter.nodes import (
+    PASSED,
+    PASSED_MODULES,
+    RESHAPING,
+    function_name,
+    is_known,
+    is_used_later,
+    operation,
+)
+from hiddenite.training.exporter.tracer import first_line
 from hiddenite.training.exporter.values import (
     Accumulated,
     Averaged,
     AveragePlan,
     ConvPlan,
+    Hosted,
     MaxPlan,
+    Operand,
     Stored,
     Value,
 )
 from hiddenite.training.layers.activation import QuantizedReLU
+from hiddenite.training.layers.alterations import is_normalize
 from hiddenite.training.layers.coded import CodedConv2d
 
-_PASSED_MODULES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-_PASSED = ("contiguous", "clone", "float")
-_RESHAPING = ("flatten", "reshape", "view", "squeeze", "unsqueeze")
+_ARITHMETIC: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(("add", "add_", "iadd"), arithmetic.add),
+    **dict.fromkeys(("sub", "sub_", "isub", "subtract"), arithmetic.sub),
+    **dict.fromkeys(("mul", "mul_", "imul", "multiply"), arithmetic.mul),
+    **dict.fromkeys(
+        ("div", "div_", "truediv", "itruediv", "divide", "true_divide"), arithmetic.div
+    ),
+}
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "add": rules.add,
-    "add_": rules.add,
-    "iadd": rules.add,
-    "sub": rules.sub,
-    "max_pool2d": rules.max_pool,
-    "avg_pool2d": rules.avg_pool,
-    "adaptive_avg_pool2d": rules.adaptive_avg_pool,
-    "mean": rules.mean,
+    **_ARITHMETIC,
+    "pad": arithmetic.pad,
+    "max_pool2d": pools.max_pool,
+    "avg_pool2d": pools.avg_pool,
+    "adaptive_max_pool2d": pools.adaptive_max_pool,
+    "adaptive_avg_pool2d": pools.adaptive_avg_pool,
+    "amax": pools.amax,
+    "mean": pools.mean,
     "dropout": rules.dropout,
     "dropout1d": rules.dropout,
     "dropout2d": rules.dropout,
     "dropout3d": rules.dropout,
+    "softmax": rules.softmax,
+    "log_softmax": rules.log_softmax,
+    "argmax": rules.argmax,
 }
-_POOLS: dict[type[nn.Module], Callable[..., Any]] = {
-    nn.MaxPool2d: rules.max_pool,
-    nn.AvgPool2d: rules.avg_pool,
-    nn.AdaptiveAvgPool2d: rules.adaptive_avg_pool,
+_MODULES: dict[type[nn.Module], tuple[Callable[..., Any], tuple[str, ...]]] = {
+    nn.MaxPool2d: (
+        pools.max_pool,
+        ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
+    ),
+    nn.AvgPool2d: (
+        pools.avg_pool,
+        (
+            "kernel_size",
+            "stride",
+            "padding",
+            "ceil_mode",
+            "count_include_pad",
+            "divisor_override",
+        ),
+    ),
+    nn.AdaptiveMaxPool2d: (pools.adaptive_max_pool, ("output_size", "return_indices")),
+    nn.AdaptiveAvgPool2d: (pools.adaptive_avg_pool, ("output_size",)),
+    nn.Softmax: (rules.softmax, ("dim",)),
+    nn.LogSoftmax: (rules.log_softmax, ("dim",)),
 }
-"""Their attributes are named as the rules' arguments."""
-
-
-def first_line(error):
-    """Return the first line of an exception's text, or its type if it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+"""The rule for a module, and the module's attributes that are the rule's arguments, by name."""
 
 
 class Reader(fx.Interpreter):
@@ -68,6 +99,8 @@ class Reader(fx.Interpreter):
     ----------
     nodes : dict of str to str
         For the image and each layer, the name of the first node that has its output.
+    host : Hosted or None
+        What the model does with the result, which is left to the host.
     """
 
     def __init__(self, module, image):
@@ -79,6 +112,7 @@ class Reader(fx.Interpreter):
         self._stored = {}  # (value, step) -> Stored, so that no layer is there twice
         self._names = {image.name}
         self._result: tuple[str, bool] | None = None
+        self.host: Hosted | None = None
         self.nodes = {}
 
     def layers_of_result(self):
@@ -116,7 +150,7 @@ class Reader(fx.Interpreter):
         elif node.op.startswith("call"):
             modules = list(node.meta.get("nn_module_stack", {}).values())
             inside = f" in {modules[-1][0]!r}" if modules and modules[-1][0] else ""
-            place = f"node {name!r}{inside} ({_operation(node)})"
+            place = f"node {name!r}{inside} ({operation(node)})"
         return rules.Site(place, name, result)
 
     def _value(self, node, result):
@@ -135,6 +169,9 @@ class Reader(fx.Interpreter):
             return result
         if isinstance(result, int | float | torch.Size | torch.dtype | torch.device):
             return result
+        for source in node.all_input_nodes:
+            if isinstance(self._values[source], Hosted):
+                site.refuse(f"must not read {self._values[source]}, which is left to the host")
         if node.op == "call_module":
             value = self._module(site, self.fetch_attr(node.target), *args, **kwargs)
         else:
@@ -154,23 +191,35 @@ class Reader(fx.Interpreter):
             return self._quantize(site, module.step, value)
         if isinstance(module, _BatchNorm):
             return rules.norm(site, module, value)
-        for kind, rule in _POOLS.items():
+        for kind, (rule, names) in _MODULES.items():
             if isinstance(module, kind):
-                names = [name for name in inspect.signature(rule).parameters][2:]
                 return rule(site, value, **{name: getattr(module, name) for name in names})
+        if isinstance(module, nn.Softmax2d):
+            return rules.softmax(site, value, -3)
+        if isinstance(module, nn.ConstantPad2d):
+            return arithmetic.pad(site, value, module.padding, value=module.value)
+        if is_normalize(module):
+            return arithmetic.normalize(site, module, value)
         if isinstance(module, nn.Flatten):
             return rules.reshape(site, value)
-        if isinstance(module, _PASSED_MODULES):
+        if isinstance(module, PASSED_MODULES):
             return value
         return site.refuse(rules.hint(type(module).__name__))
 
     def _function(self, site, node, args, kwargs):
-        name = _operation(node).rpartition(".")[2]
-        if name in ("add_", "iadd") and is_used_later(node):
-            site.refuse("must not change a tensor that is used again: use +")
-        if not _is_known(node):
+        name = function_name(node)
+        if not is_known(node):
             site.refuse("the hardware has no such operation")
         rule = _FUNCTIONS.get(name)
+        if name in _ARITHMETIC:
+            if name.endswith("_") and is_used_later(node):
+                operator = {"add_": "+", "sub_": "-", "mul_": "*"}.get(name, "/")
+                site.refuse(f"must not change a tensor that is used again: use {operator}")
+            values = (*args, *kwargs.values())
+            if any(isinstance(value, Stored | Operand) for value in values) and self._learns(node):
+                site.refuse(
+                    "its constant must stay the same in training: use a buffer, not a parameter"
+                )
         if rule is not None:
             try:
                 inspect.signature(rule).bind(site, *args, **kwargs)
@@ -178,11 +227,23 @@ class Reader(fx.Interpreter):
                 site.refuse(f"has arguments that the export does not know: {error}")
             return rule(site, *args, **kwargs)
         value = args[0] if args else kwargs.get("input")
-        if name in _PASSED:
+        if name in PASSED:
             return value
-        if name in _RESHAPING:
+        if name in RESHAPING:
             return rules.reshape(site, value)
         return site.refuse(rules.hint(name))
+
+    def _learns(self, node):
+        """Return whether a parameter that is trained decides the constant in a node."""
+        queue = [source for source in node.all_input_nodes if not self._depends(source)]
+        for source in queue:
+            queue += source.all_input_nodes
+            if source.op == "get_attr" and getattr(self._values[source], "requires_grad", False):
+                return True
+        return False
+
+    def _depends(self, node):
+        return isinstance(self._values[node], Value)
 
     def _unique(self, stem):
         """Return a name that no other layer has."""
@@ -197,9 +258,12 @@ class Reader(fx.Interpreter):
         """Round a value to 8 bits: that makes a layer."""
         if not isinstance(step, int | float) or not 0 < step < math.inf:
             site.refuse(f"its step must be a finite number above 0, not {step!r}")
-        if isinstance(value, Stored):
-            if value.step != step:
-                site.refuse(f"step must be {value.step:g}, as of {value}, not {step:g}")
+        if isinstance(value, Operand) and not value.is_padded_only:
+            site.refuse(f"must read what a layer computes, not {value}: rectify it before that")
+        if isinstance(value, Stored | Operand):
+            stored = value if isinstance(value, Stored) else value.input
+            if stored.step != step:
+                site.refuse(f"step must be {stored.step:g}, as of {stored}, not {step:g}")
             return value
         key = value, step
         if key not in self._stored:
@@ -212,51 +276,19 @@ class Reader(fx.Interpreter):
         """Note the result; a convolution's signed one makes the last layer."""
         if not isinstance(value, Value):
             site.refuse("forward must return one tensor that depends on the image")
+        flat = len(site.shape) == 2
+        if not isinstance(value, Hosted) and len(site.shape) not in (2, 4):
+            site.refuse(f"must be of shape (N, C) or (N, C, H, W), not {site.shape}")
+        if isinstance(value, Hosted):
+            self.host, flat = value, value.flat
+            value, (node,) = value.value, node.all_input_nodes
         if isinstance(value, Averaged):
             site.refuse(f"must be rounded to 8 bits, not {value}: put a QuantizedReLU behind it")
+        if isinstance(value, Operand):
+            site.refuse(f"must be a layer's result, not {value}, which only a convolution reads")
         name = value.name if isinstance(value, Stored) else self._unique(value.place)
         if isinstance(value, Accumulated):
             self._layers.append(ConvPlan(name, value, None))
             self.nodes[name] = node.name
-        self._result = name, len(site.shape) == 2
+        self._result = name, flat
         return value
-
-
-def _operation(node):
-    """Return how messages name what a node calls."""
-    if node.op == "call_method":
-        return f"Tensor.{node.target}"
-    target = node.target
-    return torch.overrides.resolve_name(target) or getattr(target, "__name__", str(target))
-
-
-def _is_known(node):
-    """Return whether a node calls what PyTorch or Python has by that name."""
-    if node.op == "call_method" or torch.overrides.resolve_name(node.target):
-        return True
-    return (getattr(node.target, "__module__", None) or "").startswith(("_operator", "torch."))
-
-
-def is_used_later(node):
-    """Return whether the tensor that a node changes in place is read behind it.
-
-    It is the node's first argument, which other nodes may have given another shape or name.
-    """
-    order = {other: number for number, other in enumerate(node.graph.nodes)}
-    same, queue = set(), list(node.args[:1])
-    while queue:
-        other = queue.pop()
-        if isinstance(other, fx.Node) and other not in same:
-            same.add(other)
-            queue += other.args[:1] if _is_alias(other) else ()
-            queue += [user for user in other.users if _is_alias(user) and user is not node]
-    return any(order[user] > order[node] for other in same for user in other.users)
-
-
-def _is_alias(node):
-    """Return whether the result of a node may be its first argument under another name."""
-    if node.op == "call_module":
-        module = node.graph.owning_module.get_submodule(node.target)
-        return isinstance(module, (*_PASSED_MODULES, nn.Flatten))
-    name = _operation(node).rpartition(".")[2] if node.op.startswith("call") else ""
-    return name != "clone" and (name in _PASSED + _RESHAPING or "dropout" in name)

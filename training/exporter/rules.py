@@ -1,7 +1,8 @@
 """What an operation of a traced model is on the hardware, and what is refused.
 
 Every rule is a function of the place in the model and of the operation's arguments, named as
-PyTorch names them; those that depend on the image are `Stored`, `Accumulated` or `Averaged`.
+PyTorch names them; those that depend on the image are of the classes of `values.Value`. Rules of
+poolings are in `pools`, those of sums and products in `arithmetic`.
 """
 
 from dataclasses import dataclass, replace
@@ -10,8 +11,10 @@ from typing import Any
 import torch
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.exporter.values import Accumulated, Affine, Averaged, MaxPlan, Stored, Value
+from hiddenite.training.exporter.values import Accumulated, Affine, Hosted, Operand, Stored
 from hiddenite.training.layers.coded import CodedLinear
+
+_ACTIVATIONS = ("elu", "sigmoid", "tanh", "swish", "silu", "softplus", "clamp", "clip")
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,13 @@ def hint(name):
     name = name.lower()
     if "softmax" in name:
         return "the result is that of the last layer: apply it outside the model"
-    if any(part in name for part in ("elu", "sigmoid", "tanh", "swish", "silu", "softplus")):
+    if any(part in name for part in _ACTIVATIONS):
         return "has no 8-bit output: use QuantizedReLU"
     if name in ("conv2d", "linear"):
         new = "HiddenConv2d" if name == "conv2d" else "HiddenLinear"
         return f"its weights would have to be stored: use {new}"
+    if "pad" in name:
+        return "only zeros can be put around activations: use nn.ZeroPad2d"
     return "the hardware has no such operation"
 
 
@@ -68,29 +73,73 @@ def check_finite(place, name, tensor):
 
 def conv(site, module, value):
     """A convolution or linear layer with coded weights."""
-    if not isinstance(value, Stored):
+    if not isinstance(value, Stored | Operand):
         site.refuse(f"must read 8-bit activations, not {value}: put a QuantizedReLU before it")
+    operand = Operand.of(value) if isinstance(value, Stored) else value
     if isinstance(module, CodedLinear):
-        if (module.in_channels, *module.kernel_size) != value.shape:
+        if any(operand.padding):
+            site.refuse(f"must not read {operand}: only a convolution or a pooling reads padding")
+        if (module.in_channels, *module.kernel_size) != operand.shape:
             site.refuse(
-                f"map_size must be {value.shape[1:]} for the {value.shape[0]} channels of {value},"
-                f" not {module.kernel_size} for {module.in_channels}"
+                f"map_size must be {operand.shape[1:]} for the {operand.shape[0]} channels of"
+                f" {operand.input}, not {module.kernel_size} for {module.in_channels}"
             )
     elif len(site.shape) != 4:
         site.refuse(f"must read images (N, C, H, W), not a result of shape {site.shape}")
-    for padding, kernel in zip(_pair(module.padding), module.kernel_size, strict=True):
-        if padding >= kernel:
-            site.refuse(f"padding must be less than the kernel's {kernel}, not {padding}")
+    own = pair(module.padding)
+    if operand.offset is not None and any(own):
+        site.refuse(
+            f"padding must be 0, not {own}, as it pads with zeros what {operand.place!r} has"
+            " shifted: pad with nn.ZeroPad2d before that, or shift nothing"
+        )
+    padding = (0, 0)
+    if not isinstance(module, CodedLinear):
+        window = module.kernel_size, module.stride
+        padding = whole_padding(site, operand, own, *window, site.shape[2:])
     shape = (*site.shape[1:], 1, 1)[:3]
-    affine = _finite(site, Affine.of(module, site.result))
-    return Accumulated(site.name, module, value, shape, affine)
+    affine = _finite(site, Affine.of(module, operand, site.result))
+    return Accumulated(site.name, module, operand, padding, shape, affine)
+
+
+def whole_padding(site, operand, own, kernel, stride, size):
+    """Return height and width of all zeros around the activations that a window moves over.
+
+    Parameters
+    ----------
+    site : Site
+        The convolution or pooling.
+    operand : Operand
+        What it reads.
+    own, kernel, stride : (int, int)
+        Its own padding, and its window.
+    size : (int, int)
+        Height and width of its result.
+    """
+    left, right, top, bottom = operand.padding
+    padding = top + own[0], left + own[1]
+    for zeros, width in zip(padding, kernel, strict=True):
+        if zeros >= width:
+            site.refuse(f"padding must be less than the kernel's {width}, not {zeros}")
+    if size != windows(operand.input.shape[1:], padding, kernel, stride):
+        site.refuse(
+            f"the zeros that {operand.place!r} puts around its map must be the same on opposite"
+            f" sides, not {left} and {right} at left and right, {top} and {bottom} above and below"
+        )
+    return padding
+
+
+def windows(size, padding, kernel, stride):
+    """Return how many windows a map of a size has down and across."""
+    axes = zip(size, padding, kernel, stride, strict=True)
+    return tuple((pixels + 2 * zeros - width) // step + 1 for pixels, zeros, width, step in axes)
 
 
 def norm(site, module, value):
     """A batch normalisation."""
-    if not isinstance(value, Accumulated):
+    single = isinstance(value, Stored | Operand) and value.shape[0] == 1
+    if not isinstance(value, Accumulated) and not single:
         site.refuse(f"must be directly behind a convolution or linear layer, not behind {value}")
-    if value.residual is not None:
+    if isinstance(value, Accumulated) and value.residual is not None:
         site.refuse(f"must be before the residual {value.residual.name!r} is added, not behind it")
     if module.running_mean is None:
         site.refuse("must track running statistics, not normalise by those of a batch")
@@ -98,76 +147,50 @@ def norm(site, module, value):
         site.refuse(
             f"must have the {value.shape[0]} channels of {value}, not {module.num_features}"
         )
-    return replace(value, affine=_finite(site, value.affine.normalised(module)))
+    if isinstance(value, Accumulated):
+        return replace(value, affine=_finite(site, value.affine.normalised(module)))
+    # All weights of the convolution behind it have the same factor. Training moves its zero.
+    slope, level = _affine_numbers(module)
+    return changed_operand(site, value, slope.item(), level)
+
+
+def _affine_numbers(norm):
+    """Return factor and offset of each channel of a batch normalisation in evaluation mode."""
+    slope = 1 / (norm.running_var.double() + norm.eps).sqrt()
+    level = -norm.running_mean.double() * slope
+    if norm.affine:
+        weight = norm.weight.detach().double()
+        slope, level = slope * weight, level * weight + norm.bias.detach().double()
+    return slope, level
+
+
+def changed_operand(site, value, factor, offset):
+    """Return activations times a factor, plus an offset or None."""
+    operand = Operand.of(value) if isinstance(value, Stored) else value
+    if offset is None:
+        offset = None if operand.offset is None else operand.offset * factor
+    elif operand.offset is not None:
+        offset = operand.offset * factor + offset
+    check_numbers(site, torch.tensor([factor]), *(() if offset is None else (offset,)))
+    if not factor:
+        site.refuse("its factor must not be 0")
+    return replace(operand, place=site.name, factor=operand.factor * factor, offset=offset)
+
+
+def check_numbers(site, *numbers):
+    """Refuse numbers, (C, ...), that are not finite."""
+    for tensor in numbers:
+        wrong = ~tensor.isfinite().reshape(len(tensor), -1).all(1)
+        if wrong.any():
+            channel = int(wrong.nonzero()[0])
+            site.refuse(f"its numbers must be finite, which those of channel {channel} are not")
 
 
 def _finite(site, affine):
     """Return an affine map whose numbers are finite."""
-    finite = affine.slope.isfinite() & affine.centre.isfinite() & affine.level.isfinite()
-    if affine.spread is not None:
-        finite &= affine.spread.isfinite()
-    if not finite.all():
-        channel = int((~finite).nonzero()[0])
-        site.refuse(f"its numbers must be finite, which those of channel {channel} are not")
+    spread = () if affine.spread is None else (affine.spread,)
+    check_numbers(site, affine.slope, affine.centre, affine.level, *spread)
     return affine
-
-
-def add(site, input, other, *, alpha=1):
-    """A sum: a residual, or a bias."""
-    if alpha != 1:
-        site.refuse(f"alpha must be 1, not {alpha!r}")
-    if not isinstance(other, Value):
-        return _bias(site, input, other)
-    if not isinstance(input, Value):
-        return _bias(site, other, input)
-    pair = f"cannot add {input} and {other}"
-    if isinstance(input, Averaged) or isinstance(other, Averaged):
-        site.refuse(f"{pair}: put a QuantizedReLU behind the average")
-    if isinstance(input, Accumulated) and isinstance(other, Accumulated):
-        site.refuse(
-            f"{pair}: the residual must be 8-bit activations: put a QuantizedReLU behind the"
-            " shortcut"
-        )
-    if isinstance(input, Stored) and isinstance(other, Stored):
-        site.refuse(
-            f"{pair}: one of them must be a convolution's result before its QuantizedReLU:"
-            " put it behind the sum"
-        )
-    value, residual = (input, other) if isinstance(input, Accumulated) else (other, input)
-    if value.residual is not None:
-        site.refuse(
-            f"{value} can have one residual, not {value.residual.name!r} and {residual.name!r}"
-        )
-    if value.shape != residual.shape:
-        site.refuse(
-            f"{residual} must have the shape {value.shape} of {value}, not {residual.shape}"
-        )
-    return reshape(site, replace(value, residual=residual))
-
-
-def sub(site, input, other, *, alpha=1):
-    """A difference: a constant that is subtracted from a convolution's result."""
-    if alpha != 1 or not isinstance(input, Accumulated) or isinstance(other, Value):
-        site.refuse("only a constant can be subtracted, and from a convolution's result")
-    return _bias(site, input, -other)
-
-
-def _bias(site, value, constant):
-    """Return a value with a constant added to each channel."""
-    if not isinstance(value, Accumulated):
-        site.refuse(
-            "a bias can be added to the signed result of a convolution or linear layer, not to"
-            f" {value}"
-        )
-    channels = reshape(site, value).shape[0]
-    constant = torch.as_tensor(constant, dtype=torch.float64)
-    if constant.dim() == len(site.shape) and len(constant) > 1:
-        site.refuse("a bias must be the same for all images")
-    rows = constant.broadcast_to((1, *site.shape[1:])).reshape(channels, -1)
-    affine = _finite(site, replace(value.affine, level=value.affine.level + rows[:, 0]))
-    if not (rows == rows[:, :1]).all():
-        site.refuse(f"a bias must be one number for each of the {channels} channels")
-    return replace(value, affine=affine)
 
 
 def dropout(site, input, p=0.5, training=True, inplace=False):
@@ -177,79 +200,7 @@ def dropout(site, input, p=0.5, training=True, inplace=False):
     return input
 
 
-def max_pool(
-    site,
-    input,
-    kernel_size,
-    stride=None,
-    padding=0,
-    dilation=1,
-    ceil_mode=False,
-    return_indices=False,
-):
-    """A maximum pooling."""
-    if return_indices:
-        site.refuse("return_indices must be False, not True")
-    if _pair(dilation) != (1, 1):
-        site.refuse(f"dilation must be 1, not {dilation!r}")
-    window = _window(site, input, kernel_size, stride, padding, ceil_mode)
-    return MaxPlan(site.name, input, site.shape[1:], *window)
-
-
-def avg_pool(
-    site,
-    input,
-    kernel_size,
-    stride=None,
-    padding=0,
-    ceil_mode=False,
-    count_include_pad=True,
-    divisor_override=None,
-):
-    """An average pooling."""
-    if divisor_override is not None:
-        site.refuse(f"divisor_override must be None, not {divisor_override!r}")
-    window = _window(site, input, kernel_size, stride, padding, ceil_mode)
-    if any(window[2]) and not count_include_pad:
-        site.refuse("count_include_pad must be True, not False")
-    return Averaged(site.name, input, site.shape[1:], *window)
-
-
-def adaptive_avg_pool(site, input, output_size):
-    """An average pooling to a given size."""
-    _check_pooled(site, input)
-    size = site.shape[2:]
-    if any(whole % part for whole, part in zip(input.shape[1:], size, strict=True)):
-        site.refuse(f"output size must divide the map's {input.shape[1:]}, not be {size}")
-    kernel = input.shape[1] // size[0], input.shape[2] // size[1]
-    return Averaged(site.name, input, site.shape[1:], kernel, kernel, (0, 0))
-
-
-def mean(site, input, dim=None, keepdim=False, *, dtype=None):
-    """An average over whole maps."""
-    _check_pooled(site, input)
-    axes = [dim] if isinstance(dim, int) else list(dim or [])
-    if sorted(axis % 4 for axis in axes) != [2, 3]:
-        site.refuse(f"must be over height and width, (2, 3), not {dim!r}")
-    size = input.shape[1:]
-    return Averaged(site.name, input, (input.shape[0], 1, 1), size, size, (0, 0))
-
-
-def _check_pooled(site, value):
-    if not isinstance(value, Stored):
-        site.refuse(f"must pool 8-bit activations, not {value}: put the QuantizedReLU before it")
-
-
-def _window(site, value, kernel, stride, padding, ceil_mode):
-    """Return kernel, stride and padding as (height, width)."""
-    _check_pooled(site, value)
-    if ceil_mode:
-        site.refuse("ceil_mode must be False, not True")
-    stride = kernel if stride in (None, [], ()) else stride
-    return _pair(kernel), _pair(stride), _pair(padding)
-
-
-def _pair(value):
+def pair(value):
     """Return (height, width); one number stands for two, as does a tuple of one."""
     value = (value,) if isinstance(value, int) else tuple(value)
     return value * 2 if len(value) == 1 else value
@@ -258,9 +209,41 @@ def _pair(value):
 def reshape(site, value):
     """Maps that are flattened, or get their shape back."""
     channels, height, width = value.shape
-    if site.shape[1:] not in ((channels * height * width,), value.shape):
+    shapes = [(channels * height * width,), value.shape]
+    if height == width == 1:
+        shapes.append((channels, 1))
+    if site.shape[1:] not in shapes:
         site.refuse(
             f"must leave {value}, {channels} x {height} x {width}, or flatten it for each image,"
             f" not make shape {site.shape} of it"
         )
     return value
+
+
+def softmax(site, input, dim=None, _stacklevel=3, dtype=None):
+    """A softmax of the result, which is left to the host."""
+    return _hosted(site, "softmax", input, dim, dtype)
+
+
+def log_softmax(site, input, dim=None, _stacklevel=3, dtype=None):
+    """A logarithm of a softmax of the result, which is left to the host."""
+    return _hosted(site, "log_softmax", input, dim, dtype)
+
+
+def argmax(site, input, dim=None, keepdim=False):
+    """The class of the result, which is left to the host."""
+    if keepdim:
+        site.refuse("keepdim must be False, not True")
+    return _hosted(site, "argmax", input, dim, None)
+
+
+def _hosted(site, function, value, dim, dtype):
+    if not isinstance(value, Stored | Accumulated):
+        site.refuse(f"must be applied to the result of a layer, not to {value}")
+    axes = len(site.shape) + (function == "argmax")
+    if dim is None and function != "argmax":
+        dim = 1  # as PyTorch takes it
+    if dtype is not None or not isinstance(dim, int) or dim % axes != 1:
+        found = f"dim {dim!r}" if dtype is None else f"of type {dtype}"
+        site.refuse(f"must be over the channels, dim 1, and keep the type, not {found}")
+    return Hosted(site.place, function, value, axes == 2)

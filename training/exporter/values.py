@@ -1,6 +1,6 @@
 """What a traced model computes, in the terms of the hardware: its tensors and its layers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import fx
@@ -31,13 +31,58 @@ class Stored:
 
 
 @dataclass(frozen=True, eq=False)
+class Operand:
+    """What a layer reads of stored activations: zeros around them, times a factor, plus an offset.
+
+    Nothing of it is stored: the layer that reads it has the padding, and a convolution has the
+    factor and the offset in its scales and biases.
+
+    Attributes
+    ----------
+    place : str
+        What made it.
+    input : Stored
+        The activations.
+    shape : (int, int, int)
+        (C, H, W), with padding.
+    padding : (int, int, int, int)
+        Zeros at the left, right, top and bottom, as in `functional.pad`. They are there before the
+        factor and the offset.
+    factor : float
+        Not 0.
+    offset : float64 tensor, (C,), optional
+        None if a zero stays one.
+    """
+
+    place: str
+    input: Stored
+    shape: tuple[int, int, int]
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    factor: float = 1.0
+    offset: torch.Tensor | None = None
+
+    @classmethod
+    def of(cls, stored):
+        """Return stored activations as they are."""
+        return cls(stored.name, stored, stored.shape)
+
+    @property
+    def is_padded_only(self):
+        """Whether factor and offset change nothing."""
+        return self.factor == 1 and self.offset is None
+
+    def __str__(self):
+        return f"what {self.place!r} makes of {self.input}"
+
+
+@dataclass(frozen=True, eq=False)
 class Affine:
     """What is done to each channel of a convolution: ``slope * (y - centre) + level``.
 
     Attributes
     ----------
     slope, centre, level : float64 tensor, (O,)
-        `y` is the convolution's result without its bias.
+        `y` is the convolution's result without its bias, and without its operand's offset.
     low, high : float64 tensor, (O,)
         The least and the largest `y` on the example.
     spread : float64 tensor, (O,), optional
@@ -52,12 +97,26 @@ class Affine:
     spread: torch.Tensor | None = None
 
     @classmethod
-    def of(cls, conv, result):
-        """Return what a convolution itself does, with this result: its bias is added."""
+    def of(cls, conv, operand, result):
+        """Return what a convolution of an operand itself does, with this result.
+
+        Its bias is added, and what the operand's offset makes of its weights.
+        """
         ones = torch.ones(conv.out_channels, dtype=torch.float64)
         bias = 0 * ones if conv.bias is None else conv.bias.detach().double()
+        if operand.offset is not None:
+            sums = conv.weights().detach().double().sum((1, 2)) @ operand.offset
+            bias = bias + sums * torch.as_tensor(conv.weights.gain, dtype=torch.float64)
         low, high = result.double().transpose(0, 1).flatten(1).aminmax(dim=1)
         return cls(ones, 0 * ones, bias, low - bias, high - bias)
+
+    def shifted(self, offset):
+        """Return this plus one number for each channel."""
+        return replace(self, level=self.level + offset)
+
+    def scaled(self, factor):
+        """Return this times one factor for each channel."""
+        return replace(self, slope=self.slope * factor, level=self.level * factor)
 
     def normalised(self, norm):
         """Return this with a batch normalisation behind it, in evaluation mode."""
@@ -89,8 +148,10 @@ class Accumulated:
         Name of the convolution.
     conv : CodedConv2d
         The convolution.
-    input : Stored
+    operand : Operand
         What it reads.
+    padding : (int, int)
+        Height and width of all zeros around the activations.
     shape : (int, int, int)
         (C, H, W).
     affine : Affine
@@ -101,7 +162,8 @@ class Accumulated:
 
     place: str
     conv: CodedConv2d
-    input: Stored
+    operand: Operand
+    padding: tuple[int, int]
     shape: tuple[int, int, int]
     affine: Affine
     residual: Stored | None = None
@@ -137,7 +199,32 @@ class Averaged:
         return f"the average {self.place!r}"
 
 
-Value = Stored | Accumulated | Averaged
+@dataclass(frozen=True, eq=False)
+class Hosted:
+    """What the host computes of the result.
+
+    Attributes
+    ----------
+    place : str
+        The operation, as messages name it.
+    function : {"softmax", "log_softmax", "argmax"}
+        PyTorch's name of it; it is over the channels.
+    value : Stored or Accumulated
+        The result.
+    flat : bool
+        Whether the result is (N, C) instead of (N, C, H, W).
+    """
+
+    place: str
+    function: str
+    value: Stored | Accumulated
+    flat: bool
+
+    def __str__(self):
+        return f"the result of {self.place}"
+
+
+Value = Stored | Operand | Accumulated | Averaged | Hosted
 """What depends on the image."""
 
 
@@ -153,7 +240,7 @@ class ConvPlan:
     def inputs(self):
         """Names of the tensors that it reads: the input, then the residual if any."""
         residual = self.value.residual
-        return (self.value.input.name,) + (() if residual is None else (residual.name,))
+        return (self.value.operand.input.name,) + (() if residual is None else (residual.name,))
 
 
 @dataclass(frozen=True)
@@ -199,7 +286,9 @@ class Graph:
         In order of execution, without those that the result does not need; the last one's output
         is the result.
     flat : bool
-        Whether the model's result is (N, C) instead of (N, C, H, W).
+        Whether the last layer's result is (N, C) in the model instead of (N, C, H, W).
+    host : Hosted, optional
+        What the model does with the result, which is left to the host.
     module : fx.GraphModule
         The model as it was traced.
     nodes : dict of str to str
@@ -209,5 +298,6 @@ class Graph:
     image: Stored
     layers: tuple[ConvPlan | MaxPlan | AveragePlan, ...]
     flat: bool
+    host: Hosted | None
     module: fx.GraphModule
     nodes: dict[str, str]

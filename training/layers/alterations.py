@@ -51,6 +51,12 @@ def place_of(name, module):
     return f"module {name!r} ({kind})" if name else f"the model ({kind})"
 
 
+def is_normalize(module):
+    """Return whether a module is torchvision's ``Normalize``, which no trace sees through."""
+    kind = type(module)
+    return kind.__name__ == "Normalize" and kind.__module__.startswith("torchvision.transforms.")
+
+
 def library_class(module):
     """Return the first of a module's classes that is PyTorch's or this package's."""
     return next(cls for cls in type(module).__mro__ if cls.__module__.startswith(_LIBRARIES))

@@ -7,9 +7,10 @@ from torch import nn
 
 from hiddenite.golden.errors import InputError
 from hiddenite.training.exporter.fold import FoldedNetwork
-from hiddenite.training.exporter.graph import INPUT_STEP, MAX_EXAMPLE, copied, prepared, trace
-from hiddenite.training.exporter.reader import is_used_later
+from hiddenite.training.exporter.graph import INPUT_STEP, MAX_EXAMPLE, prepared, trace
+from hiddenite.training.exporter.nodes import is_used_later
 from hiddenite.training.exporter.rules import hint
+from hiddenite.training.exporter.tracer import copied
 from hiddenite.training.layers.activation import LEVELS, STEP, QuantizedReLU
 from hiddenite.training.layers.alterations import check_training_hooks, check_unaltered, place_of
 from hiddenite.training.layers.coded import CodedConv2d, HiddenConv2d, HiddenLinear

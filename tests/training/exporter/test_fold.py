@@ -180,7 +180,7 @@ def test_state_dictionary_of_another_network_is_refused(other, message):
 def test_state_dictionary_without_its_numbers_is_refused():
     folded = pooled(1 / 64)
     state = {name: value for name, value in folded.state_dict().items() if torch.is_tensor(value)}
-    message = "the layer: state must have input_shape, flat, input_step, not 'layers."
+    message = "the layer: state must have input_shape, flat, host, input_step, not 'layers."
     with pytest.raises(InputError, match="^" + re.escape(message)):
         folded.load_state_dict(state, strict=False)
 
@@ -333,3 +333,32 @@ def test_names_in_the_text(model):
     text = repr(fold(model, images()))
     assert "branch.0, hidden, uint8, shift=" in text
     assert "pool.0, average, kernel_size=(3, 3), stride=(2, 2)" in text
+
+
+@pytest.mark.parametrize("flat", [True, False])
+@pytest.mark.parametrize("function", ["softmax", "log_softmax", "argmax"])
+def test_what_the_host_computes(function, flat):
+    torch.manual_seed(0)
+    size = 4 if flat else 1
+    conv = HiddenConv2d(2, 3, size, index=0, density=0.5)
+
+    class Ended(nn.Sequential):
+        def forward(self, x):
+            y = self[0](x)
+            return getattr(torch, function)(y.flatten(1) if flat else y, 1)
+
+    word = (
+        f"node '{function}' (torch.{function}): is left to the host: the network's result is what"
+        " goes into it"
+    )
+    images = torch.randint(0, 256, (4, 2, 4, 4)) / 255
+    with pytest.warns(UserWarning, match=f"^{re.escape(word)}$"):
+        folded = fold(Ended(conv), images)
+    (layer,) = folded.layers
+    assert (folded.host, layer.output) == (function, "int32")
+    result = next(output for _, output in folded.tensors(images)) * folded.step_out
+    result = result.flatten(1) if flat else result
+    assert torch.equal(folded(images), getattr(torch, function)(result, 1))
+    state = folded.state_dict()
+    with pytest.raises(InputError, match=f"^the layer: host must be None, not {function} as in"):
+        fold(nn.Sequential(conv, nn.Flatten()) if flat else conv, images).load_state_dict(state)

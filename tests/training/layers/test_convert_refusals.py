@@ -143,9 +143,9 @@ SIGNED = "the signed result of"
             " 8-bit activations: put an nn.ReLU behind the shortcut",
         ),
         (
-            lambda m, x: functional.softmax(m.a(x), 1),
-            "node 'softmax' (torch.nn.functional.softmax): the result is that of the last layer:"
-            " apply it outside the model",
+            lambda m, x: m.b(functional.softmax(m.a(x), 1)),
+            "module 'b' (Conv2d): must not read the result of node 'softmax'"
+            " (torch.nn.functional.softmax), which is left to the host",
         ),
         (
             lambda m, x: torch.cat([x, x], 1),
