@@ -1,23 +1,25 @@
-"""From a plain PyTorch model to a hidden network of the same shape."""
-
 import re
+import warnings
 
 import torch
 from torch import nn
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.exporter.fold import FoldedNetwork
+from hiddenite.training.exporter.fold import LEFT_TO_THE_HOST, FoldedNetwork
 from hiddenite.training.exporter.graph import INPUT_STEP, MAX_EXAMPLE, prepared, trace
 from hiddenite.training.exporter.nodes import is_used_later
+from hiddenite.training.exporter.order import MOVED
 from hiddenite.training.exporter.rules import hint
 from hiddenite.training.exporter.tracer import copied
 from hiddenite.training.layers.activation import LEVELS, STEP, QuantizedReLU
 from hiddenite.training.layers.alterations import check_training_hooks, check_unaltered, place_of
 from hiddenite.training.layers.coded import CodedConv2d, HiddenConv2d, HiddenLinear
+from hiddenite.training.layers.functional import AverageEnd, with_modules
 from hiddenite.training.layers.maps import map_sizes
+from hiddenite.training.layers.steps import settle_steps
 from hiddenite.training.layers.ties import check_ties
 
-RECTIFIERS = (nn.ReLU, nn.ReLU6)
+RECTIFIERS = (nn.ReLU, nn.Hardtanh)  # nn.ReLU6 is an nn.Hardtanh
 AVERAGE_POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 REPLACED = (nn.Conv2d, nn.Linear, *RECTIFIERS, *AVERAGE_POOLS)
 UNCHANGED = (
@@ -27,11 +29,17 @@ UNCHANGED = (
     nn.BatchNorm1d,
     nn.BatchNorm2d,
     nn.MaxPool2d,
+    nn.AdaptiveMaxPool2d,
+    nn.ConstantPad2d,  # nn.ZeroPad2d is one
     nn.Flatten,
     nn.Identity,
     nn.Dropout,
     nn.Dropout1d,
     nn.Dropout2d,
+    nn.Dropout3d,
+    nn.Softmax,
+    nn.Softmax2d,
+    nn.LogSoftmax,
 )
 """PyTorch's own modules that stay as they are."""
 
@@ -45,17 +53,25 @@ def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
 
     - each `nn.Conv2d` becomes a `HiddenConv2d`, each `nn.Linear` a `HiddenLinear`, with weight-set
       indexes 0, 1, 2, ... in the order of ``model.modules()``; a bias stays a bias and starts at 0;
-    - each `nn.ReLU` and `nn.ReLU6` becomes a `QuantizedReLU`, which ends at ``255 * step``;
+    - each `nn.ReLU` becomes a `QuantizedReLU`, which ends at ``255 * step``; an `nn.ReLU6` or an
+      `nn.Hardtanh` from 0 becomes one that ends where it does, at ``255 * (6 / 255)``;
     - a weight or a bias that several of them have stays one;
-    - each average pooling gets a `QuantizedReLU` behind it, since the hardware rounds averages too
-      (another rectifier behind that changes nothing);
-    - batch normalisations, maximum poolings, dropout, `nn.Flatten`, `nn.Identity`, containers and
-      modules of your own keep their type, and their parameters are copied.
+    - each average pooling gets a `QuantizedReLU` behind it, since the hardware rounds averages too,
+      with the unit of what it averages (another rectifier behind that changes nothing);
+    - batch normalisations, maximum poolings, dropout, zeros around maps, `nn.Flatten`,
+      `nn.Identity`, containers and modules of your own keep their type, and their parameters are
+      copied.
+
+    Rectifiers and averages that a `forward` calls as functions, such as ``functional.relu``, become
+    modules: the module with that `forward` gets the one that `torch.fx` traces in it, in a class
+    that is derived from its own. It must do the same in training as in evaluation mode, but for
+    dropout.
 
     The trained weights of `model` are not used; its type (float32 or float64), its devices, and
     what it does not train stay. What its `forward` does besides calling modules stays. So its
     additions make residuals; one of the two must be a stored activation, and a shortcut with a
-    convolution needs a rectifier of its own. ``functional.relu`` is not replaced.
+    convolution needs a rectifier of its own. A softmax or an argmax at the end stays in the model
+    and is left to the host by `export`, of which there is a warning.
 
     The result can be exported: it is traced as `export` will do it, so that what the hardware
     cannot do is refused before the training.
@@ -70,7 +86,7 @@ def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
     density, seed, one_of
         As in `HiddenConv2d`.
     step : float
-        Unit of the activations.
+        Unit of the activations, but for those whose range the model says.
 
     Returns
     -------
@@ -100,9 +116,29 @@ def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
     check_training_hooks(model, REPLACED)
     check_ties(model, (nn.Conv2d, nn.Linear))
     images = example[:MAX_EXAMPLE] if len(example) > 1 else torch.cat([example, example])
-    sizes = map_sizes(copied(model), images)
+    sizes = map_sizes(copied(model), images.clone())
     model = copied(model)
-    options = {"density": density, "seed": seed, "one_of": one_of}
+    places = with_modules(model)
+    for name, place in places.items():
+        _check(place, model.get_submodule(name))
+    plain = dict(model.named_modules())
+    model = _replaced(model, sizes, step, density=density, seed=seed, one_of=one_of)
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(LEVELS + 1, images.shape, generator=generator)
+    pixels = pixels.to(images.dtype) * INPUT_STEP
+    try:
+        settle_steps(model, pixels, *_ranges(plain))
+        graph = trace(prepared(model), pixels)
+    except InputError as error:
+        raise InputError(_in_plain_terms(str(error), plain, places)) from None
+    _check_in_place(graph, plain, places)
+    if graph.host is not None:
+        warnings.warn(f"{graph.host.place}: {LEFT_TO_THE_HOST}", stacklevel=2)
+    return model
+
+
+def _replaced(model, sizes, step, **options):
+    """Return a model with the hidden layers and activations in the place of its own."""
     replacements: dict[nn.Module, nn.Module] = {}
     weights: dict[torch.Tensor, tuple[str, nn.Module]] = {}
     biases: dict[torch.Tensor | None, nn.Parameter] = {}
@@ -112,19 +148,35 @@ def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
             new.to(module.weight.device, module.weight.dtype).train(module.training)
             _share(place_of(name, module), module, new, weights, biases)
             replacements[module] = new
-        elif isinstance(module, RECTIFIERS):
+        elif isinstance(module, nn.Hardtanh):
+            replacements[module] = QuantizedReLU(module.max_val / LEVELS)
+        elif isinstance(module, nn.ReLU | AverageEnd):
             replacements[module] = QuantizedReLU(step)
         elif isinstance(module, AVERAGE_POOLS):
             replacements[module] = nn.Sequential(module, QuantizedReLU(step))
-    plain = dict(model.named_modules())
     # A module may be there under several names, all of which get its replacement.
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):
             if child in replacements:
                 setattr(parent, name, replacements[child])
-    model = replacements.get(model, model)
-    _check_trace(model, images, plain)
-    return model
+    return replacements.get(model, model)
+
+
+def _ranges(plain):
+    """Return the limits and the averages of the activations that modules were replaced by.
+
+    As in `settle_steps`, by the names in the hidden model.
+    """
+    limits, averages = {}, set()
+    for name, module in plain.items():
+        if isinstance(module, AVERAGE_POOLS):
+            name = f"{name}.1".lstrip(".")
+        elif not isinstance(module, (*RECTIFIERS, AverageEnd)):
+            continue
+        limits[name] = module.max_val if isinstance(module, nn.Hardtanh) else None
+        if not isinstance(module, RECTIFIERS):
+            averages.add(name)
+    return limits, averages
 
 
 def _check_example(example, dtype):
@@ -159,30 +211,28 @@ def _share(place, module, new, weights, biases):
         new.bias.requires_grad_(module.bias.requires_grad)
 
 
-def _check_trace(model, images, plain):
-    """Raise `InputError` unless a hidden model can be exported; it is trained after that.
+def _check_in_place(graph, plain, places):
+    """Raise `InputError` if a rectifier changes what is read again, which no hidden one does.
 
-    `plain` has the modules that the model was made of, by their names. Messages speak of them.
+    `plain` has the modules that the model was made of, by their names, and `places` how messages
+    name those of them that were functions.
     """
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(LEVELS + 1, images.shape, generator=generator)
-    try:
-        graph = trace(prepared(model), pixels.to(images.dtype) * INPUT_STEP)
-    except InputError as error:
-        raise InputError(_in_plain_terms(str(error), plain)) from None
     changing = set(graph.nodes.values())  # not those behind activations that are stored already
     for node in graph.module.graph.nodes:
         module = plain.get(node.target) if node.name in changing else None
-        in_place = isinstance(module, RECTIFIERS) and module.inplace
+        in_place = isinstance(module, RECTIFIERS) and module.inplace and MOVED not in node.meta
         if in_place and is_used_later(node):
+            place = places.get(node.target) or place_of(node.target, module)
             raise InputError(
-                f"{place_of(node.target, module)}: must not change in place what is read again"
-                " behind it: read its result"
+                f"{place}: must not change in place what is read again behind it: read its result"
             )
 
 
-def _in_plain_terms(text, plain):
-    """Return a message about a hidden model as one about the model that it was made of."""
+def _in_plain_terms(text, plain, places):
+    """Return a message about a hidden model as one about the model that it was made of.
+
+    `plain` and `places` are as in `_check_in_place`.
+    """
     missing = re.search(r"'(?:Hidden\w+|QuantizedReLU)' object has no attribute '(\w+)'", text)
     if missing:
         return (
@@ -190,8 +240,12 @@ def _in_plain_terms(text, plain):
             f" {missing[1]} of one, which its hidden layer has not"
         )
     for name, module in plain.items():
+        kind = type(module).__name__
         if isinstance(module, AVERAGE_POOLS):
+            text = text.replace(f"'{name}.1' (QuantizedReLU)", f"'{name}' ({kind})")
             text = text.replace(f"'{name}.0'", f"'{name}'")
+        named = f"module '{name}' (QuantizedReLU)"
+        text = text.replace(named, places.get(name) or place_of(name, module))
     for hidden, kind in _KINDS.items():
         text = text.replace(f"({hidden})", f"({kind})").replace(f"a {hidden}", f"an nn.{kind}")
         text = text.replace(hidden, f"nn.{kind}")
@@ -217,11 +271,15 @@ def _check(where, module):
                 f" not {module.kernel_size}"
             )
         return
+    if isinstance(module, nn.Hardtanh) and module.min_val != 0:
+        raise InputError(
+            f"{where}: min_val must be 0, not {module.min_val:g}: stored activations have no sign"
+        )
     if type(module) is nn.Module:  # it only holds others
         return
     convertible = (nn.Linear, *RECTIFIERS, *AVERAGE_POOLS, *UNCHANGED)
     if type(module).__module__.startswith("torch.nn.") and not isinstance(module, convertible):
-        reason = hint(kind) if "Softmax" in kind else "the hardware has no such layer"
+        reason = hint(kind) if "Pad" in kind else "the hardware has no such layer"
         raise InputError(f"{where}: {kind} cannot be converted; {reason}")
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from hiddenite.training.exporter.export import export
 from hiddenite.training.exporter.fold import fold
-from hiddenite.training.layers.activation import STEP, QuantizedReLU
+from hiddenite.training.layers.activation import QuantizedReLU
 from hiddenite.training.layers.coded import HiddenConv2d, HiddenLinear
 from hiddenite.training.layers.convert import hide
 from hiddenite.training.layers.weights import HiddenWeights
@@ -78,11 +78,12 @@ def test_converts_every_module():
     hidden = hide(Plain(), EXAMPLE, seed=9, density=0.4, step=0.25)
     kinds = {type(module) for module in hidden.modules()}
     assert not kinds & {nn.Conv2d, nn.Linear, nn.ReLU, nn.ReLU6}
+    assert type(hidden) is Plain and type(hidden.blocks[0]) is Block
     layers = hidden_layers(hidden)
     assert [layer.weights.index for layer in layers] == list(range(8))
     assert {(layer.weights.seed, layer.weights.density) for layer in layers} == {(9, 0.4)}
     steps = [module.step for module in hidden.modules() if isinstance(module, QuantizedReLU)]
-    assert steps == [0.25] * 6
+    assert steps == [6 / 255] + [0.25] * 5
     assert hidden(torch.rand(4, 3, 12, 8)).shape == (4, 5)
 
 
@@ -133,8 +134,8 @@ def test_map_that_a_functional_pooling_leaves():
 def test_average_poolings_round():
     plain = nn.Sequential(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), nn.Linear(3, 2))
     hidden = hide(plain, EXAMPLE)
-    average = hidden[0](torch.full((1, 3, 12, 8), 2.4 * STEP))
-    assert average.tolist() == [[2 * STEP] * 3]
+    average = hidden[0](torch.full((1, 3, 12, 8), 2.4 / 255))
+    assert average.tolist() == [[pytest.approx(2 / 255)] * 3]
     assert hidden[1].kernel_size == (1, 1)
 
 
@@ -245,10 +246,11 @@ def test_one_image_whose_axis_is_squeezed():
             "a kernel with padding 'same' must have odd sizes, not (3, 2)",
         ),
         (
-            nn.Softmax(1),
-            "Softmax cannot be converted; the result is that of the last layer: apply it outside"
-            " the model",
+            nn.ReflectionPad2d(1),
+            "ReflectionPad2d cannot be converted; only zeros can be put around activations: use"
+            " nn.ZeroPad2d",
         ),
+        (nn.Hardtanh(), "min_val must be 0, not -1: stored activations have no sign"),
         *(
             (module, f"{type(module).__name__} cannot be converted; the hardware has no such layer")
             for module in (
@@ -259,7 +261,8 @@ def test_one_image_whose_axis_is_squeezed():
                 nn.SiLU(),
                 nn.LeakyReLU(),
                 nn.AlphaDropout(),
-                nn.AdaptiveMaxPool2d(1),
+                nn.Softmin(1),
+                nn.SyncBatchNorm(4),
                 nn.LayerNorm(4),
                 nn.GroupNorm(2, 4),
                 nn.MultiheadAttention(4, 1),

@@ -46,6 +46,17 @@ class Always(nn.Dropout):
         return super().train(True)
 
 
+class Inner(nn.Module):
+    """A module whose forward is a function of itself and its input."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
 class Leaky(nn.Module):
     def forward(self, x):
         return functional.leaky_relu(x)
@@ -100,12 +111,59 @@ SIGNED = "the signed result of"
     ("model", "message"),
     [
         (
-            lambda m, x: functional.relu(m.a(x)),
-            "node 'relu' (torch.nn.functional.relu): has no 8-bit output: use nn.ReLU",
+            lambda m, x: functional.gelu(m.a(x)),
+            "node 'gelu' (torch.nn.functional.gelu): has no 8-bit output: use nn.ReLU",
         ),
         (
-            lambda m, x: m.a(x).relu_(),
-            "node 'relu_' (Tensor.relu_): has no 8-bit output: use nn.ReLU",
+            lambda m, x: m.a(x).tanh(),
+            "node 'tanh' (Tensor.tanh): has no 8-bit output: use nn.ReLU",
+        ),
+        (
+            lambda m, x: m.a(x).clamp(-1, 1),
+            "node 'clamp' (Tensor.clamp): has no 8-bit output: use nn.ReLU",
+        ),
+        (
+            lambda m, x: torch.clamp(m.a(x), 0, m.count + 1),
+            "node 'clamp' (torch.clamp): has no 8-bit output: use nn.ReLU",
+        ),
+        (
+            lambda m, x: functional.hardtanh(m.a(x)),
+            "node 'hardtanh' (torch.nn.functional.hardtanh): min_val must be 0, not -1: stored"
+            " activations have no sign",
+        ),
+        (
+            Model(lambda m, x: m.clip(m.a(x)), clip=nn.Hardtanh(-2, 2)),
+            "module 'clip': min_val must be 0, not -2: stored activations have no sign",
+        ),
+        (
+            Model(lambda m, x: m.clip(m.pool(m.relu(m.a(x)))), clip=nn.Hardtanh(0, 2)),
+            "module 'clip' (Hardtanh): must not cut at 2 what is stored already, up to 3.98438:"
+            " call it for a convolution's result, or leave it out",
+        ),
+        (
+            lambda m, x: functional.relu6(functional.avg_pool2d(m.relu(m.a(x)), 2)).clamp(0, 1),
+            "node 'clamp' (Tensor.clamp): must not cut at 1 what is stored already, up to 3.98438:"
+            " call it for a convolution's result, or leave it out",
+        ),
+        (
+            lambda m, x: functional.relu(m.a(x)) + (1 if m.training else 0),
+            "the model (Model): forward must do the same in training as in evaluation mode, but for"
+            " dropout, as it calls torch.nn.functional.relu: use a module for that, such as"
+            " nn.ReLU",
+        ),
+        (
+            Model(
+                lambda m, x: m.inner(m.a(x)),
+                inner=Inner(lambda m, x: x.relu() if m.training else torch.relu(x)),
+            ),
+            "module 'inner' (Inner): forward must do the same in training as in evaluation mode,"
+            " but for dropout, as it calls torch.relu: use a module for that, such as nn.ReLU",
+        ),
+        (
+            lambda m, x: functional.relu(m.a(x) + torch.tensor(1.0 if m.training else 0.0)),
+            "the model (Model): forward must do the same in training as in evaluation mode, but for"
+            " dropout, as it calls torch.nn.functional.relu: use a module for that, such as"
+            " nn.ReLU",
         ),
         (
             Model(lambda m, x: m.leaky(m.a(x)), leaky=Leaky()),
@@ -133,9 +191,73 @@ SIGNED = "the signed result of"
             " nn.ReLU before it",
         ),
         (
-            lambda m, x: functional.avg_pool2d(x, 2),
-            "output: must be rounded to 8 bits, not the average 'avg_pool2d': put an nn.ReLU behind"
-            " it",
+            lambda m, x: functional.relu(functional.avg_pool2d(m.a(x), 2)),
+            "node 'avg_pool2d' (torch.nn.functional.avg_pool2d): must pool 8-bit activations, not"
+            f" {SIGNED} 'a': put the nn.ReLU before it",
+        ),
+        (
+            lambda m, x: m.a(x).mean((2, 3)),
+            f"node 'mean' (Tensor.mean): must pool 8-bit activations, not {SIGNED} 'a': put the"
+            " nn.ReLU before it",
+        ),
+        (
+            lambda m, x: functional.relu(m.a(x)).mean(3).mean(2),
+            "node 'mean' (Tensor.mean): must be over height and width, (2, 3), not 3",
+        ),
+        (
+            lambda m, x: functional.relu(m.norm(functional.max_pool2d(m.a(x), 2))),
+            "node 'max_pool2d' (torch.nn.functional.max_pool2d): must pool 8-bit activations, not"
+            f" {SIGNED} 'a': put the nn.ReLU before it",
+        ),
+        (
+            Model(lambda m, x: m.b(m.twice(m.a(m.twice(x)))), twice=nn.AvgPool2d(1)),
+            f"module 'b' (Conv2d): must read 8-bit activations, not {SIGNED} 'a': put an nn.ReLU"
+            " before it",
+        ),
+        (
+            Model(lambda m, x: m.b(m.end(m.a(x))), end=nn.AdaptiveAvgPool2d((12, 8))),
+            f"module 'b' (Conv2d): must read 8-bit activations, not {SIGNED} 'a': put an nn.ReLU"
+            " before it",
+        ),
+        (
+            Model(lambda m, x: m.end(m.end(m.relu(m.a(x)))), end=nn.AdaptiveAvgPool2d(4)),
+            "module 'end' (AdaptiveAvgPool2d): must average everywhere or nowhere: use one module"
+            " for each place",
+        ),
+        (
+            lambda m, x: m.norm(x),
+            "module 'norm' (BatchNorm2d): must be directly behind a convolution or linear layer,"
+            " not behind the stored activations 'image'",
+        ),
+        (
+            Model(
+                lambda m, x: m.grey(m.mixed(m.relu(m.first(x)))),
+                first=nn.Conv2d(3, 1, 1),
+                mixed=nn.BatchNorm2d(1),
+                grey=nn.Conv2d(1, 3, 3, padding=1),
+            ),
+            "module 'grey' (Conv2d): padding must be 0, not (1, 1), as it pads with zeros what"
+            " 'mixed' has shifted: pad with nn.ZeroPad2d before that, or shift nothing",
+        ),
+        (
+            lambda m, x: m.a(x - 0.5),
+            "module 'a' (Conv2d): padding must be 0, not (1, 1), as it pads with zeros what 'sub'"
+            " has shifted: pad with nn.ZeroPad2d before that, or shift nothing",
+        ),
+        (
+            lambda m, x: m.a(functional.pad(functional.relu(m.b(x)), (0, 1, 0, 1))),
+            "module 'a' (Conv2d): the zeros that 'pad' puts around its map must be the same on"
+            " opposite sides, not 0 and 1 at left and right, 0 and 1 above and below",
+        ),
+        (
+            lambda m, x: m.a(functional.max_pool2d(x, 5, 2, ceil_mode=True)),
+            "node 'max_pool2d' (torch.nn.functional.max_pool2d): ceil_mode must change nothing,"
+            " not make the output (5, 3) instead of (4, 2): use ceil_mode=False",
+        ),
+        (
+            Model(lambda m, x: m.a(x.sub_(0.5)), a=nn.Conv2d(3, 3, 3)),
+            "model Model: forward must not change the image in place: use x = x - ..., not x -="
+            " ...",
         ),
         (
             lambda m, x: m.a(x) + m.b(x),
@@ -146,6 +268,11 @@ SIGNED = "the signed result of"
             lambda m, x: m.b(functional.softmax(m.a(x), 1)),
             "module 'b' (Conv2d): must not read the result of node 'softmax'"
             " (torch.nn.functional.softmax), which is left to the host",
+        ),
+        (
+            lambda m, x: functional.softmax(m.a(x), 2),
+            "node 'softmax' (torch.nn.functional.softmax): must be over the channels, dim 1, and"
+            " keep the type, not dim 2",
         ),
         (
             lambda m, x: torch.cat([x, x], 1),
