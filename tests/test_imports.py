@@ -18,6 +18,7 @@ FOLDERS = {
     "boards": {"golden", "rtl", "compiler", "link", "synthesis", "sim"},
     "host": {"golden", "rtl", "compiler", "link"},
     "training": {"golden", "rtl", "compiler", "sim"},
+    "importer": {"golden"},
 }
 ROOMS = {
     "configuration": set(),
