@@ -31,6 +31,8 @@ class Imported:
         The network, of version 2.
     ways : tuple of Way
         How quantised values were made, in order.
+    tensors : dict of str to Stored
+        Tensors of the model, by their names, that are tensors of the network.
     result : Result
         What the network's integers are to the model's result.
     image_range : (float, float)
@@ -43,6 +45,7 @@ class Imported:
 
     network: Network
     ways: tuple[Way, ...]
+    tensors: dict[str, Stored]
     result: Result
     image_range: tuple[float, float]
     host: tuple[Node, ...]
@@ -101,6 +104,7 @@ class _Conversion:
         image = Input(name="image", height=shape[0], width=shape[1], channels=shape[2])
         self.builder = Builder(image)
         self.ways: list[Way] = []
+        self.made: dict[str, Stored] = {}
         self.host: dict[str, Node] = {}
         unit = (high - low) / 255
         stored = Stored(
@@ -133,6 +137,7 @@ class _Conversion:
         return Imported(
             network=self.builder.network(name or graph.name or "network", classes),
             ways=tuple(way for way in ways if way.layers),
+            tensors=self.made,
             result=result,
             image_range=self.image_range,
             host=tuple(self.host.values()),
@@ -174,6 +179,7 @@ class _Conversion:
             return whole
         stored, way = store(self.builder, node.where, value)
         self.ways.append(way)
+        self.made[name] = stored
         self.tensors[name] = replace(value, source=stored, chain=(), moves=())
         return stored
 

@@ -62,8 +62,14 @@ class Rescaling:
     bias: list[int]
     shift: int
 
+    @classmethod
+    def of(cls, pairs, shift):
+        """Return the rescaling of (scale, bias) of each channel."""
+        scale, bias = (list(column) for column in zip(*pairs, strict=True))
+        return cls(scale=scale, bias=bias, shift=shift)
 
-def fit(stairs, output, *, clips=True, shifts=SHIFTS):
+
+def fit(stairs, output):
     """Return the rescaling of a layer whose channels climb the stairs exactly, or None.
 
     Channels without a step are those of an accumulator that is always 0: their weights are none.
@@ -74,40 +80,54 @@ def fit(stairs, output, *, clips=True, shifts=SHIFTS):
         Of each channel.
     output : {"uint8", "int8"}
         Type of the output.
-    clips : bool
-        Whether codes before the first and from the last step on are as given; otherwise they may
-        be any that lie beyond.
-    shifts : sequence of int
-        Those to try.
 
     Returns
     -------
     (Rescaling or None, int)
         What was found, and the channel that could not be fitted to any shift, or -1.
     """
-    order = list(range(len(stairs)))
-    failed = -1
-    for shift in shifts:
-        found: dict[int, tuple[int, int]] = {}
+    pairs, shift, failed = search(
+        len(stairs), lambda channel, shift: fit_channel(stairs[channel], output, shift)
+    )
+    return (Rescaling.of(pairs, shift) if pairs else None), failed
+
+
+def search(channels, attempt):
+    """Return what an attempt finds for each channel of a layer, at one shift of all of them.
+
+    Parameters
+    ----------
+    channels : int
+        Their number.
+    attempt : callable
+        Takes a channel and a shift, and returns what it finds, or None.
+
+    Returns
+    -------
+    (list, int, int)
+        What was found, the shift, and -1; or an empty list, 0, and a channel that failed.
+    """
+    order = list(range(channels))
+    for shift in SHIFTS:
+        found = {}
         for channel in order:
-            pair = fit_channel(stairs[channel], output, shift, clips=clips)
-            if pair is None:
-                failed = channel
+            made = attempt(channel, shift)
+            if made is None:
                 # It is likely to fail for the next shift, too.
                 order.remove(channel)
                 order.insert(0, channel)
                 break
-            found[channel] = pair
+            found[channel] = made
         else:
-            pairs = [found[channel] for channel in range(len(stairs))]
-            return Rescaling(
-                scale=[pair[0] for pair in pairs], bias=[pair[1] for pair in pairs], shift=shift
-            ), -1
-    return None, failed
+            return [found[channel] for channel in range(channels)], shift, -1
+    return [], 0, order[0]
 
 
 def fit_channel(stairs, output, shift, *, clips=True):
-    """Return (scale, bias) of a channel that climbs its stairs exactly at a shift, or None."""
+    """Return (scale, bias) of a channel that climbs its stairs exactly at a shift, or None.
+
+    Without `clips`, its codes before the first step and after the last one may be any beyond.
+    """
     least, most = TYPE_RANGES[output]
     if not len(stairs.steps):
         return constant(stairs.first, shift)
@@ -165,5 +185,5 @@ def _candidates(stairs, shift, below, above):
     least = max(1, int(2**shift / longest)) if np.isfinite(longest) else 1
     if most < least:
         return np.empty(0, np.int64)
-    count = min(most - least + 1, MAX_CANDIDATES)
-    return np.unique(np.linspace(most, least, count).round().astype(np.int64))[::-1]
+    stride = -(-(most - least + 1) // MAX_CANDIDATES)
+    return np.arange(most, least - 1, -stride, dtype=np.int64)

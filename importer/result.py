@@ -124,9 +124,8 @@ def _of_one_slope(builder, where, conv, name, value, slope, offsets):
             f"{where}: offsets must have at most {MAX_RANKS} different fractions, not"
             f" {ranks.max() + 1}"
         )
-    pairs = [constant(int(rank), 1) for rank in ranks]
+    rescaling = Rescaling.of([constant(int(rank), 1) for rank in ranks], 1)
     none = np.zeros(len(ranks), bool)
-    rescaling = Rescaling(scale=[s for s, _ in pairs], bias=[b for _, b in pairs], shift=1)
     residual = conv.add(builder, where, f"{name}.ranks", none, rescaling, "uint8")
     scale = np.full(len(bias), 2 * MAX_RANKS * sign, np.int16)
     conv.add_last(builder, where, name, scale=scale, bias=bias, residual=residual, residual_scale=2)

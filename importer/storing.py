@@ -22,13 +22,13 @@ from hiddenite.golden.layers import MAX_SIZE
 from hiddenite.golden.rounding import shifted
 from hiddenite.importer.builder import identity_weights
 from hiddenite.importer.fitting import (
-    SHIFTS,
     TYPE_RANGES,
     Rescaling,
     Staircase,
     constant,
     fit,
     fit_channel,
+    search,
 )
 from hiddenite.importer.steps import find_steps
 from hiddenite.importer.values import Stored
@@ -364,21 +364,13 @@ def _prove(where, stairs, layers):
 def _finer(builder, where, name, conv, stairs, output):
     """Make finer codes and round them; return the tensor's name, or None if that is not exact."""
     choices = [_fine_choices(stair.first, len(stair.steps), output) for stair in stairs]
-    for shift in SHIFTS:
-        pairs = []
-        for stair, choice in zip(stairs, choices, strict=True):
-            pair = _fine_pair(stair, choice, shift)
-            if pair is None:
-                break
-            pairs.append(pair)
-        else:
-            break
-    else:
-        return None
-    fine, rounding = (
-        Rescaling(scale=[s for s, _ in column], bias=[b for _, b in column], shift=used)
-        for column, used in zip(zip(*pairs, strict=True), (shift, _FINE_SHIFT), strict=True)
+    found, shift, _ = search(
+        len(stairs), lambda channel, shift: _fine_pair(stairs[channel], choices[channel], shift)
     )
+    if not found:
+        return None
+    fine = Rescaling.of([pair for pair, _ in found], shift)
+    rounding = Rescaling.of([pair for _, pair in found], _FINE_SHIFT)
     _prove(where, stairs, [(fine, "uint8"), (rounding, output)])
     kept = _stepping(stairs)
     finer = conv.add(builder, where, f"{name}.fine", kept, fine, "uint8")
@@ -458,7 +450,7 @@ def _separate(builder, where, name, conv, stairs, output, failed):
             low=stair.low,
             high=stair.high,
             first=0,
-            codes=np.ones(number < len(stair.steps), np.int64),
+            codes=np.ones(len(stair.steps[number : number + 1]), np.int64),
             steps=stair.steps[number : number + 1],
         )
         for stair in stairs
