@@ -108,9 +108,8 @@ def _print(path: Path, imported) -> None:
     near = [way for way in imported.ways if way.near]
     if near:
         lines.append(
-            f"{sum(way.near for way in near)} steps lie so near to accumulators that float32 puts"
-            " them elsewhere than real numbers; they are as in float32:"
-            f" {listing(way.where for way in near)}"
+            f"{sum(way.near for way in near)} steps are so near to a sum that float32's rounding"
+            f" decides; they are as for sums without error: {listing(way.where for way in near)}"
         )
     if imported.host:
         lines.append(f"left to the host: {listing(node.where for node in imported.host)}")

@@ -73,7 +73,9 @@ class Builder:
         classes : sequence of str, optional
             Names of the result's channels.
         """
-        return Network(name=name, seed=0, input=self.image, layers=self.layers, classes=classes)
+        return Network(
+            name=name, seed=0, input=self.image, layers=tuple(self.layers), classes=classes
+        )
 
     def _next_index(self):
         # Learned signs do not depend on it; that of two layers differs all the same.

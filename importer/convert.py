@@ -31,8 +31,9 @@ class Imported:
         The network, of version 2.
     ways : tuple of Way
         How quantised values were made, in order.
-    tensors : dict of str to Stored
-        Tensors of the model, by their names, that are tensors of the network.
+    tensors : dict of str to Value
+        Tensors of the model, by their names, that are tensors of the network: all with a stored
+        source and no chain.
     result : Result
         What the network's integers are to the model's result.
     image_range : (float, float)
@@ -45,7 +46,7 @@ class Imported:
 
     network: Network
     ways: tuple[Way, ...]
-    tensors: dict[str, Stored]
+    tensors: dict[str, Value]
     result: Result
     image_range: tuple[float, float]
     host: tuple[Node, ...]
@@ -104,7 +105,7 @@ class _Conversion:
         image = Input(name="image", height=shape[0], width=shape[1], channels=shape[2])
         self.builder = Builder(image)
         self.ways: list[Way] = []
-        self.made: dict[str, Stored] = {}
+        self.made: dict[str, Value] = {}
         self.host: dict[str, Node] = {}
         unit = (high - low) / 255
         stored = Stored(
@@ -140,7 +141,7 @@ class _Conversion:
             tensors=self.made,
             result=result,
             image_range=self.image_range,
-            host=tuple(self.host.values()),
+            host=tuple({id(node): node for node in self.host.values()}.values()),
             unused=graph.unused,
         )
 
@@ -175,12 +176,13 @@ class _Conversion:
     def stored(self, node, name, average):
         """Return a tensor of the model as one of the network."""
         value = self.tensors[name]
+        assert isinstance(value, Value), "the reader has looked"
         if average and (whole := _average_of(value)) is not None:
             return whole
         stored, way = store(self.builder, node.where, value)
         self.ways.append(way)
-        self.made[name] = stored
-        self.tensors[name] = replace(value, source=stored, chain=(), moves=())
+        made = replace(value, source=stored, chain=(), moves=())
+        self.made[name] = self.tensors[name] = made
         return stored
 
 

@@ -81,18 +81,20 @@ def _normalise(read):
     node, value = read.node, read.value(0)
     if node.integer("training_mode", 0):
         raise InputError(f"{node.where}: training_mode must be 0, not 1")
-    names = ("scale", "B", "mean", "var")
     rank = len(value.axes)
-    parts = []
-    for number, name in enumerate(names, start=1):
+
+    def part(number, name):
         constant = read.constant(number)
         if constant.ndim != 1 or rank < 2:
             raise InputError(
                 f"{node.where}: {name} must be one number a channel, not of shape {constant.shape}"
             )
         constant = constant.reshape(-1, *(1,) * (rank - 2))
-        parts.append(value.per_channel(node.where, name, constant))
-    return value.then(elementwise.normalised(node, *parts, node.number("epsilon", 1e-5)))
+        return value.per_channel(node.where, name, constant)
+
+    scale, bias, mean, variance = part(1, "scale"), part(2, "B"), part(3, "mean"), part(4, "var")
+    epsilon = node.number("epsilon", 1e-5)
+    return value.then(elementwise.normalised(node, scale, bias, mean, variance, epsilon))
 
 
 def _relu(read):

@@ -1,6 +1,6 @@
 """Transposes, reshapes and flattenings: which letter an axis of the model's tensor runs through."""
 
-import numpy as np
+import math
 
 from hiddenite.golden.checks import one_line
 from hiddenite.golden.errors import InputError
@@ -35,11 +35,11 @@ def reshaped(node, value, target):
     for number, size in enumerate(target):
         if size == 0 and number < len(dims):
             target[number] = dims[number]
-    total = int(np.prod(dims, dtype=np.int64))
+    total = math.prod(dims)
     known = [size for size in target if size != -1]
     if any(size <= 0 for size in known) or len(target) - len(known) > 1:
         raise InputError(f"{node.where}: shape must be sizes and at most one -1, not {target}")
-    product = int(np.prod(known, dtype=object))
+    product = math.prod(known)
     if len(known) < len(target):
         target[target.index(-1)] = total // product
         product *= total // product

@@ -1,6 +1,7 @@
 """Finds, for each channel, the codes of a quantised value and where they begin."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Steps:
     begins : list of int array
         For each channel, the integer from which on k is `first` + 1, `first` + 2 and so on.
     near : int
-        How many steps float32 puts elsewhere than real arithmetic.
+        How many steps are so near to a sum that float32's rounding decides.
     """
 
     unit: float
@@ -81,8 +82,10 @@ def find_steps(where, value):
     reached = (edges[:, 1:] > edges[:, :-1]).any(0)
     levels = levels[reached]
     numbers, unit = _grid(where, levels)
-    exact = _begins(value.real, direction, low, high, middles)
-    near = int((exact != begins).sum())
+    near = begins != _begins(value.real, direction, low, high, middles)
+    for side in (-1, 1):
+        nearby = partial(value.nearby, side=side)
+        near |= begins != _begins(nearby, direction, low, high, middles)
     _check(where, value, direction, edges, levels, reached, unit)
     # Of each channel: the number on the grid from each integer on.
     first_level = np.concatenate([[0], np.cumsum(reached)[:-1]])
@@ -101,7 +104,7 @@ def find_steps(where, value):
         high=high,
         first=np.array(first),
         begins=all_begins,
-        near=near,
+        near=int(near.sum()),
     )
 
 

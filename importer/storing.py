@@ -57,7 +57,7 @@ class Way:
     layers : tuple of str
         Names of the layers.
     near : int
-        Steps that float32 puts elsewhere than real arithmetic.
+        Steps that are so near to a sum of the model that float32's rounding decides.
     """
 
     where: str

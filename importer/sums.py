@@ -1,5 +1,6 @@
 """Sums of products: convs, matrix products, averages, and tensors that are added."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -124,6 +125,7 @@ def multiplied(builder, node, value, stored, weights):
     if stored.shape != value.shape:
         # An average of a whole map: each of its pixels has the same weight.
         full = (len(integers), *stored.shape)
+        _check_count(where, math.prod(full))
         integers = np.ascontiguousarray(np.broadcast_to(integers, full))
     source = sum_of(builder, node, stored, integers, scale)
     return Value(source=source, shape=source.shape, axes=FLAT)
@@ -132,6 +134,7 @@ def multiplied(builder, node, value, stored, weights):
 def averaged(builder, node, value, stored, kernel, **fields):
     """Return averages of windows of each channel."""
     channels = value.shape[2]
+    _check_count(node.where, channels * kernel[0] * kernel[1])
     weights = np.ones((channels, *kernel, 1), np.int8)
     scale = np.full(channels, 1 / (kernel[0] * kernel[1]))
     source = sum_of(builder, node, stored, weights, scale, groups=channels, **fields)
@@ -164,8 +167,9 @@ def added(builder, node, value, pairs):
             f"{where}: steps of what it adds must be equal, or one at most {MAX_WEIGHT} times the"
             f" other, not {units}"
         )
-    pairs = _same_code(builder, where, pairs)
     channels = value.shape[2]
+    _check_count(where, channels * channels * sum(map(abs, whole)))
+    pairs = _same_code(builder, where, pairs)
     names, blocks = [], []
     low = high = np.zeros(channels, np.int64)
     centre = 0.0
@@ -175,7 +179,6 @@ def added(builder, node, value, pairs):
         ends = np.stack([stored.low * factor, stored.high * factor])
         low, high = low + ends.min(0), high + ends.max(0)
         centre += factor * stored.zero
-    _check_count(where, channels * channels * len(blocks))
     name = builder.concat(where, f"{node.name}.inputs", names)
     first = pairs[0][0]
     joined = Stored(

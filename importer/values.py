@@ -1,5 +1,6 @@
 """What a tensor of the model is in integers."""
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +16,11 @@ MAPS: Axes = (("N",), ("C",), ("H",), ("W",))
 
 LINES: Axes = (("N",), ("C",), ("W",))
 """The axes of a map of one line."""
+
+MAX_NUMBERS = 2**27
+"""The most numbers of a tensor over which a constant is broadcast."""
+
+_SUM_ERROR = 2.0**-22
 
 FLAT: Axes = (("N",), ("C", "H", "W"))
 """The axes of a map that has been flattened."""
@@ -92,6 +98,20 @@ class Sum:
         """Return what accumulators (O, K) stand for, as float64."""
         return self.scale[:, None] * (accumulator - self.centre[:, None])
 
+    @property
+    def rounding(self):
+        """How far the model's own sums in float32 may be from these, (O,).
+
+        It is 0 where they are exact, whatever their order: where all of them are small multiples
+        of a power of 2. Elsewhere it is what sums of blocks of usual sizes hardly reach.
+        """
+        sizes = np.abs(self.low - self.centre) + np.abs(self.high - self.centre)
+        # Centres may be halves.
+        mantissa = (np.frexp(self.scale / 2)[0] * 2.0**53).astype(np.int64)
+        units = np.abs(mantissa // (mantissa & -mantissa))
+        exact = 2.0 * units * sizes < 2**24
+        return np.where(exact, 0, _SUM_ERROR * np.abs(self.scale) * sizes)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
@@ -146,10 +166,7 @@ class Value:
     @property
     def dims(self):
         """The shape of the model's tensor of one image."""
-        return tuple(
-            int(np.prod([self.sizes[letter] for letter in axis], dtype=np.int64))
-            for axis in self.axes
-        )
+        return tuple(math.prod(self.sizes[letter] for letter in axis) for axis in self.axes)
 
     def real(self, integers):
         """Return values for integers (C, K) in real arithmetic, which is float64 here."""
@@ -158,6 +175,13 @@ class Value:
     def computed(self, integers):
         """Return values for integers (C, K) as the model computes them, in float32."""
         return self._run(self.source.real(integers).astype(np.float32))
+
+    def nearby(self, integers, side):
+        """Return `computed` values for what the model's sums may be instead, on a side, -1 or 1."""
+        x = self.source.real(integers)
+        if isinstance(self.source, Sum):
+            x = x + side * self.source.rounding[:, None]
+        return self._run(x.astype(np.float32))
 
     def _run(self, x):
         with np.errstate(all="ignore"):
@@ -206,6 +230,11 @@ class Value:
         if not fits:
             raise InputError(
                 f"{where}: {name} must fit the shape {self.dims}, not be of shape {constant.shape}"
+            )
+        if math.prod(self.dims) > MAX_NUMBERS:
+            raise InputError(
+                f"{where}: what it reads must hold at most {MAX_NUMBERS:,} numbers, not"
+                f" {math.prod(self.dims):,}"
             )
         full = np.broadcast_to(constant, self.dims)
         letters = [letter for axis in self.axes for letter in axis]

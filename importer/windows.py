@@ -101,15 +101,15 @@ def _repeats(node, factor):
         x = place / factor
     else:
         return False
-    rounds = {
-        "round_prefer_floor": lambda x: np.ceil(x - 0.5),
-        "round_prefer_ceil": lambda x: np.floor(x + 0.5),
-        "floor": np.floor,
-        "ceil": np.ceil,
-    }
-    if nearest not in rounds:
+    if nearest == "round_prefer_floor":
+        x = np.ceil(x - 0.5)
+    elif nearest == "round_prefer_ceil":
+        x = np.floor(x + 0.5)
+    elif nearest in ("floor", "ceil"):
+        x = np.floor(x) if nearest == "floor" else np.ceil(x)
+    else:
         return False
-    return (np.clip(rounds[nearest](x), 0, 7) == place // factor).all()
+    return (np.clip(x, 0, 7) == place // factor).all()
 
 
 def _pool_window(node, value):

@@ -40,9 +40,7 @@ class Model:
         made = [f"{name}_{number}" if number else f"{name}_out" for number in range(outputs)]
         custom = op in ("Quant", "IntQuant", "BipolarQuant", "MultiThreshold")
         domain = (self.domain if custom else "") if domain is None else domain
-        self.nodes.append(
-            helper.make_node(op, names, made, name=name, domain=domain, **attributes)
-        )
+        self.nodes.append(helper.make_node(op, names, made, name=name, domain=domain, **attributes))
         return made[0]
 
     def quant(self, x, scale, bits, *, zero=0.0, signed=1, narrow=0, rounding_mode="ROUND"):
@@ -111,7 +109,9 @@ class RandomModel(Model):
         rng, (low, high) = self.rng, self.image_range
         x = "image"
         if self.kind == "mlp" and self.chance(0.4):
-            x = self.node("Sub", self.node("Mul", x, np.float32(2 / (high - low))), np.float32(0.25))
+            x = self.node(
+                "Sub", self.node("Mul", x, np.float32(2 / (high - low))), np.float32(0.25)
+            )
         middle = np.float32(rng.uniform(low + 0.3 * (high - low), high - 0.3 * (high - low)))
         kind = rng.integers(4)
         if kind == 0:
@@ -178,7 +178,11 @@ class RandomModel(Model):
     def _mlp(self):
         x, _ = self.image()
         features = int(np.prod(self.shape))
-        x = self.node("Flatten", x) if self.chance(0.5) else self.node("Reshape", x, np.array([0, -1]))
+        x = (
+            self.node("Flatten", x)
+            if self.chance(0.5)
+            else self.node("Reshape", x, np.array([0, -1]))
+        )
         if self.chance(0.3):
             # What PyTorch writes for a view; the batch is read from the shape.
             self.nodes.pop()
@@ -257,7 +261,9 @@ class RandomModel(Model):
         kernel = [int(rng.integers(1, 4)) for _ in range(2)]
         dilation = [int(rng.choice([1, 1, 2])) for _ in range(2)]
         stride = [int(rng.choice([1, 1, 2])) for _ in range(2)]
-        groups = int(rng.choice([g for g in (1, 2, channels) if not channels % g and not outputs % g]))
+        groups = int(
+            rng.choice([g for g in (1, 2, channels) if not channels % g and not outputs % g])
+        )
         spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
         pads = [int(rng.integers(0, span)) for span in spans * 2]
         sizes = []
@@ -265,7 +271,7 @@ class RandomModel(Model):
             while size + pads[axis] + pads[axis + 2] < spans[axis]:
                 kernel[axis] -= 1
                 spans[axis] = (kernel[axis] - 1) * dilation[axis] + 1
-            pads[axis], pads[axis + 2] = (min(p, spans[axis] - 1) for p in pads[axis :: 2])
+            pads[axis], pads[axis + 2] = (min(p, spans[axis] - 1) for p in pads[axis::2])
             sizes.append((size + pads[axis] + pads[axis + 2] - spans[axis]) // stride[axis] + 1)
         weights = self.weights(outputs, channels // groups, *kernel, two_bits=groups == 1)
         x = self.node(

@@ -71,6 +71,19 @@ def test_only_training_needs_pytorch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_only_the_importer_needs_onnx():
+    others = [name for name in PACKAGES if not {"training", "importer"} & {*name.split(".")}]
+    code = (
+        "import sys, pkgutil, importlib;"
+        f"names = {others};"
+        "[importlib.import_module(f'{name}.{module.name}') for name in names"
+        " for module in pkgutil.iter_modules(importlib.import_module(name).__path__)"
+        " if not (name.endswith('sim') and module.name == 'testbench')];"
+        "assert 'onnx' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_wheel_runs_without_the_project(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)

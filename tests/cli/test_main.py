@@ -12,7 +12,7 @@ from hiddenite.cli.main import cli, main
 
 COMMANDS = [
     "demo", "generate", "simulate", "infer", "estimate", "compile", "synth", "configs", "train",
-    "sweep", "build", "flash", "run", "doctor",
+    "import", "sweep", "build", "flash", "run", "doctor",
 ]  # fmt: skip
 
 
