@@ -33,6 +33,10 @@ class Builder:
         """Return (height, width, channels) of a tensor."""
         return self._tensors.shapes[name]
 
+    def type(self, name):
+        """Return the type of a tensor."""
+        return self._tensors.types[name]
+
     def conv(self, where, name, input_name, weights, **fields):
         """Add a conv of weights -1, 0 and 1, (O, KH, KW, I), and return its name."""
         out_channels, height, width, _ = weights.shape

@@ -41,7 +41,7 @@ def sum_of(builder, node, stored, weights, scale, **fields):
     padding = fields.get("padding", (0, 0, 0, 0))
     groups = fields.get("groups", 1)
     if any(padding) and stored.zero != 0:
-        stored, weights = _with_zero(builder, where, stored, weights, groups)
+        stored, weights = _with_zero(builder, where, stored, weights)
     largest = int(np.abs(weights).max())
     height, width = _output_size(where, stored.shape, weights.shape, stride, dilation, padding)
     shape = height, width, len(weights)
@@ -263,9 +263,8 @@ def window(node, value, kernel):
     return stride, dilation, pads
 
 
-def _with_zero(builder, where, stored, weights, groups):
+def _with_zero(builder, where, stored, weights):
     """Return a tensor in which code 0 stands for 0, for a conv that pads, and its weights."""
-    low = stored.low - stored.zero
     for output in ("uint8", "int8"):
         for factor in (1, 2):
             made = recoded(builder, where, stored, output, factor=factor)
@@ -273,60 +272,38 @@ def _with_zero(builder, where, stored, weights, groups):
                 return made, weights
     # Each channel beside what is left to twice the zero: their difference is twice the value.
     twice = round(2 * stored.zero)
-    if (
-        twice != 2 * stored.zero
-        or (twice - stored.low).max() > 255
-        or (twice - stored.high).min() < 0
-    ):
+    ends = np.stack([stored.low, stored.high, twice - stored.low, twice - stored.high])
+    if abs(twice - 2 * stored.zero) > 1e-9 or ends.min() < 0 or ends.max() > 255:
+        low, high = (
+            stored.unit * (stored.low - stored.zero),
+            stored.unit * (stored.high - stored.zero),
+        )
         raise InputError(
             f"{where}: padding stands for 0, which must be one of the levels that it reads or in"
-            f" the middle of them, not {float(-low.max()) * stored.unit:.6g} to"
-            f" {float(-low.min()) * stored.unit:.6g} from them"
+            f" the middle of them, which are {low.min():.6g} to {high.max():.6g} in steps of"
+            f" {stored.unit:.6g}"
         )
-    channels = stored.shape[2]
-    if groups > 1:
-        raise InputError(
-            f"{where}: padding stands for 0, which must be one of the levels that a conv of several"
-            " groups reads"
-        )
-    rest = builder.conv(
-        where,
-        f"{stored.name}.rest",
-        stored.name,
-        np.full((channels, 1, 1, 1), -1, np.int8),
-        groups=channels,
-        scale=np.full(channels, 2, np.int16),
-        bias=np.full(channels, twice, np.int32),
-        shift=1,
-        output="uint8",
-    )
-    if stored.type != "uint8":
-        raise InputError(f"{where}: padding stands for 0, which must be one of the levels it reads")
-    name = builder.concat(where, f"{stored.name}.halves", [stored.name, rest])
-    halves = Stored(
-        name=name,
-        type="uint8",
-        shape=builder.shape(name),
-        low=np.concatenate([stored.low, twice - stored.high]),
-        high=np.concatenate([stored.high, twice - stored.low]),
+    halves = _copies(builder, where, stored, f"{stored.name}.halves", (1, -1), (0, twice))
+    halves = replace(
+        halves,
+        low=_beside([stored.low, twice - stored.high], 0),
+        high=_beside([stored.high, twice - stored.low], 0),
         unit=stored.unit / 2,
         zero=0.0,
     )
-    return halves, np.concatenate([weights, -weights], axis=3)
+    return halves, _beside([weights, -weights], 3)
 
 
 def _repeated(builder, node, stored, weights, groups, largest):
     """Return an input with its channels several times, and weights of -1, 0 and 1."""
-    if groups > 1:
-        raise InputError(
-            f"{node.where}: weights of a conv of several groups must be -1, 0 or 1 times a scale,"
-            f" not up to {largest}"
-        )
     sizes = np.abs(weights)
-    weights = np.concatenate(
-        [np.sign(weights) * (sizes > number) for number in range(largest)], axis=3
-    ).astype(np.int8)
-    name = builder.concat(node.where, f"{stored.name}.times{largest}", [stored.name] * largest)
+    parts = [(np.sign(weights) * (sizes > number)).astype(np.int8) for number in range(largest)]
+    name = f"{stored.name}.times{largest}"
+    if groups > 1:
+        # A group's channels stay side by side.
+        copies = _copies(builder, node.where, stored, name, (1,) * largest, (0,) * largest)
+        return copies, _beside(parts, 3)
+    name = builder.concat(node.where, name, [stored.name] * largest)
     stored = replace(
         stored,
         name=name,
@@ -334,7 +311,39 @@ def _repeated(builder, node, stored, weights, groups, largest):
         low=np.tile(stored.low, largest),
         high=np.tile(stored.high, largest),
     )
-    return stored, weights
+    return stored, np.concatenate(parts, axis=3)
+
+
+def _copies(builder, where, stored, name, signs, offsets):
+    """Return each channel several times, with a sign and an offset of its code, side by side."""
+    count, channels = len(signs), stored.shape[2]
+    name = builder.conv(
+        where,
+        name,
+        stored.name,
+        np.tile(np.array(signs, np.int8), channels).reshape(-1, 1, 1, 1),
+        groups=channels,
+        scale=np.full(channels * count, 2, np.int16),
+        bias=np.tile(np.array(offsets, np.int32), channels),
+        shift=1,
+        output=stored.type if min(offsets) == max(offsets) else "uint8",
+    )
+    return replace(
+        stored,
+        name=name,
+        type=builder.type(name),
+        shape=builder.shape(name),
+        low=stored.low.repeat(count),
+        high=stored.high.repeat(count),
+    )
+
+
+def _beside(parts, axis):
+    """Return arrays whose places along an axis alternate."""
+    stacked = np.stack(parts, axis=axis + 1)
+    shape = list(parts[0].shape)
+    shape[axis] *= len(parts)
+    return stacked.reshape(shape)
 
 
 def _same_code(builder, where, pairs):

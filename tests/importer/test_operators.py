@@ -6,7 +6,7 @@ import pytest
 from importer_checks import compare
 from importer_models import Model
 
-from hiddenite.golden.network import Concat, MaxPool, Upsample
+from hiddenite.golden.network import MaxPool, Upsample
 from hiddenite.importer import convert
 
 RNG = np.random.default_rng(5)
@@ -148,7 +148,14 @@ def test_padding_of_an_image_whose_middle_is_0(tmp_path):
     x = made.node("Conv", "image", signs(4, 3, 3, 3), np.full(4, 0.001), pads=[1, 1, 1, 1])
     x = made.quant(x, 1, 2)
     imported = check(made, x, 4 * 6 * 8, tmp_path, image_range=(-1, 1))
-    assert [type(layer) for layer in imported.network.layers].count(Concat) == 1
+    assert imported.network.layers[0].name == "image.halves"
+
+
+def test_padding_of_groups_of_such_an_image(tmp_path):
+    made = Small((4, 6, 8))
+    weights = np.array([1, 2, -1, 0.0])[RNG.integers(0, 4, (6, 2, 3, 3))]
+    x = made.node("Conv", "image", weights, np.full(6, 0.001), pads=[1, 1, 1, 1], group=2)
+    check(made, made.quant(x, 1, 2), 6 * 6 * 8, tmp_path, image_range=(-1, 1))
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4])
