@@ -18,7 +18,7 @@ class Operator:
     Attributes
     ----------
     compute : callable
-        Takes a `hiddenite.importer.convert.Reader` of a node's inputs, and returns its value.
+        Takes a `hiddenite.importer.reader.Reader` of a node's inputs, and returns its value.
     attributes : tuple of str
         The attributes that are known.
     """

@@ -14,8 +14,9 @@ import numpy as np
 from hiddenite.golden.errors import InputError
 from hiddenite.importer.fitting import MAX_BIAS, MAX_SCALE, Rescaling, constant
 from hiddenite.importer.steps import integer_bounds
-from hiddenite.importer.storing import ConvSource, store
+from hiddenite.importer.storing import store
 from hiddenite.importer.values import Stored, Value
+from hiddenite.importer.ways import ConvSource
 
 MAX_RANKS = 256
 """How many fractions of offsets are told apart."""

@@ -8,7 +8,7 @@ import numpy as np
 from hiddenite.golden.checks import check_integer, one_line
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.layers import MAX_SIZE
-from hiddenite.importer.storing import recoded
+from hiddenite.importer.codes import repeated, same_code, with_zero
 from hiddenite.importer.values import FLAT, LINES, MAPS, Stored, Sum, Value
 from hiddenite.importer.weights import MAX_WEIGHT, integer_weights
 
@@ -41,14 +41,14 @@ def sum_of(builder, node, stored, weights, scale, **fields):
     padding = fields.get("padding", (0, 0, 0, 0))
     groups = fields.get("groups", 1)
     if any(padding) and stored.zero != 0:
-        stored, weights = _with_zero(builder, where, stored, weights)
+        stored, weights = with_zero(builder, where, stored, weights)
     largest = int(np.abs(weights).max())
     height, width = _output_size(where, stored.shape, weights.shape, stride, dilation, padding)
     shape = height, width, len(weights)
     low, high = _bounds(stored, weights, groups, padded=any(padding))
     centre = stored.zero * weights.reshape(len(weights), -1).sum(1, dtype=np.int64)
     if largest > 1:
-        stored, weights = _repeated(builder, node, stored, weights, groups, largest)
+        stored, weights = repeated(builder, node, stored, weights, groups, largest)
     return Sum(
         input=stored,
         weights=weights,
@@ -169,7 +169,7 @@ def added(builder, node, value, pairs):
         )
     channels = value.shape[2]
     _check_count(where, channels * channels * sum(map(abs, whole)))
-    pairs = _same_code(builder, where, pairs)
+    pairs = same_code(builder, where, pairs)
     names, blocks = [], []
     low = high = np.zeros(channels, np.int64)
     centre = 0.0
@@ -211,7 +211,7 @@ def joined(builder, node, values, stored):
             f"{where}: steps of what it joins must be equal, not"
             f" {one_line([float(f'{s.unit:.6g}') for s in stored])}"
         )
-    tensors = [s for s, _ in _same_code(builder, where, [(s, 1) for s in stored])]
+    tensors = [s for s, _ in same_code(builder, where, [(s, 1) for s in stored])]
     name = builder.concat(where, node.name, [s.name for s in tensors])
     first = tensors[0]
     together = Stored(
@@ -261,117 +261,6 @@ def window(node, value, kernel):
     elif automatic not in ("NOTSET", "VALID"):
         raise InputError(f"{where}: auto_pad {one_line(automatic)} is not known")
     return stride, dilation, pads
-
-
-def _with_zero(builder, where, stored, weights):
-    """Return a tensor in which code 0 stands for 0, for a conv that pads, and its weights."""
-    for output in ("uint8", "int8"):
-        for factor in (1, 2):
-            made = recoded(builder, where, stored, output, factor=factor)
-            if made is not None:
-                return made, weights
-    # Each channel beside what is left to twice the zero: their difference is twice the value.
-    twice = round(2 * stored.zero)
-    ends = np.stack([stored.low, stored.high, twice - stored.low, twice - stored.high])
-    if abs(twice - 2 * stored.zero) > 1e-9 or ends.min() < 0 or ends.max() > 255:
-        low, high = (
-            stored.unit * (stored.low - stored.zero),
-            stored.unit * (stored.high - stored.zero),
-        )
-        raise InputError(
-            f"{where}: padding stands for 0, which must be one of the levels that it reads or in"
-            f" the middle of them, which are {low.min():.6g} to {high.max():.6g} in steps of"
-            f" {stored.unit:.6g}"
-        )
-    halves = _copies(builder, where, stored, f"{stored.name}.halves", (1, -1), (0, twice))
-    halves = replace(
-        halves,
-        low=_beside([stored.low, twice - stored.high], 0),
-        high=_beside([stored.high, twice - stored.low], 0),
-        unit=stored.unit / 2,
-        zero=0.0,
-    )
-    return halves, _beside([weights, -weights], 3)
-
-
-def _repeated(builder, node, stored, weights, groups, largest):
-    """Return an input with its channels several times, and weights of -1, 0 and 1."""
-    sizes = np.abs(weights)
-    parts = [(np.sign(weights) * (sizes > number)).astype(np.int8) for number in range(largest)]
-    name = f"{stored.name}.times{largest}"
-    if groups > 1:
-        # A group's channels stay side by side.
-        copies = _copies(builder, node.where, stored, name, (1,) * largest, (0,) * largest)
-        return copies, _beside(parts, 3)
-    name = builder.concat(node.where, name, [stored.name] * largest)
-    stored = replace(
-        stored,
-        name=name,
-        shape=builder.shape(name),
-        low=np.tile(stored.low, largest),
-        high=np.tile(stored.high, largest),
-    )
-    return stored, np.concatenate(parts, axis=3)
-
-
-def _copies(builder, where, stored, name, signs, offsets):
-    """Return each channel several times, with a sign and an offset of its code, side by side."""
-    count, channels = len(signs), stored.shape[2]
-    name = builder.conv(
-        where,
-        name,
-        stored.name,
-        np.tile(np.array(signs, np.int8), channels).reshape(-1, 1, 1, 1),
-        groups=channels,
-        scale=np.full(channels * count, 2, np.int16),
-        bias=np.tile(np.array(offsets, np.int32), channels),
-        shift=1,
-        output=stored.type if min(offsets) == max(offsets) else "uint8",
-    )
-    return replace(
-        stored,
-        name=name,
-        type=builder.type(name),
-        shape=builder.shape(name),
-        low=stored.low.repeat(count),
-        high=stored.high.repeat(count),
-    )
-
-
-def _beside(parts, axis):
-    """Return arrays whose places along an axis alternate."""
-    stacked = np.stack(parts, axis=axis + 1)
-    shape = list(parts[0].shape)
-    shape[axis] *= len(parts)
-    return stacked.reshape(shape)
-
-
-def _same_code(builder, where, pairs):
-    """Return tensors of one type, in which one code stands for 0; the others as they are."""
-    if len({(stored.type, stored.zero) for stored, _ in pairs}) == 1:
-        return pairs
-    for output in ("uint8", "int8"):
-        for zero in (0, 128 if output == "uint8" else -1):
-            before = len(builder.layers)
-            if all(_fits(stored, output, zero) for stored, _ in pairs):
-                made = [
-                    (recoded(builder, where, stored, output, zero=zero), sign)
-                    for stored, sign in pairs
-                ]
-                return made
-            assert len(builder.layers) == before
-    zeros = " and ".join(f"{stored.zero:g} ({stored.type})" for stored, _ in pairs)
-    raise InputError(f"{where}: levels of its inputs must have codes of one type, not {zeros}")
-
-
-def _fits(stored, output, zero):
-    offset = zero - stored.zero
-    least, most = {"uint8": (0, 255), "int8": (-128, 127)}[output]
-    return (
-        offset == round(offset)
-        and stored.low.min() + offset >= least
-        and stored.high.max() + offset <= most
-    )
 
 
 def _bounds(stored, weights, groups, *, padded):

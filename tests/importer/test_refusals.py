@@ -186,6 +186,18 @@ def test_nodes(tmp_path, name):
     assert refusal(tmp_path, made.build(change(made, x))).startswith(line)
 
 
+def test_memory_of_many_nodes(tmp_path, monkeypatch):
+    monkeypatch.setattr("hiddenite.importer.conversion.MAX_NUMBERS", 10**4)
+    made, x = plain()
+    constant = made.node("Add", np.zeros((60, 1)), np.zeros((1, 60)))
+    for _ in range(3):
+        constant = made.node("Neg", constant)
+    model = made.build(made.node("Add", x, constant))
+    assert refusal(tmp_path, model) == (
+        "node 'Neg_4' (Neg): constants of all nodes must have at most 10,000 numbers, not 10,800"
+    )
+
+
 def test_sums_that_are_not_quantised(tmp_path):
     made = Model((3, 6, 8))
     x = made.node("Conv", made.node("Conv", "image", ONES), np.ones((4, 4, 1, 1)))

@@ -10,15 +10,15 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import Input, Network
 from hiddenite.importer import constants, operators
 from hiddenite.importer.builder import Builder
+from hiddenite.importer.image import image_value
 from hiddenite.importer.model import Node, read_model
+from hiddenite.importer.reader import Reader
 from hiddenite.importer.result import Result, finish
 from hiddenite.importer.storing import Way, store
-from hiddenite.importer.values import FLAT, LINES, MAPS, Stored, Sum, Value
+from hiddenite.importer.values import Sum, Value
 
-MAX_PIXELS = 2**24
-"""The most numbers of an image."""
-
-_NHWC = (("N",), ("H",), ("W",), ("C",))
+MAX_NUMBERS = 2**28
+"""The most numbers of all constants that are computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,31 +95,20 @@ def convert(
 
 class _Conversion:
     def __init__(self, graph, image_range):
-        low, high = image_range
-        if not (np.isfinite([low, high]).all() and low < high):
-            raise InputError(f"image range must be finite and increase, not {low:g} to {high:g}")
+        image = image_value(graph, image_range)
         self.graph = graph
-        self.image_range = (low, high)
-        shape, axes = _image(graph)
-        # A name of its own: layers are named after nodes, and the image is never one of them.
-        image = Input(name="image", height=shape[0], width=shape[1], channels=shape[2])
-        self.builder = Builder(image)
+        self.image_range = image_range
+        height, width, channels = image.shape
+        self.builder = Builder(
+            Input(name=image.source.name, height=height, width=width, channels=channels)
+        )
         self.ways: list[Way] = []
         self.made: dict[str, Value] = {}
         self.host: dict[str, Node] = {}
-        unit = (high - low) / 255
-        stored = Stored(
-            name=image.name,
-            type=image.type,
-            shape=shape,
-            low=np.zeros(shape[2], np.int64),
-            high=np.full(shape[2], 255),
-            unit=unit,
-            zero=_zero(low, high),
-        )
+        self._numbers = 0
         self.tensors: dict[str, Value | np.ndarray] = {
             **graph.constants,
-            graph.input: Value(source=stored, shape=shape, axes=axes),
+            graph.input: image,
         }
 
     def run(self, name, classes):
@@ -161,17 +150,30 @@ class _Conversion:
                 read.constant(number) if read.has(number) else None
                 for number in range(len(node.inputs))
             ]
-            self.tensors[node.outputs[0]] = constants.fold(node, arrays, self.graph.opset)
+            self._keep(node, constants.fold(node, arrays, self.graph.opset))
             return
         known = operators.CUSTOM if node.custom else {**operators.STANDARD, **operators.HOST}
         if node.op not in known:
             raise InputError(f"{node.where}: operator is not known")
         node.check_attributes(*known[node.op].attributes)
         computed = known[node.op].compute(read)
+        if not isinstance(computed, Value):
+            self._keep(node, computed)
+            return
         for output in node.outputs:
             self.tensors[output] = computed
             if node.op in operators.HOST and not node.custom:
                 self.host[output] = node
+
+    def _keep(self, node, constant):
+        """Keep a constant that has been computed; many nodes may ask for large ones."""
+        self._numbers += constant.size
+        if self._numbers > MAX_NUMBERS:
+            raise InputError(
+                f"{node.where}: constants of all nodes must have at most {MAX_NUMBERS:,} numbers,"
+                f" not {self._numbers:,}"
+            )
+        self.tensors[node.outputs[0]] = constant
 
     def stored(self, node, name, average):
         """Return a tensor of the model as one of the network."""
@@ -184,85 +186,6 @@ class _Conversion:
         made = replace(value, source=stored, chain=(), moves=())
         self.made[name] = self.tensors[name] = made
         return stored
-
-
-class Reader:
-    """A node's inputs, as its operator asks for them.
-
-    Attributes
-    ----------
-    node : Node
-        The node.
-    builder : Builder
-        Gets layers.
-    opset : int
-        Version of the operators.
-    """
-
-    def __init__(self, conversion, node):
-        self._conversion = conversion
-        self.node = node
-        self.builder = conversion.builder
-        self.opset = conversion.graph.opset
-
-    def has(self, number):
-        """Return whether an input is given."""
-        return number < len(self.node.inputs) and bool(self.node.inputs[number])
-
-    def is_value(self, number):
-        """Return whether an input depends on the image."""
-        return self.has(number) and isinstance(self._tensor(number), Value)
-
-    def value(self, number):
-        """Return an input that depends on the image."""
-        tensor = self._tensor(number)
-        if not isinstance(tensor, Value):
-            raise InputError(
-                f"{self.node.where}: input {number} must depend on the image, not be a constant"
-            )
-        return tensor
-
-    def constant(self, number):
-        """Return an input that is a constant."""
-        tensor = self._tensor(number)
-        if isinstance(tensor, Value):
-            raise InputError(f"{self.node.where}: input {number} must be a constant")
-        return tensor
-
-    def integers(self, number):
-        """Return an input that is a short list of constant integers."""
-        array = self.constant(number)
-        if array.dtype.kind not in "iu" or array.ndim > 1 or array.size > 64:
-            raise InputError(
-                f"{self.node.where}: input {number} must be a list of integers, not"
-                f" {array.dtype} of shape {array.shape}"
-            )
-        return [int(value) for value in array.reshape(-1)]
-
-    def stored(self, number, *, average=False):
-        """Return an input as a tensor of the network.
-
-        Layers are added if it is not yet one. With `average`, the average of a whole map may be
-        the map itself, whose pixels then all have the same weight.
-        """
-        self.value(number)
-        return self._conversion.stored(self.node, self.node.inputs[number], average)
-
-    def same_shape(self, x, function, *arguments):
-        """Return what a function makes of a constant, which must not change its shape."""
-        try:
-            with np.errstate(all="ignore"):
-                made = function(*arguments)
-        except ValueError:
-            made = None
-        if made is None or made.shape != x.shape:
-            raise InputError(f"{self.node.where}: constants must fit the shape {x.shape}")
-        return made.astype(np.float32)
-
-    def _tensor(self, number):
-        if not self.has(number):
-            raise InputError(f"{self.node.where}: input {number} must be given")
-        return self._conversion.tensors[self.node.inputs[number]]
 
 
 def _average_of(value):
@@ -284,49 +207,8 @@ def _average_of(value):
     return replace(source.input, unit=slope, zero=float(zeros[0]))
 
 
-def _zero(low, high):
-    zero = -low * 255 / (high - low)
-    near = round(2 * zero) / 2
-    return near if abs(zero - near) < 1e-9 * max(1, abs(zero)) else zero
-
-
 def _shape_of(node, value):
     node.check_attributes("start", "end")
     dims = value.dims
     start, end = node.integer("start", 0), node.integer("end", len(dims))
     return np.array(dims[start:end], np.int64)
-
-
-def _image(graph):
-    """Return (height, width, channels) and axes of the image."""
-    where = f"input {one_line(graph.input)}"
-    dims = graph.dims
-    if not 2 <= len(dims) <= 4:
-        raise InputError(f"{where}: must have 2 to 4 axes, not {len(dims)}")
-    if dims[0] not in (None, 0, 1):
-        raise InputError(f"{where}: number of images must be 1 or open, not {dims[0]}")
-    sizes = [size or 0 for size in dims[1:]]
-    if min(sizes) < 1 or max(sizes) > 65_535 or int(np.prod(sizes, dtype=object)) > MAX_PIXELS:
-        raise InputError(
-            f"{where}: sizes must be given and hold 1 to {MAX_PIXELS:,} numbers, not"
-            f" {one_line(list(dims[1:]))}"
-        )
-    if len(sizes) == 1:
-        return (1, 1, sizes[0]), FLAT
-    if len(sizes) == 2:
-        return (1, sizes[1], sizes[0]), LINES
-    if _channels_last(graph):
-        return (sizes[0], sizes[1], sizes[2]), _NHWC
-    return (sizes[1], sizes[2], sizes[0]), MAPS
-
-
-def _channels_last(graph):
-    """Return whether the first transpose of the image brings channels to the front."""
-    names = {graph.input}
-    for node in graph.nodes:
-        if names.intersection(node.inputs):
-            if node.op == "Transpose":
-                return node.attributes.get("perm") in ([0, 3, 1, 2], (0, 3, 1, 2))
-            if node.op in operators.ELEMENTWISE:
-                names.update(node.outputs)
-    return False
