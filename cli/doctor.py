@@ -109,6 +109,7 @@ def _findings() -> list[_Finding]:
         _program("dfu-util", "apt install dfu-util", _PROGRAM),
         _package("pyserial", "run on a board"),
         _package("torch", "train", remedy="install it with `pip install 'hiddenite[train]'`"),
+        _package("onnx", "import", remedy="install it with `pip install 'hiddenite[import]'`"),
     ]
 
 

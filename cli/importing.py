@@ -1,33 +1,17 @@
 """The command `import`."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from hiddenite.cli.display import clean, files_size, print_json, table
+from hiddenite.cli.extras import packages_of
 from hiddenite.cli.files import output
 from hiddenite.cli.options import json_option
 from hiddenite.golden.checks import listing
-from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import Conv, Network
 
 __all__ = ["import_command"]
-
-
-@contextlib.contextmanager
-def _importer() -> Iterator[None]:
-    """Say what to install where a package of the extra is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("hiddenite"):
-            raise
-        raise InputError(
-            f"import must have the package {error.name!r}, which is not installed:"
-            " pip install 'hiddenite[import]'"
-        ) from None
 
 
 @click.command("import")
@@ -61,7 +45,7 @@ def import_command(
     The network computes exactly what the model does, for every image; what cannot be done exactly
     is refused, with the node's name. Its images are uint8, N x height x width x channels.
     """
-    with _importer():
+    with packages_of("import", "import"):
         from hiddenite.importer import convert
     path = Path(f"{model_path.stem}.safetensors") if path is None else path
     with output(path) as file:

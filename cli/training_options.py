@@ -1,13 +1,13 @@
 """What `train` and `sweep` share; they need the extra ``hiddenite[train]``."""
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from hiddenite.cli.display import clean
+from hiddenite.cli.extras import packages_of
 from hiddenite.cli.options import Selected, configuration_option
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.errors import InputError
@@ -37,18 +37,9 @@ ARCHITECTURE_NAMES = (
 """The architectures; known here without PyTorch."""
 
 
-@contextlib.contextmanager
-def training_modules() -> Iterator[None]:
+def training_modules() -> contextlib.AbstractContextManager[None]:
     """Say what to install where PyTorch or another package of the extra is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("hiddenite"):
-            raise
-        raise InputError(
-            f"training must have the package {error.name!r}, which is not installed:"
-            " pip install 'hiddenite[train]'"
-        ) from None
+    return packages_of("train", "training")
 
 
 _PRESETS = ("up5k", "ecp5-25f", "asic")

@@ -48,7 +48,7 @@ def test_json(run):
         assert (tool["version"] is None) == (tool["remedy"] is not None)
     assert set(found) == NEEDED | {
         "Icarus Verilog", "Yosys", "nextpnr-ice40", "nextpnr-ecp5", "icepack", "ecppack",
-        "openFPGALoader", "iceprog", "ecpprog", "dfu-util", "pyserial", "torch",
+        "openFPGALoader", "iceprog", "ecpprog", "dfu-util", "pyserial", "torch", "onnx",
     }  # fmt: skip
 
 
