@@ -16,5 +16,8 @@ def test_a_package_that_is_missing():
 
 
 def test_a_module_of_ours_is_never_missing():
-    with pytest.raises(ModuleNotFoundError, match="hiddenite.nothing"), packages_of("train", "it"):
+    with (
+        pytest.raises(ModuleNotFoundError, match=r"hiddenite\.nothing"),
+        packages_of("train", "it"),
+    ):
         importlib.import_module("hiddenite.nothing")
