@@ -128,6 +128,9 @@ class MaskExpander(wiring.Component):
         waiting, count = Signal(self.program_bits), Signal(range(self.program_bits // 8 + 1))
         # Where the piece begins, and how many bytes the window is short of.
         window, offset = Signal(WINDOW_BITS), Signal(3)
+        # Offset and parameter: from there to the second piece of a pair are the ones of the first
+        # one, and its zero.
+        second_offset = Signal(range(8 + MAX_PAIR_PARAMETER))
         missing = Signal(range(WINDOW_BITS // 8 + 1), init=WINDOW_BITS // 8)
 
         view = select_bits(m, window, offset, RiceCode.MAX_PIECE)
@@ -151,7 +154,7 @@ class MaskExpander(wiring.Component):
         shortest = Signal.like(end)
         m.d.comb += shortest.eq(offset + self.parameter + 1)
         ends = [shortest + q for q in range(quotient)]
-        behind = select_bits(m, view[1:], self.parameter[:2], PAIR_PIECE + quotient - 1)
+        behind = select_bits(m, window[1:], second_offset, PAIR_PIECE + quotient - 1)
         # Where the first zero is, one bit each, so that less hangs on `ones`.
         first_zero = Cat(view[:q].all() & ~view[q] for q in range(quotient))
         second_ones, second_view = Signal.like(ones), Signal(PAIR_PIECE)
@@ -201,8 +204,15 @@ class MaskExpander(wiring.Component):
             self.i.ready.eq((count == 0) | ((count == 1) & moves if self.period == 1 else 0)),
         ]
         m.d.sync += missing.eq(missing_then)
+        offsets = [place[:3] for place in (second_end, end)]
+        further = [place + self.parameter[:2] for place in offsets]
         with m.If(self.take):
-            m.d.sync += offset.eq(Mux(self.take_second, second_end, end))
+            m.d.sync += [
+                offset.eq(Mux(self.take_second, *offsets)),
+                second_offset.eq(Mux(self.take_second, *further)),
+            ]
+        with m.If(self.start_layer):
+            m.d.sync += second_offset.eq(offset + self.parameter[:2])
         with m.If(moves):
             m.d.sync += [
                 window.eq(Cat(window[8:], waiting[:8])),
