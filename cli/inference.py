@@ -1,6 +1,7 @@
 """Commands that compute: `infer` in NumPy, `simulate` on the generated hardware."""
 
 import contextlib
+from functools import partial
 from pathlib import Path
 
 import click
@@ -166,7 +167,9 @@ def simulate(
             configuration,
             batch=batch,
             simulator=simulator,
-            verilog=None if target is None else engine_netlist(configuration, target, steps),
+            verilog=(
+                None if target is None else partial(engine_netlist, configuration, target, steps)
+            ),
             waves=None if waves_file is None else waves_file.temporary,
             progress=steps,
         )

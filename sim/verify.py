@@ -132,7 +132,7 @@ def verify(
     simulator: str = "verilator",
     waves: Path | None = None,
     public: bool = False,
-    verilog: str | None = None,
+    verilog: str | Callable[[], str] | None = None,
     stalls: Stalls | None = None,
     progress: Progress | None = None,
 ) -> Verification:
@@ -154,8 +154,9 @@ def verify(
         File for the waveforms, ending in .fst or .vcd.
     public : bool
         Whether cocotb sees all signals, at several times the cost.
-    verilog : str, optional
-        Text of the engine; the default is to generate it.
+    verilog : str or callable, optional
+        Text of the engine, or what makes it once the network is known to fit; the default is to
+        generate it.
     stalls : Stalls, optional
         Pauses of the streams; the default is none.
     progress : callable, optional
@@ -201,6 +202,8 @@ def verify(
         report("generate Verilog", 0, 1)
         verilog = generate(configuration)
         report("generate Verilog", 1, 1)
+    elif callable(verilog):
+        verilog = verilog()
 
     report("build the simulator", 0, 1)
     build = partial(

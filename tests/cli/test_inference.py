@@ -368,3 +368,15 @@ def test_simulate_netlist(run, network_path, images_path, engines, monkeypatch):
     assert "netlist for ECP5-25F" in ran.out and "bit-exact" in ran.out
     assert json.loads(run(*arguments, "--json").out)["netlist"] == "ecp5-25f"
     assert asked == [(PRESETS["tiny"], "ecp5-25f")] * 2
+
+
+def test_simulate_compiles_before_it_synthesises(refused, network_path, images_path, monkeypatch):
+    def netlist(*_):
+        raise AssertionError("synthesised")
+
+    monkeypatch.setattr("hiddenite.cli.inference.engine_netlist", netlist)
+    arguments = ["--config", "tiny", "--netlist", "ecp5-25f", "--batch", "65"]
+    largest = PRESETS["tiny"].largest_batch
+    assert refused("simulate", network_path, images_path, *arguments) == (
+        f"batch: must be 1 to {largest}, the largest_batch of this configuration, not 65"
+    )
