@@ -40,7 +40,9 @@ def array_sums(seed: int, stage: Stage, c: Configuration) -> ArraySums:
         An accumulator does not hold the sum.
     """
     layer = stage.conv
-    negative = layer.mask & (signs(stage.weight_seed(seed), layer.index, layer.mask.shape) < 0)
+    negative = layer.sign
+    if negative is None:
+        negative = layer.mask & (signs(stage.weight_seed(seed), layer.index, layer.mask.shape) < 0)
     fill = [(0, 0)] * 3 + [(0, -layer.mask.shape[3] % c.ich)]
     mask, negative = (
         np.pad(bits, fill).reshape(len(bits), -1, c.ich) for bits in (layer.mask, negative)

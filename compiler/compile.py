@@ -21,7 +21,7 @@ from hiddenite.rtl.program.packets import (
 from .array_sums import array_sums
 from .channel_records import channel_records
 from .layer_table import layer_table
-from .mask_stream import MaskStream
+from .mask_stream import MaskCode, MaskStream
 from .packing import number_words, structure_words
 from .program import Program
 from .schedule import schedule
@@ -63,9 +63,9 @@ def compile_network(network: Network, c: Configuration, *, batch: int = 1) -> Pr
         _check(stage, c)
         if stage.operation is Operation.CONV:
             sums = array_sums(network.seed, stage, c)
-            convs.append((*masks.add(stage.conv.mask), sums))
+            convs.append((*masks.add(stage.conv.mask, stage.conv.sign), sums))
             weights += stage.conv.mask.size * (stage.kind == "conv")
-            entropy += _entropy(stage.conv.mask)
+            entropy += _entropy(stage.conv)
     tile_words = masks.words()
 
     writer.packet(number_words(MAGIC, 32, c.program_bits))
@@ -82,7 +82,7 @@ def compile_network(network: Network, c: Configuration, *, batch: int = 1) -> Pr
         # The lanes begin with a step of the key.
         key = int(channel_key(stage.weight_seed(network.seed), stage.conv.index, 0))
         key = (key - KEY_CHANNEL * c.constructor_lanes) % 2**32
-        construction = _construction_descriptor(stage, c, code.parameter)
+        construction = _construction_descriptor(stage, c, code)
         key_words = number_words(key, 32, c.program_bits)
         writer.packet([Opcode.CONV | parts], key_words, construction, table)
         for tile, (narrow, records) in enumerate(channel_records(stage, sums, c)):
@@ -133,12 +133,13 @@ class _Writer:
         return np.concatenate(self._packets)
 
 
-def _entropy(mask: np.ndarray) -> float:
-    """Bits of a layer's mask at its density."""
-    p = mask.mean()
+def _entropy(conv: Conv) -> float:
+    """Bits of a layer's mask at its density, and one for each sign that is not generated."""
+    p = conv.mask.mean()
+    signs = 0.0 if conv.sign is None else float(conv.mask.sum())
     if p in (0, 1):
-        return 0.0
-    return float(mask.size * -(p * np.log2(p) + (1 - p) * np.log2(1 - p)))
+        return signs
+    return signs + float(conv.mask.size * -(p * np.log2(p) + (1 - p) * np.log2(1 - p)))
 
 
 def _check_weights(network: Network) -> None:
@@ -198,12 +199,13 @@ def _check(stage: Stage, c: Configuration) -> None:
                 )
 
 
-def _construction_descriptor(stage: Stage, c: Configuration, parameter: int) -> np.ndarray:
+def _construction_descriptor(stage: Stage, c: Configuration, code: MaskCode) -> np.ndarray:
     """`ConstructionDescriptor` of a conv, as words."""
     channels = stage.read.layout.shape[2]
     groups = stage.read.layout.groups
     fields = {
-        "parameter": parameter,
+        "parameter": code.parameter,
+        "signed": code.signed,
         "segments_last": stage.kernel[1] - 1,
         "word_before_last": (groups - 2) % (1 << c.group_bits),
         "tail_last": (channels - 1) % c.ich,

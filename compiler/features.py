@@ -35,8 +35,6 @@ def _features(layer: Layer, c: Configuration) -> Iterator[tuple[str, str, object
         # One tap has no other to be far from.
         if layer.span != layer.kernel:
             yield "dilation", "1", layer.dilation
-        if layer.sign is not None:
-            yield "sign", "absent", "a tensor"
         if layer.output == "int8":
             yield "output", "'uint8' or 'int32'", repr(layer.output)
         if layer.groups > 1:

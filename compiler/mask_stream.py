@@ -2,21 +2,24 @@
 
 import numpy as np
 
-from hiddenite.golden.rice import RiceCode
+from hiddenite.golden.rice import Pieces, RiceCode
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.masks.decoders import decoder_of
+from hiddenite.rtl.masks.dense_code import DenseCode, chunk_bits
 from hiddenite.rtl.masks.lane_timing import construction_cycles
 
-__all__ = ["MaskStream"]
+__all__ = ["MaskCode", "MaskStream"]
+
+MaskCode = RiceCode | DenseCode
 
 
 class MaskStream:
     """Mask words of a whole program.
 
     Lane n takes the masks of the output channels n, n + lanes, n + 2 * lanes, ... of each layer,
-    one bit after the other without a gap from the first layer to the last. A tile ends with words
-    that begin the next one: see `hiddenite.rtl.masks.mask_expander` and
-    `hiddenite.rtl.masks.serial_expander` for how many.
+    one bit after the other from the first layer to the last, without a gap but where a decoder
+    `begins_words`. A tile ends with words that begin the next one: see
+    `hiddenite.rtl.masks.mask_expander` and `hiddenite.rtl.masks.serial_expander` for how many.
 
     Parameters
     ----------
@@ -29,34 +32,52 @@ class MaskStream:
         self._length = np.zeros(c.constructor_lanes, np.int64)
         # Bits that each lane has used at the end of each tile.
         self._used: list[np.ndarray] = []
-        self._layers: list[tuple[np.ndarray, RiceCode, np.ndarray, int]] = []
+        self._layers: list[tuple[np.ndarray, MaskCode, np.ndarray, int]] = []
 
-    def add(self, mask: np.ndarray) -> tuple[RiceCode, int]:
-        """Append a layer's mask, boolean, O x KH x KW x C.
+    def add(self, mask: np.ndarray, sign: np.ndarray | None = None) -> tuple[MaskCode, int]:
+        """Append a layer's mask, boolean, O x KH x KW x C, and its signs unless they are generated.
 
         Returns
         -------
-        RiceCode, int
+        RiceCode or DenseCode, int
             The code, and the number of its tiles.
         """
         c = self.c
         lanes = c.constructor_lanes
-        rows = mask.reshape(len(mask), -1)
         tiles = -(-len(mask) // c.och)
-        masks = [rows[lane::lanes].reshape(-1) for lane in range(lanes)]
-        code = RiceCode.best(masks)
+        code, coded = self._shortest(mask, sign)
+        # Behind a tile, each lane has a word in hand.
+        if isinstance(code, DenseCode) and decoder_of(c).begins_words and self._layers:
+            for lane, length in enumerate(self._length):
+                rest = c.program_bits - int(length) % c.program_bits
+                self._bits[lane].append(np.zeros(rest, np.uint8))
+                self._length[lane] += rest
         self._layers.append((mask, code, self._length.copy(), tiles))
         used = np.zeros((tiles, lanes), np.int64)
-        share = c.och // lanes * rows.shape[1]
-        for lane, own in enumerate(masks):
-            pieces = code.encode(own)
-            ends = np.minimum((np.arange(tiles) + 1) * share, len(own))
+        share = c.och // lanes * mask[0].size
+        for lane, pieces in enumerate(coded):
+            ends = np.minimum((np.arange(tiles) + 1) * share, mask[lane::lanes].size)
             total = np.concatenate([[0], np.cumsum(pieces.length)])
             used[:, lane] = self._length[lane] + total[np.searchsorted(pieces.start, ends)]
             self._bits[lane].append(pieces.bits())
             self._length[lane] += total[-1]
         self._used.extend(used)
         return code, tiles
+
+    def _shortest(self, mask: np.ndarray, sign: np.ndarray | None) -> tuple[MaskCode, list[Pieces]]:
+        """The code with the fewest bits, and the layer in it, lane by lane."""
+        c, signed = self.c, sign is not None
+        lanes = [slice(lane, None, c.constructor_lanes) for lane in range(c.constructor_lanes)]
+        codes: list[MaskCode] = [RiceCode.best([mask[lane] for lane in lanes], signed=signed)]
+        if mask.all():
+            codes.insert(0, DenseCode(c.ich, chunk_bits(c), signed))
+        coded = [
+            [code.encode(mask[lane], None if sign is None else sign[lane]) for lane in lanes]
+            for code in codes
+        ]
+        sizes = [sum(int(pieces.length.sum()) for pieces in lanes) for lanes in coded]
+        best = int(np.argmin(sizes))
+        return codes[best], coded[best]
 
     def _taken(self) -> np.ndarray:
         """Words that each lane has taken at the end of each tile, tiles x lanes."""

@@ -7,6 +7,9 @@ most four of the ones at a time, so a code is made of *pieces*:
     1111                 skip 4 << k weights, keep none
     1..10 + k bits       q ones (0 to 3), a zero, remainder m: skip (q << k) + m weights, keep one
 
+Where signs are coded, too, the sign of the weight that is kept stands in front of the remainder, so
+that the piece is as long as one of parameter k + 1; 1 means -1.
+
 The zeros after the last one are written as a run that reaches the end or beyond; nothing is written
 when there are none.
 
@@ -55,17 +58,20 @@ class RiceCode:
     ----------
     parameter : int
         k, 0 to `MAX_PARAMETER`: the number of low bits of a run that are sent as they are.
+    signed : bool
+        Each weight that is kept has its sign.
     """
 
     parameter: int
+    signed: bool = False
 
-    MAX_PARAMETER = 10
-    """Beyond it (one weight kept in a thousand) longer runs only take more pieces."""
+    MAX_PARAMETER = 6
+    """Beyond it (one weight kept in a hundred) longer runs only take more pieces."""
 
     QUOTIENT = 4
     """Ones that the decoder takes at a time."""
 
-    MAX_PIECE = QUOTIENT + MAX_PARAMETER
+    MAX_PIECE = QUOTIENT + MAX_PARAMETER + 1
     """Bits of the longest piece."""
 
     def __post_init__(self) -> None:
@@ -74,9 +80,9 @@ class RiceCode:
                 f"Rice parameter must be 0 to {self.MAX_PARAMETER}, not {self.parameter!r}"
             )
 
-    def encode(self, mask: np.ndarray) -> Pieces:
-        """Code a one-dimensional boolean mask."""
-        k = self.parameter
+    def encode(self, mask: np.ndarray, sign: np.ndarray | None = None) -> Pieces:
+        """Code a boolean mask, last axis fastest, and its signs (True: -1) if they are coded."""
+        k, mask = self.parameter, mask.reshape(-1)
         kept = np.flatnonzero(mask)
         begins = np.concatenate([[0], kept + 1])
         runs = np.concatenate([kept, [len(mask)]]) - begins
@@ -93,22 +99,30 @@ class RiceCode:
         index = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
         skip = index < skips[owner]
         remainder = runs & ((1 << k) - 1)
+        if self.signed:
+            assert sign is not None
+            negative = np.zeros(len(runs), np.int64)
+            negative[: len(kept)] = sign.reshape(-1)[kept]
+            remainder = remainder << 1 | negative
         code = ((1 << quotient) - 1) | (remainder << (quotient + 1))
         return Pieces(
             start=begins[owner] + index * step,
             value=np.where(skip, (1 << self.QUOTIENT) - 1, code[owner]),
-            length=np.where(skip, self.QUOTIENT, quotient[owner] + 1 + k),
+            length=np.where(skip, self.QUOTIENT, quotient[owner] + 1 + k + self.signed),
         )
 
-    def decode(self, bits: np.ndarray, count: int) -> np.ndarray:
-        """Mask of ``count`` weights from its bits; what follows the mask's own bits is ignored.
+    def decode(self, bits: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mask of ``count`` weights and their signs (False without), from its bits.
+
+        What follows the mask's own bits is ignored.
 
         Raises
         ------
         ValueError
             The bits end before the mask does.
         """
-        k, mask, position, at = self.parameter, np.zeros(count, bool), 0, 0
+        k, position, at = self.parameter, 0, 0
+        mask, sign = np.zeros(count, bool), np.zeros(count, bool)
         while position < count:
             ones = 0
             while ones < self.QUOTIENT and at + ones < len(bits) and bits[at + ones]:
@@ -117,19 +131,21 @@ class RiceCode:
                 position += ones << k
                 at += ones
                 continue
-            end = at + ones + 1 + k
-            if end > len(bits):
+            begin = at + ones + 1 + self.signed
+            if begin + k > len(bits):
                 raise ValueError(f"mask code ends at bit {len(bits)}, weight {position} of {count}")
-            remainder = sum(int(bit) << i for i, bit in enumerate(bits[end - k : end]))
+            remainder = sum(int(bit) << i for i, bit in enumerate(bits[begin : begin + k]))
             position += (ones << k) + remainder
             if position < count:
                 mask[position] = True
+                sign[position] = self.signed and bits[begin - 1]
             position += 1
-            at = end
-        return mask
+            at = begin + k
+        return mask, sign
 
     @classmethod
-    def best(cls, masks: list[np.ndarray]) -> "RiceCode":
+    def best(cls, masks: list[np.ndarray], *, signed: bool = False) -> "RiceCode":
         """The code that takes the fewest bits for all of these masks together."""
-        codes = [cls(k) for k in range(cls.MAX_PARAMETER + 1)]
-        return min(codes, key=lambda code: sum(int(code.encode(m).length.sum()) for m in masks))
+        codes = [cls(k, signed) for k in range(cls.MAX_PARAMETER + 1)]
+        # How long the code is does not depend on what the signs are.
+        return min(codes, key=lambda code: sum(int(code.encode(m, m).length.sum()) for m in masks))

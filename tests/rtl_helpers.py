@@ -307,12 +307,13 @@ def is_kept(layout, y, x):
     return not any(only and position % phases for position, phases, only in axes)
 
 
-def construction_fields(c, mask, parameter):
+def construction_fields(c, mask, code):
     """Fields of a conv's `ConstructionDescriptor`, straight from their description."""
     out_channels, height, width, channels = mask.shape
     groups = -(-channels // c.ich)
     return {
-        "parameter": parameter,
+        "parameter": code.parameter,
+        "signed": code.signed,
         "segments_last": width - 1,
         "word_before_last": (groups - 2) % (1 << c.group_bits),
         "tail_last": (channels - 1) % c.ich,
@@ -328,9 +329,12 @@ def key_words(c, seed, index):
     return split(key, bits, 32 // bits)
 
 
-def weight_words(c, mask, seed, index):
-    """Words of masks and signs of each output channel as the tile buffer has them."""
-    negative = signs(seed, index, mask.shape) < 0
+def weight_words(c, mask, sign, seed, index):
+    """Words of masks and signs of each output channel as the tile buffer has them.
+
+    ``sign`` is None where signs are generated.
+    """
+    negative = signs(seed, index, mask.shape) < 0 if sign is None else sign
     fill = [(0, 0)] * 3 + [(0, -mask.shape[3] % c.ich)]
     kept, negative = (np.pad(bits, fill) for bits in (mask, mask & negative))
     return [
@@ -361,6 +365,19 @@ def random_masks(rng, c, count=8):
     masks = [rng.random(s) < d for s, d in zip(CONV_SHAPES, densities, strict=True)]
     fits = [m for m in masks if m.shape[1] * m.shape[2] * -(-m.shape[3] // c.ich) < c.tile_words]
     return [fits[i] for i in rng.permutation(len(fits))[:count]]
+
+
+def random_layers(rng, c):
+    """Masks of convs as above, each with signs of its own or None, in every code that there is."""
+    masks = random_masks(rng, c)
+    masks += [np.ones(shape, bool) for shape in ((9, 1, 2, 5), (5, 1, 1, 33))]
+    masks += [rng.random((5, 1, 2, 21)) < density for density in (0, 0.3)]
+    learned = rng.permutation(2 * [False, True] + [bool(n % 2) for n in range(len(masks) - 4)])
+    layers = [
+        (mask, mask & (rng.random(mask.shape) < 0.5) if signed else None)
+        for mask, signed in zip(masks, learned, strict=True)
+    ]
+    return [layers[i] for i in rng.permutation(len(layers))]
 
 
 def with_lower_limit(verilog):

@@ -59,6 +59,7 @@ def lower(layer: Window, context: Context) -> list[Work]:
             groups=1,
             out_channels=outputs,
             mask=layer.mask[own],
+            sign=None if layer.sign is None else layer.sign[own],
             scale=layer.scale[own],
             bias=layer.bias[own],
         )

@@ -9,7 +9,7 @@ from .technology import Technology
 
 __all__ = ["PROGRAM_FORMAT", "Configuration"]
 
-PROGRAM_FORMAT = 7
+PROGRAM_FORMAT = 8
 """Version of the program's packets; part of every fingerprint."""
 
 

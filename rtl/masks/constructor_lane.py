@@ -1,14 +1,17 @@
-"""One lane of the model constructor: masks from the program, signs from Xorshift.
+"""One lane of the model constructor: masks from the program, signs from there or from Xorshift.
 
 ::
 
-    words ─► mask expander ─► place of the next weight that is kept ─► ich masks ─┬─► tile buffer
-                              key ─► xorshift32 ─► signs of the same ich weights ─┘
+    words ─► mask expander ─┬─► place of the next weight that is kept ─► ich masks ─┬─► tile buffer
+                            └─► its sign, or chunks of signs ─┬─► signs of the same ┘
+                                            key ─► xorshift32 ┘   ich weights
 
 The lane constructs the output channels lane, lane + lanes, ... of each tile, in the order
 ky, kx, c. In each cycle, or with `step_period` 2 in each second one, it takes a step of
 the expander's or finishes a word; both where no word of the layer is narrower than the others.
 Of a pair of the expander's it takes both pieces if the first one's weight is of the word in hand.
+Of a layer that keeps all weights a word needs no more than its signs: with a `DenseCode` a step
+takes a chunk of them, or one word whose signs are generated.
 After a reset it first writes the identity that pools take to the words 0.
 """
 
@@ -21,6 +24,7 @@ from ..configuration import Configuration
 from ..interfaces import TileWrite
 from ..program.packets import ConstructionDescriptor
 from .decoders import decoder_of
+from .dense_code import DENSE, chunk_bits
 from .mask_expander import RUN_BITS
 from .shifter import select_value
 from .sign_generator import SignGenerator
@@ -85,10 +89,16 @@ class ConstructorLane(wiring.Component):
         m.submodules.expander = expander = decoder.create(c)
         m.submodules.signs = signs = SignGenerator(c, self.lane)
         wiring.connect(m, wiring.flipped(self.i), expander.i)
+        # The layer keeps all weights; their signs are generated.
+        dense, all_given = Signal(), Signal()
         m.d.comb += [
+            dense.eq((layer.parameter == DENSE) & self.prepared),
+            all_given.eq(dense & ~layer.signed),
             expander.clear.eq(self.clear),
             expander.start_layer.eq(self.start_layer),
             expander.parameter.eq(layer.parameter),
+            expander.signed.eq(layer.signed),
+            expander.dense.eq(dense),
             self.full.eq(expander.full),
             signs.key_word.eq(self.key_word),
             signs.key.eq(self.key),
@@ -115,19 +125,26 @@ class ConstructorLane(wiring.Component):
         # behind it.
         low = ceil_log2(c.ich)
         place, keep = Signal(RUN_BITS, init=self.lane + c.constructor_lanes), Signal()
-        busy, steps, finish, accept = (Signal() for _ in range(4))
+        busy, steps, finish, accept, word_ends = (Signal() for _ in range(5))
+        signs_there = signs.valid | layer.signed
         in_word = (place[low:] == 0) & (~segment_ends | (place[:low] <= layer.tail_last))
         # In the word behind it, which is as long, so that both can be dealt with at once.
         in_next = (place[low:] == 1) & (layer.tail_last == c.ich - 1)
-        finishes = ~in_word & signs.valid
-        accepts = in_word | (in_next & signs.valid)
+        finishes = (~in_word | all_given) & signs_there
+        accepts = in_word | (in_next & signs_there)
         # What follows a tile is left where it is: it may be of another layer. Behind a word that
         # ends only the next one is looked into, which may be the tile's last one.
         at_tail = place[:low] == layer.tail_last
         at_end = keep & Mux(segment_ends, at_tail, place[:low] == c.ich - 1)
         leaves = Mux(ends_share, finishes | at_end, finishes & at_end)
-        near, takes = self._flag(m, in_next), self._flag(m, accepts & ~leaves)
+        near, takes = self._flag(m, in_next), self._flag(m, accepts & ~leaves & ~all_given)
+        # Chunks of signs come one after the other into the word.
+        size = chunk_bits(c)
+        part, filled = Signal(range(c.ich // size)), expander.chunk_valid
+        if size < c.ich:
+            filled &= part.all()
         m.d.comb += [
+            word_ends.eq(steps & (self._flag(m, finishes) | filled)),
             finish.eq(steps & self._flag(m, finishes)),
             accept.eq(steps & self._flag(m, accepts)),
             expander.take.eq(expander.valid & Mux(busy, steps & takes, ~expander.whole)),
@@ -173,24 +190,42 @@ class ConstructorLane(wiring.Component):
                     next_keep.eq(expander.second_keep),
                 ]
             next_masks |= expander.take_second << first[:low]
+        # Signs that were coded.
+        negative, negatives = Signal(), Signal(c.ich)
+        next_negatives = next_masks & negative.replicate(c.ich)
         m.d.sync += [
             place.eq(behind_step),
             keep.eq(next_keep),
             masks.eq(Mux(self.write.enable, 0, masks) | next_masks),
+            negatives.eq(Mux(self.write.enable, 0, negatives) | next_negatives),
         ]
+        with m.If(expander.take):
+            m.d.sync += negative.eq(expander.negative)
+        whole_word = Cat(last >= number for number in range(c.ich))
+        word_masks = masks | (whole_word & dense.replicate(c.ich))
+        chunks = Cat(negatives, expander.chunk)[size:]
+        if size == c.ich:
+            # The others are 0.
+            word_signs = negatives | (chunks & dense.replicate(c.ich))
+        else:
+            word_signs = Mux(dense, chunks, negatives)
+            with m.If(expander.take & dense):
+                m.d.sync += [negatives.eq(chunks), part.eq(part + 1)]
 
         m.d.comb += [
             signs.advance.eq(finish),
             signs.last.eq(last),
             signs.row_ends.eq(row_ends),
             signs.channel_ends.eq(channel_ends),
-            self.write.enable.eq(finish | ~self.prepared),
+            self.write.enable.eq(word_ends | ~self.prepared),
             self.write.slice.eq(channel),
             self.write.address.eq(Cat(address[:-1], address[-1] | self.upper)),
-            self.write.data.eq(Cat(masks, signs.signs & masks)),
+            self.write.data.eq(
+                Cat(word_masks, Mux(layer.signed, word_signs, signs.signs & word_masks))
+            ),
             self.complete.eq(~busy & expander.whole),
         ]
-        with m.If(finish):
+        with m.If(word_ends):
             m.d.sync += [address.eq(address + 1), word.eq(word + 1)]
             m.d.sync += segment_ends.eq(word == layer.word_before_last)
             with m.If(segment_ends):
@@ -203,8 +238,13 @@ class ConstructorLane(wiring.Component):
                 m.d.sync += [channel.eq(0), busy.eq(0)]
         with m.If(self.start_tile):
             m.d.sync += busy.eq(self.any_channel)
-        with m.If((self.clear | self.start_layer) & self.prepared):
-            m.d.sync += [keep.eq(0), place.eq(0), masks.eq(0), segment_ends.eq(only_word)]
+        begins = (self.clear | self.start_layer) & self.prepared
+        with m.If(begins):
+            m.d.sync += [segment_ends.eq(only_word), part.eq(0)]
+        with m.If(begins | dense):
+            m.d.sync += [keep.eq(0), place.eq(0), masks.eq(0)]
+        with m.If(begins | (dense & (size == c.ich))):
+            m.d.sync += negatives.eq(0)
         # As if each output channel kept one weight, of a sign that is still 0.
         with m.If(~self.prepared):
             m.d.comb += [kept.eq(1), more.eq(c.constructor_lanes - 1)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from amaranth.lib import wiring
 
 from ..configuration import Configuration
+from .dense_code import chunk_bits
 from .mask_expander import WINDOW_BITS, MaskExpander
 from .serial_expander import SerialMaskExpander
 from .timing import ready_latency, step_period
@@ -24,6 +25,9 @@ class MaskDecoder:
     lookahead_bits : int
         Bits behind a piece of the code that a lane must have before it decodes the piece. So it
         takes ``(used + lookahead_bits) // program_bits + 1`` words for ``used`` bits.
+    begins_words : bool
+        Whether the first bit of a `DenseCode` is that of a fresh word; what is left of the word in
+        hand is dropped.
     pairs : bool
         Whether a lane may take two pieces in a step (`hiddenite.rtl.masks.mask_expander.is_pair`).
     word_cycles : callable
@@ -32,20 +36,23 @@ class MaskDecoder:
 
     create: Callable[[Configuration], wiring.Component]
     lookahead_bits: int
+    begins_words: bool
     pairs: bool
     word_cycles: Callable[[Configuration], int]
 
 
 DECODERS: dict[str, MaskDecoder] = {
     "parallel": MaskDecoder(
-        create=lambda c: MaskExpander(c.program_bits, step_period(c)),
+        create=lambda c: MaskExpander(c.program_bits, chunk_bits(c), step_period(c)),
         lookahead_bits=WINDOW_BITS,
+        begins_words=False,
         pairs=True,
         word_cycles=lambda c: c.program_bits // 8 + ready_latency(c),
     ),
     "serial": MaskDecoder(
-        create=lambda c: SerialMaskExpander(c.program_bits),
+        create=lambda c: SerialMaskExpander(c.program_bits, chunk_bits(c)),
         lookahead_bits=0,
+        begins_words=True,
         pairs=False,
         word_cycles=lambda c: 1,
     ),

@@ -34,29 +34,30 @@ class Steps:
     pair: np.ndarray
 
     @classmethod
-    def parallel(cls, pieces: Pieces, used: int, k: int) -> "Steps":
-        """A piece a step, or two."""
-        after = used + np.cumsum(pieces.length)
-        ones, remainder = _quotient(pieces, k)
+    def parallel(cls, pieces: Pieces, used: int, code: RiceCode) -> "Steps":
+        """A piece a step, or two of a code without signs."""
+        k, after = code.parameter, used + np.cumsum(pieces.length)
+        ones, remainder = _quotient(pieces, code)
         keep = ones < RiceCode.QUOTIENT
         place = pieces.start + (ones << k) + remainder * keep
         before = after - pieces.length
-        pair = keep & is_pair(before, after, k)
+        pair = keep & is_pair(before, after, k) & (not code.signed)
         return cls(place, keep, pieces.start, before, after, pair)
 
     @classmethod
-    def serial(cls, pieces: Pieces, used: int, k: int, word_bits: int) -> "Steps":
+    def serial(cls, pieces: Pieces, used: int, code: RiceCode, word_bits: int) -> "Steps":
         """One or two bits a step, as `hiddenite.rtl.masks.serial_expander` takes them."""
-        after = used + np.cumsum(pieces.length)
-        ones, remainder = _quotient(pieces, k)
+        k, after = code.parameter, used + np.cumsum(pieces.length)
+        ones, remainder = _quotient(pieces, code)
         columns = []
         begin = after - pieces.length
         for offset in range(int(pieces.length.max())):
             one = offset < ones
-            # Two ones, or the zero and the first bit of the remainder, if they are in one word.
-            pair = (offset % 2 == 0) & (offset + 1 < ones) | (k > 0) & (offset == ones)
+            # Two ones, or the zero and the bit behind it, if they are in one word.
+            pair = (offset % 2 == 0) & (offset + 1 < ones)
+            pair |= (k + code.signed > 0) & (offset == ones)
             pair &= (begin + offset + 1) % word_bits != 0
-            known = (1 << np.clip(offset - ones, 0, k)) - 1
+            known = (1 << np.clip(offset - ones - code.signed, 0, k)) - 1
             place = np.where(one, offset + 1, ones) << k
             columns.append(
                 (
@@ -74,8 +75,9 @@ class Steps:
         return cls(place[taken], keep[taken], pieces.start[piece], before, behind, pair)
 
 
-def _quotient(pieces: Pieces, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _quotient(pieces: Pieces, code: RiceCode) -> tuple[np.ndarray, np.ndarray]:
     """Ones and remainder of each piece."""
     masks = (1 << np.arange(1, RiceCode.QUOTIENT + 1)) - 1
     ones = (pieces.value[:, None] & masks == masks).sum(1)
-    return ones, pieces.value >> (ones + 1) & ((1 << k) - 1)
+    remainder = pieces.value >> (ones + 1 + code.signed)
+    return ones, remainder & ((1 << code.parameter) - 1)

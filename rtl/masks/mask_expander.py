@@ -3,11 +3,12 @@
 ::
 
     word ─► bytes ► window of 3 bytes ─► piece: skip `run` weights, keep one or none
-            (a byte a cycle)          └─► the piece behind it, if both are short
+            (a byte a cycle)          ├─► the piece behind it, if both are short
+                                      └─► a chunk of signs (`hiddenite.rtl.masks.dense_code`)
 
 The window moves by whole bytes; the next piece begins in its first byte, and the longest one ends
 in it wherever that is. So do two pieces of a code whose parameter is at most `MAX_PAIR_PARAMETER`:
-where weights lie close together, a lane takes two in a step.
+where weights lie close together, a lane takes two in a step. It takes no two with signs.
 
 How many words it takes depends on the code alone, never on when they come, so the compiler knows
 their order: a lane takes a word when it has no byte left, and is left out when it has constructed
@@ -32,14 +33,14 @@ __all__ = [
 ]
 
 WINDOW_BITS = 24
-"""The longest piece wherever it begins in the first byte."""
+"""The longest piece, or chunk, wherever it begins in the first byte."""
 
 RUN_BITS = RiceCode.MAX_PARAMETER + 3
 
-MAX_PAIR_PARAMETER = RiceCode.MAX_PIECE // 2 - RiceCode.QUOTIENT
-"""Largest parameter with which two pieces are no longer than the longest one."""
+MAX_PAIR_PARAMETER = 3
+"""Largest parameter of pairs: with a larger one hardly any two end in two bytes."""
 
-PAIR_PIECE = RiceCode.MAX_PIECE // 2
+PAIR_PIECE = RiceCode.QUOTIENT + MAX_PAIR_PARAMETER
 """Bits of the longest piece of a pair."""
 
 SECOND_BITS = MAX_PAIR_PARAMETER + 3
@@ -48,6 +49,8 @@ SECOND_BITS = MAX_PAIR_PARAMETER + 3
 
 def is_pair(begin, end, parameter):
     """Whether a piece that keeps a weight may be taken in one step with the piece behind it.
+
+    Those of a code without signs.
 
     Parameters
     ----------
@@ -62,13 +65,15 @@ def is_pair(begin, end, parameter):
     return (parameter <= MAX_PAIR_PARAMETER) & (end - (begin >> 3 << 3) <= at_most)
 
 
-def expander_signature(program_bits: int, *, pairs: bool = False) -> dict:
+def expander_signature(program_bits: int, chunk_bits: int, *, pairs: bool = False) -> dict:
     """Members of a decoder of one lane's masks.
 
     Parameters
     ----------
     program_bits : int
         Width of a word.
+    chunk_bits : int
+        Bits that are taken at once of a dense layer.
     pairs : bool
         Whether two pieces may be taken in a step; otherwise the last four members are missing.
 
@@ -77,9 +82,13 @@ def expander_signature(program_bits: int, *, pairs: bool = False) -> dict:
     clear : forgets all bits (before a program)
     start_layer : the bits that follow are of a new layer
     i : words of the program
-    parameter : parameter k of the code
+    parameter, signed : of the code
+    dense : the code is a `hiddenite.rtl.masks.dense_code.DenseCode`
     full : takes no word before the next step
     valid, run, keep : a step is there; weights that it skips; whether it keeps the one after them
+    negative : the sign of the weight that is kept, if the code is signed
+    chunk : takes the place of run, keep and negative in a dense layer
+    chunk_valid : a chunk of coded signs is there
     take : goes on to the next step; only if one is there
     whole : the next step begins a piece of the code
     pair, second_run, second_keep : so is a second piece; `keep` is 1
@@ -95,11 +104,16 @@ def expander_signature(program_bits: int, *, pairs: bool = False) -> dict:
         "clear": In(1),
         "start_layer": In(1),
         "i": In(stream.Signature(program_bits)),
-        "parameter": In(range(RiceCode.MAX_PARAMETER + 1)),
+        "parameter": In(range(RiceCode.MAX_PARAMETER + 2)),
+        "signed": In(1),
+        "dense": In(1),
         "full": Out(1),
         "valid": Out(1),
         "run": Out(RUN_BITS),
         "keep": Out(1),
+        "negative": Out(1),
+        "chunk": Out(chunk_bits),
+        "chunk_valid": Out(1),
         "take": In(1),
         "whole": Out(1),
         **(second if pairs else {}),
@@ -113,14 +127,16 @@ class MaskExpander(wiring.Component):
     ----------
     program_bits : int
         Width of a word.
+    chunk_bits : int
+        Bits that are taken at once of a dense layer.
     period : int
         Cycles from piece to piece, at least: 1, or 2 with registers behind the decoder. With 2,
         `i.ready` comes from registers, too.
     """
 
-    def __init__(self, program_bits: int, period: int = 1):
-        self.program_bits, self.period = program_bits, period
-        super().__init__(expander_signature(program_bits, pairs=True))
+    def __init__(self, program_bits: int, chunk_bits: int, period: int = 1):
+        self.program_bits, self.chunk_bits, self.period = program_bits, chunk_bits, period
+        super().__init__(expander_signature(program_bits, chunk_bits, pairs=True))
 
     def elaborate(self, platform):
         m = Module()
@@ -133,12 +149,13 @@ class MaskExpander(wiring.Component):
         second_offset = Signal(range(8 + MAX_PAIR_PARAMETER))
         missing = Signal(range(WINDOW_BITS // 8 + 1), init=WINDOW_BITS // 8)
 
-        view = select_bits(m, window, offset, RiceCode.MAX_PIECE)
+        view = select_bits(m, window, offset, max(2 * PAIR_PIECE, self.chunk_bits))
         ones = _leading_ones(m, view[:quotient])
         keep, run = Signal(), Signal(RUN_BITS)
         m.d.comb += keep.eq(ones != quotient)
-        # Below bit k the remainder, from there on the quotient.
-        low = select_bits(m, view[1:], ones[:2], longest)
+        # Below bit k the remainder, from there on the quotient. A sign stands in front of both.
+        behind_ones = Mux(self.signed, view[2:], view[1:])[: longest + quotient - 1]
+        low = select_bits(m, behind_ones, ones[:2], longest)
         below = Signal(RUN_BITS)
         m.d.comb += below.eq(Cat(self.parameter > bit for bit in range(longest)))
         for bit in range(RUN_BITS):
@@ -150,9 +167,9 @@ class MaskExpander(wiring.Component):
             m.d.comb += run[bit].eq(Mux(below[bit], remainder, high))
         # Where the piece ends, and what lies behind it if it is short: both are worked out for each
         # number of ones while they are counted.
-        end = Signal(range(8 + RiceCode.MAX_PIECE))
+        end = Signal(range(8 + max(RiceCode.MAX_PIECE, self.chunk_bits)))
         shortest = Signal.like(end)
-        m.d.comb += shortest.eq(offset + self.parameter + 1)
+        m.d.comb += shortest.eq(offset + (self.parameter + self.signed) + 1)
         ends = [shortest + q for q in range(quotient)]
         behind = select_bits(m, window[1:], second_offset, PAIR_PIECE + quotient - 1)
         # Where the first zero is, one bit each, so that less hangs on `ones`.
@@ -160,12 +177,22 @@ class MaskExpander(wiring.Component):
         second_ones, second_view = Signal.like(ones), Signal(PAIR_PIECE)
         seconds = [behind[q : q + PAIR_PIECE] for q in range(quotient)]
         counts = [_leading_ones(m, behind[q : q + quotient]) for q in range(quotient)]
+        moves, some, missing_then = Signal(), Signal(), Signal.like(missing)
+        m.d.comb += some.eq(count != 0)
+        there = missing == 0
+        if self.period > 1:
+            # A chunk goes past the registers: the window's last byte may come beside this.
+            there = (there | (self.dense & (missing == 1) & some)) & ~self.take
+        chosen = Cat(first_zero, view[:quotient].all()) & ~self.dense.replicate(quotient + 1)
+        chosen = Cat(chosen, self.dense)
         step = m.d["comb" if self.period == 1 else "sync"]
         step += [
             self.run.eq(run),
             self.keep.eq(keep),
-            self.valid.eq((missing == 0) & (~self.take if self.period > 1 else 1)),
-            end.eq(select_one([*ends, offset + quotient], Cat(first_zero, view[:quotient].all()))),
+            self.negative.eq((view[1 : 1 + quotient] & first_zero).any()),
+            self.valid.eq(there),
+            self.chunk_valid.eq(there & self.dense & self.signed),
+            end.eq(select_one([*ends, offset + quotient, offset + self.chunk_bits], chosen)),
             second_view.eq(select_one(seconds, first_zero)),
             second_ones.eq(select_one(counts, first_zero)),
         ]
@@ -176,7 +203,7 @@ class MaskExpander(wiring.Component):
             second_end.eq(end + second_ones + Mux(self.second_keep, self.parameter[:2] + 1, 0)),
         ]
         remainder = select_bits(m, second_view[1:], second_ones[:2], MAX_PAIR_PARAMETER)
-        short = self.parameter <= MAX_PAIR_PARAMETER
+        short = (self.parameter <= MAX_PAIR_PARAMETER) & ~self.signed
         with m.Switch(self.parameter[:2]):
             for parameter in range(MAX_PAIR_PARAMETER + 1):
                 with m.Case(parameter):
@@ -186,14 +213,12 @@ class MaskExpander(wiring.Component):
                         self.pair.eq(self.keep & short & is_pair(0, end, parameter)),
                     ]
         m.d.comb += [
+            self.chunk.eq(view),
             self.full.eq((missing == 0) & (count != 0)),
             self.whole.eq(1),
         ]
 
         # All that may come of a step is known before it is known what does.
-        moves, some, missing_then = Signal(), Signal(), Signal.like(missing)
-        m.d.comb += some.eq(count != 0)
-
         def after(short):
             """Whether the window moves if it is short of so many bytes, and of how many then."""
             return Cat((short != 0) & some, (short - ((short != 0) & some))[: len(missing)])

@@ -21,6 +21,8 @@ been found right, so that a damaged program never gives a wrong result. The key 
 output channel -``constructor_lanes``, which each lane steps to its own channels (see the weight
 signs' specification).
 
+Of a layer whose signs are not generated, the key has no meaning.
+
 The mask words of a tile go to the constructor's lanes in turns; a lane that has what it needs is
 left out (see `hiddenite.rtl.masks.mask_expander`).
 """
@@ -30,6 +32,8 @@ import enum
 from amaranth.hdl import signed
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
+
+from hiddenite.golden.rice import RiceCode
 
 from ..configuration import Configuration
 
@@ -138,7 +142,8 @@ class ConstructionDescriptor(data.StructLayout):
 
     Members
     -------
-    parameter : parameter k of the mask code
+    parameter : parameter k of the mask code, or `hiddenite.rtl.masks.dense_code.DENSE`
+    signed : the mask words have the signs, too, which are generated otherwise
     segments_last : KW - 1
     word_before_last : words of ``ich`` weights per (ky, kx), - 2; -1 where there is one
     tail_last : weights in the last of them, - 1
@@ -149,7 +154,8 @@ class ConstructionDescriptor(data.StructLayout):
     def __init__(self, c: Configuration):
         super().__init__(
             {
-                "parameter": 4,
+                "parameter": ceil_log2(RiceCode.MAX_PARAMETER + 2),
+                "signed": 1,
                 "segments_last": ceil_log2(c.largest_kernel),
                 "word_before_last": c.group_bits,
                 "tail_last": ceil_log2(c.ich),

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from rtl_helpers import CONFIGURATIONS, integers, random_masks
+from rtl_helpers import CONFIGURATIONS, integers, random_layers
 
 from hiddenite.compiler.mask_stream import MaskStream
 from hiddenite.golden.rice import RiceCode
@@ -12,16 +12,22 @@ class Lane:
 
     A word goes into an empty hold; its bytes go into the window while there is room; pieces leave
     the window while the tile is not complete and the longest one would be there. A serial decoder
-    has no window: the bits of a piece leave the hold one by one.
+    has no window: the bits of a piece leave the hold one by one. Where all weights are kept, signs
+    leave it, a chunk after the other, or nothing does.
     """
 
     def __init__(self, c):
         self.word_bytes, self.serial = c.program_bits // 8, c.mask_decoder == "serial"
         self.window = self.count = self.hold = self.held = 0
-        self.position, self.kept = 0, []
+        self.parts = []
+        self.ich = c.ich
+        self.chunk = min(c.ich, c.program_bits if self.serial else 16)
 
-    def begin_layer(self, parameter):
-        self.parameter, self.position, self.kept = parameter, 0, []
+    def begin_layer(self, code, channels):
+        self.parameter, self.signed = code.parameter, code.signed
+        self.channels, self.position, self.kept, self.signs = channels, 0, [], []
+        if self.parameter == 7 and self.serial:
+            self.count = self.held = self.window = 0
 
     def give(self, word):
         assert self.held == 0
@@ -44,25 +50,53 @@ class Lane:
     def needs(self):
         """Bits that must be there before a piece is taken."""
         if not self.serial:
-            return RiceCode.MAX_PIECE
+            return WINDOW_BITS - 7
+        if self.parameter == 7:
+            return self.chunk * self.signed
         ones = 0
         while ones < RiceCode.QUOTIENT and self.window >> ones & 1:
             ones += 1
-        return ones + (ones < RiceCode.QUOTIENT) * (1 + self.parameter)
+        return ones + (ones < RiceCode.QUOTIENT) * (1 + self.parameter + self.signed)
+
+    def take(self, length):
+        bits = self.window & ((1 << length) - 1)
+        self.window >>= length
+        self.count -= length
+        return bits
+
+    def word(self):
+        """A word of a layer that keeps all weights; chunk by chunk, but nothing stands between."""
+        size = min(self.ich, self.channels - self.position % self.channels)
+        bits = 0
+        if self.signed:
+            first = self.chunk * len(self.parts)
+            self.parts.append(self.take(self.chunk) << first)
+            if first + self.chunk < self.ich:
+                return
+            bits = sum(self.parts)
+        self.kept += range(self.position, self.position + size)
+        self.signs += [bits >> n & 1 for n in range(size)]
+        assert bits >> size == 0
+        self.position += size
+        self.parts = []
 
     def piece(self):
+        if self.parameter == 7:
+            self.word()
+            return
         ones = 0
         while ones < RiceCode.QUOTIENT and self.window >> ones & 1:
             ones += 1
         length, keep = ones, ones < RiceCode.QUOTIENT
         self.position += ones << self.parameter
         if keep:
-            self.position += self.window >> ones + 1 & ((1 << self.parameter) - 1)
+            code = self.window >> ones + 1
+            self.position += code >> self.signed & ((1 << self.parameter) - 1)
             self.kept.append(self.position)
+            self.signs.append(code & self.signed)
             self.position += 1
-            length += 1 + self.parameter
-        self.window >>= length
-        self.count -= length
+            length += 1 + self.parameter + self.signed
+        self.take(length)
 
 
 def deal(lanes, ends, words):
@@ -82,25 +116,26 @@ def deal(lanes, ends, words):
 def test_lanes_find_their_masks_in_the_words_dealt_to_them(name, seed):
     c = CONFIGURATIONS[name]
     rng = np.random.default_rng(seed)
-    masks = random_masks(rng, c)
     stream = MaskStream(c)
-    layers = [(mask, *stream.add(mask)) for mask in masks]
+    layers = [(mask, sign, *stream.add(mask, sign)) for mask, sign in random_layers(rng, c)]
     words = iter(stream.words())
     lanes = [Lane(c) for _ in range(c.constructor_lanes)]
-    for mask, code, tiles in layers:
+    for mask, sign, code, tiles in layers:
         size = mask[0].size
         assert tiles == -(-len(mask) // c.och)
         for lane in lanes:
-            lane.begin_layer(code.parameter)
+            lane.begin_layer(code, mask.shape[3])
         shares = [len(mask[n :: len(lanes)]) * size for n in range(len(lanes))]
         for tile in range(tiles):
             whole = (tile + 1) * c.och // len(lanes) * size
             deal(lanes, [min(whole, share) for share in shares], integers(next(words)))
         for number, lane in enumerate(lanes):
-            own = np.zeros(shares[number], bool)
             # A last run may reach beyond the end.
-            own[[position for position in lane.kept if position < len(own)]] = True
-            assert (own == mask[number :: len(lanes)].reshape(-1)).all()
+            found = {p: s for p, s in zip(lane.kept, lane.signs, strict=True) if p < shares[number]}
+            own = slice(number, None, len(lanes))
+            assert list(found) == np.flatnonzero(mask[own]).tolist()
+            if sign is not None:
+                assert list(found.values()) == sign[own][mask[own]].tolist()
     assert next(words, None) is None
 
 

@@ -7,7 +7,7 @@ from rtl_helpers import (
     construction_fields,
     integers,
     key_words,
-    random_masks,
+    random_layers,
     simulate,
     weight_words,
 )
@@ -29,12 +29,12 @@ class Bench:
         self.dut = dut or Constructor(c)
         self.stream = stream = MaskStream(c)
         self.layers = []
-        for index, mask in enumerate(program):
-            code, tiles = stream.add(mask)
+        for index, (mask, sign) in enumerate(program):
+            code, tiles = stream.add(mask, sign)
             assert tiles == -(-len(mask) // c.och)
-            fields = construction_fields(c, mask, code.parameter)
+            fields = construction_fields(c, mask, code)
             key = key_words(c, SEED, index)
-            self.layers.append((fields, key, weight_words(c, mask, SEED, index)))
+            self.layers.append((fields, key, weight_words(c, mask, sign, SEED, index)))
         self.mask_words = iter(stream.words())
         self.memory = {}
         self.held, self.tiles, self.record_words = [], 0, []
@@ -132,7 +132,7 @@ class Bench:
 def test_tiles_of_many_layers(name):
     """The tile buffer gets golden masks and signs from the words that the compiler deals."""
     c = CONFIGURATIONS[name]
-    bench = Bench(c, random.Random(6), random_masks(np.random.default_rng(len(name)), c))
+    bench = Bench(c, random.Random(6), random_layers(np.random.default_rng(len(name)), c))
     simulate(bench.dut, bench.run)
 
 
@@ -140,7 +140,7 @@ def test_large_tiles_wait_for_room():
     """Tiles of half of the buffer or more are there one at a time."""
     c = CONFIGURATIONS["square"]
     rng = np.random.default_rng(8)
-    masks = [rng.random((9, 3, 3, channels)) < 0.3 for channels in (16, 28)]
+    masks = [(rng.random((9, 3, 3, channels)) < 0.3, None) for channels in (16, 28)]
     bench = Bench(c, random.Random(7), masks)
     assert [fields["tile_words"] for fields, *_ in bench.layers] == [36, 63]
     simulate(bench.dut, bench.run)
@@ -150,8 +150,8 @@ def test_clear_forgets_the_program_before():
     """A second program on the same hardware, after the bits that the first one left behind."""
     c = CONFIGURATIONS["more_och"]
     rng = np.random.default_rng(9)
-    first = Bench(c, random.Random(1), [rng.random((5, 1, 1, 3)) < 0.5])
-    second = Bench(c, random.Random(2), random_masks(rng, c, 3), first.dut)
+    first = Bench(c, random.Random(1), [(rng.random((5, 1, 1, 3)) < 0.5, None)])
+    second = Bench(c, random.Random(2), random_layers(rng, c)[:3], first.dut)
 
     async def run(ctx):
         await first.run(ctx)
@@ -167,7 +167,7 @@ def test_cycles_are_those_that_the_compiler_counts(name, seed):
     """With words always there; long pieces in a row, which are rare, add a few."""
     c = CONFIGURATIONS[name]
     rng = np.random.default_rng(seed)
-    bench = Bench(c, random.Random(6), random_masks(rng, c), stalls=False)
+    bench = Bench(c, random.Random(6), random_layers(rng, c), stalls=False)
     simulate(bench.dut, bench.run)
     expected = bench.stream.cycles(bench.record_words)
     assert len(bench.cycles) == len(expected)

@@ -8,13 +8,14 @@ from rtl_helpers import (
     construction_fields,
     join,
     key_words,
-    random_masks,
+    random_layers,
     simulate,
     weight_words,
 )
 
 from hiddenite.golden.rice import RiceCode
 from hiddenite.rtl.masks.constructor_lane import ConstructorLane
+from hiddenite.rtl.masks.dense_code import DenseCode, chunk_bits
 
 
 class LaneBench:
@@ -25,15 +26,21 @@ class LaneBench:
         self.dut = ConstructorLane(c, lane)
         self.words, self.taken, self.written, self.tiles = [], 0, [], 0
 
-    def encode(self, masks):
-        """Make words of the lane's part of the masks; return each layer's code."""
-        codes, bits = [], []
-        for mask in masks:
-            own = mask[self.lane :: self.c.constructor_lanes].reshape(-1)
-            code = RiceCode.best([own])
-            bits.append(code.encode(own).bits())
-            codes.append(code.parameter)
-        bits, width = np.concatenate(bits), self.c.program_bits
+    def encode(self, layers):
+        """Make words of the lane's part of masks and signs; return each layer's code."""
+        codes, bits, width = [], np.zeros(0, np.uint8), self.c.program_bits
+        for mask, sign in layers:
+            own = mask[self.lane :: self.c.constructor_lanes]
+            code = RiceCode.best([own], signed=sign is not None)
+            if own.all():
+                code = DenseCode(self.c.ich, chunk_bits(self.c), code.signed)
+                if self.c.mask_decoder == "serial":
+                    # Of a word that is begun, the rest is dropped; there is always one.
+                    bits = np.append(bits, np.zeros(width - len(bits) % width, np.uint8))
+            if sign is not None:
+                sign = sign[self.lane :: self.c.constructor_lanes]
+            bits = np.append(bits, code.encode(own, sign).bits())
+            codes.append(code)
         bits = np.append(bits, np.zeros(-len(bits) % width, np.uint8))
         self.words = [join(word, 1) for word in bits.reshape(-1, width)]
         return codes
@@ -72,7 +79,7 @@ class LaneBench:
         ]
         return cycles
 
-    async def layer(self, ctx, mask, parameter, seed, index):
+    async def layer(self, ctx, mask, sign, code, seed, index):
         """Construct all tiles of a layer; return the cycles they took."""
         c, dut = self.c, self.dut
         while not ctx.get(dut.prepared):
@@ -83,11 +90,11 @@ class LaneBench:
             ctx.set(dut.key, word)
             await ctx.tick()
         ctx.set(dut.key_word, 0)
-        ctx.set(dut.layer, construction_fields(c, mask, parameter))
+        ctx.set(dut.layer, construction_fields(c, mask, code))
         ctx.set(dut.start_layer, 1)
         await self.cycle(ctx)
         ctx.set(dut.start_layer, 0)
-        words = weight_words(c, mask, seed, index)
+        words = weight_words(c, mask, sign, seed, index)
         cycles = 0
         for first in range(0, len(mask), c.och):
             own = words[first : first + c.och][self.lane :: c.constructor_lanes]
@@ -100,13 +107,13 @@ class LaneBench:
 def test_words_of_many_layers(name, stalls):
     c = CONFIGURATIONS[name]
     lane = c.constructor_lanes - 1
-    masks = random_masks(np.random.default_rng(lane), c)
+    layers = random_layers(np.random.default_rng(lane), c)
     bench = LaneBench(c, lane, random.Random(4) if stalls else None)
-    parameters = bench.encode(masks)
+    codes = bench.encode(layers)
 
     async def run(ctx):
-        for number, (mask, parameter) in enumerate(zip(masks, parameters, strict=True)):
-            await bench.layer(ctx, mask, parameter, 0xFFFFFFF0 + number, 7 * number)
+        for number, (layer, code) in enumerate(zip(layers, codes, strict=True)):
+            await bench.layer(ctx, *layer, code, 0xFFFFFFF0 + number, 7 * number)
 
     simulate(bench.dut, run)
 
@@ -118,14 +125,14 @@ FAST = replace(CONFIGURATIONS["more_ich"], pipelining=0)
 def construct(c, mask):
     """Construct one lane's part of a layer; return the cycles, the lane's masks and their code."""
     bench = LaneBench(c, 0)
-    (parameter,) = bench.encode([mask])
+    (code,) = bench.encode([(mask, None)])
     cycles = []
 
     async def run(ctx):
-        cycles.append(await bench.layer(ctx, mask, parameter, 1, 1))
+        cycles.append(await bench.layer(ctx, mask, None, code, 1, 1))
 
     simulate(bench.dut, run)
-    return cycles[0], mask[0 :: c.constructor_lanes], RiceCode(parameter)
+    return cycles[0], mask[0 :: c.constructor_lanes], code
 
 
 def pairs_in(mask, segment):
