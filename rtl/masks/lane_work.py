@@ -46,6 +46,8 @@ class LaneWork:
     def __init__(self, mask: np.ndarray, code: RiceCode | DenseCode, c: Configuration):
         channels, rows, segments, length = mask.shape
         self.generates, self.period = not code.signed, step_period(c)
+        # Cycles from a word until a step may use its first byte; chunks go past the registers.
+        self._from_word = 2 if isinstance(code, DenseCode) else 1 + self.period
         self._length, self._row_weights = length, segments * length
         in_segment = np.append(np.arange(c.ich, length, c.ich), length)
         self._row = segments * len(in_segment)
@@ -103,7 +105,7 @@ class LaneWork:
             byte = (before[:-1] + lookahead) // 8 - 1
             needed = np.searchsorted(byte, number * word_bytes)
             part = np.append(byte, 0)[needed] - number * word_bytes
-            self.wait = 1 + self.period + np.minimum(part, word_bytes - 1)
+            self.wait = self._from_word + np.minimum(part, word_bytes - 1)
             enough = 8 * (number + 1) * word_bytes - lookahead
             emptied = np.searchsorted(positions, enough) - 1
             # The second byte that a piece makes room for comes a cycle later.
