@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from random_networks import Feature
+from random_networks import HARDWARE, Feature
 from random_networks.builder import Builder
 
 __all__ = ["random_joined_network"]
@@ -10,7 +10,13 @@ __all__ = ["random_joined_network"]
 # Of adds, concats and upsamples.
 SHARES = 0.25, 0.5, 0.25
 
-_FEATURES = {Feature.PADDING, Feature.GROUPS, Feature.ADD, Feature.CONCAT, Feature.UPSAMPLE}
+_FEATURES = HARDWARE | {
+    Feature.PADDING,
+    Feature.GROUPS,
+    Feature.ADD,
+    Feature.CONCAT,
+    Feature.UPSAMPLE,
+}
 
 
 def random_joined_network(rng, *, word=4, max_weights=4000, max_pixels=120, max_layers=9):

@@ -154,8 +154,10 @@ def relative(signs):
     ]
 
 
-def random_conv(rng, channels, out_channels, kernel=(1, 1), density=0.4, **fields):
-    """A conv called "conv" of the image with a random mask."""
+def random_conv(
+    rng, channels, out_channels, kernel=(1, 1), density=0.4, *, learned=False, **fields
+):
+    """A conv called "conv" of the image with a random mask; random signs if they are learned."""
     fields = {
         "name": "conv",
         "input": "image",
@@ -165,6 +167,8 @@ def random_conv(rng, channels, out_channels, kernel=(1, 1), density=0.4, **field
         "bias": rng.integers(-200, 200, out_channels).astype(np.int32),
         "shift": 8,
     } | fields
+    if learned:
+        fields["sign"] = fields["mask"] & (rng.random(fields["mask"].shape) < 0.5)
     return Conv(out_channels=out_channels, kernel=kernel, **fields)
 
 

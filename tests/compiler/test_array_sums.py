@@ -20,13 +20,14 @@ def sums_of(conv, c):
 
 @pytest.mark.parametrize("array", ["tree", "flip"])
 @pytest.mark.parametrize("ich", [1, 4, 8, 16])
-def test_sums_of_all_words_of_each_channel(ich, array):
+@pytest.mark.parametrize("learned", [False, True])
+def test_sums_of_all_words_of_each_channel(ich, array, learned):
     c = replace(CONFIGURATIONS["square"], ich=ich, och=1, post_lanes=1, constructor_lanes=1,
                 array=array)  # fmt: skip
-    conv = random_conv(np.random.default_rng(ich), 11, 5, (2, 3))
+    conv = random_conv(np.random.default_rng(ich), 11, 5, (2, 3), learned=learned)
     sums = sums_of(conv, c)
     expected, largest = [], []
-    for words in weight_words(c, conv.mask, SEED, conv.index):
+    for words in weight_words(c, conv.mask, conv.sign, SEED, conv.index):
         bits = np.array([split(word, 1, 2 * ich) for word in words], bool)
         mask, negative = bits[:, :ich], bits[:, ich:]
         expected.append(build_of(c).offset(mask, negative).sum())

@@ -35,7 +35,8 @@ C = dataclasses.replace(CONFIGURATIONS["square"], array="tree")
 def convs():
     rng = np.random.default_rng(1)
     first = random_conv(rng, 3, 9, (2, 3), index=65_535, name="first")
-    return first, random_conv(rng, 9, 5, name="second", input="first", output="int32")
+    second = {"name": "second", "input": "first", "output": "int32"}
+    return first, random_conv(rng, 9, 5, **second, learned=True)
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -54,7 +55,7 @@ def test_packets(name):
         Opcode.END,
     ]
     stream = MaskStream(c)
-    codes = [stream.add(conv.mask)[0] for conv in (first, second)]
+    codes = [stream.add(conv.mask, conv.sign)[0] for conv in (first, second)]
     words = [part for part in parts[1:-1] if kind_of(part[0]) in TILES]
     for part, masks in zip(words, stream.words(), strict=True):
         assert part[len(part) - len(masks) :] == masks.tolist()
@@ -67,7 +68,7 @@ def test_packets(name):
         assert part[1 : 1 + len(key)] == key
         begin = 1 + len(key)
         value = join(part[begin : begin + words_of(layout, c.program_bits)], c.program_bits)
-        fields = construction_fields(c, conv.mask, code.parameter)
+        fields = construction_fields(c, conv.mask, code)
         assert value == layout.const(fields).as_value().value
         layer = layer_descriptor(part[-table_words(c, part[0]) :], c)
         assert layer.large_tiles == (fields["tile_words"] >= c.tile_words // 2)
@@ -87,7 +88,8 @@ def test_what_a_program_says_of_itself():
     for conv in (first, second):
         density = conv.mask.mean()
         entropy -= conv.mask.size * sum(p * np.log2(p) for p in (density, 1 - density))
-    assert program.mask_entropy == pytest.approx(entropy)
+    # The second one's signs are learned.
+    assert program.mask_entropy == pytest.approx(entropy + second.mask.sum())
     # Image 5x6, 1 group: 3x3 words; its output 4x4, 3 groups: 12.
     assert program.memory.used == 9 + 12
 
@@ -96,6 +98,8 @@ def test_empty_and_full_masks_have_no_entropy():
     for density in (0, 1):
         conv = random_conv(np.random.default_rng(1), 3, 4, density=density)
         assert compiled((2, 2, 3), conv, c=C).mask_entropy == 0
+        conv = random_conv(np.random.default_rng(1), 3, 4, density=density, learned=True)
+        assert compiled((2, 2, 3), conv, c=C).mask_entropy == 12 * density
 
 
 def test_a_program_depends_on_nothing_but_network_and_configuration():

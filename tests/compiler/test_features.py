@@ -36,8 +36,6 @@ SUM = {"name": "x", "input": "image", "residual": "image"}
     [
         (conv(kernel=(1, 3), dilation=2, padding=(0, 1)),
          "dilation must be 1 for the hardware, not (2, 2)"),
-        (conv(sign=np.zeros((8, 1, 1, 8), bool)),
-         "sign must be absent for the hardware, not a tensor"),
         (conv(output="int8"), "output must be 'uint8' or 'int32' for the hardware, not 'int8'"),
         (conv(groups=4),
          "input channels of a group must be a multiple of 4 (ich) for the hardware, not 2"),
@@ -81,6 +79,7 @@ def test_refused_input():
         conv(dilation=2),
         conv(kernel=(2, 2), padding=(1, 0, 0, 0)),
         conv(groups=2),
+        conv(sign=np.zeros((8, 1, 1, 8), bool)),
         MaxPool(name="x", input="image", kernel=2, padding=(0, 0, 0, 1)),
         AvgPool(name="x", input="image", kernel=3, padding=(2, 0, 1, 2), scale=9, shift=3),
         Add(**SUM, scale=1, residual_scale=2, shift=1),

@@ -11,10 +11,11 @@ their type and a wrong bit shows.
 """
 
 from .builder import MAX_AVG_POOL_AREA, random_network, random_residual_network
-from .features import VERSION_1, VERSION_2, Feature
+from .features import HARDWARE, VERSION_1, VERSION_2, Feature
 from .images import random_images
 
 __all__ = [
+    "HARDWARE",
     "MAX_AVG_POOL_AREA",
     "VERSION_1",
     "VERSION_2",

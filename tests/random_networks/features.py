@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-__all__ = ["VERSION_1", "VERSION_2", "Feature"]
+__all__ = ["HARDWARE", "VERSION_1", "VERSION_2", "Feature"]
 
 
 class Feature(Enum):
@@ -20,3 +20,5 @@ class Feature(Enum):
 
 VERSION_1: frozenset[Feature] = frozenset()
 VERSION_2 = frozenset(Feature)
+HARDWARE = frozenset({Feature.SIGN})
+"""What a network may use on every engine, joins and what comes with them aside."""

@@ -76,26 +76,30 @@ def faults(cases, outcomes):
 
 
 def small_case(configuration, seed=3):
-    """A network of two convs and a pool in a few hundred program words of 8 bits."""
+    """A network of two convs and a pool in a few hundred program words of 8 bits.
+
+    The signs of the second conv are learned, and all of its weights are kept.
+    """
     rng = np.random.default_rng(seed)
 
-    def conv(name, source, channels, out_channels, kernel, **options):
+    def conv(name, source, channels, out_channels, kernel, density, **options):
         return Conv(
             name=name,
             input=source,
             kernel=kernel,
             out_channels=out_channels,
-            mask=rng.random((out_channels, kernel, kernel, channels)) < 0.4,
+            mask=rng.random((out_channels, kernel, kernel, channels)) < density,
             scale=np.full(out_channels, 3000, np.int16),
             bias=np.zeros(out_channels, np.int32),
             shift=14,
             **options,
         )
 
+    learned = rng.random((5, 2, 2, 6)) < 0.5
     layers = [
-        conv("a", "image", 2, 6, 3, index=0, padding=1),
+        conv("a", "image", 2, 6, 3, 0.4, index=0, padding=1),
         MaxPool(name="p", input="a", kernel=2),
-        conv("b", "p", 6, 5, 2, index=1, output="int32"),
+        conv("b", "p", 6, 5, 2, 1, sign=learned, index=1, output="int32"),
     ]
     image = Input(name="image", height=4, width=4, channels=2)
     network = Network(name="small", seed=7, input=image, layers=layers)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_networks import random_images, random_network
+from random_networks import HARDWARE, random_images, random_network
 from system.cases import Case, faults
 
 from hiddenite.compiler.estimate import estimate
@@ -46,7 +46,7 @@ def cases_of(c, simulator):
     count, sizes = SIZES[simulator]
     cases = []
     while len(cases) < count:
-        network = random_network(rng, **sizes)
+        network = random_network(rng, features=HARDWARE, **sizes)
         try:
             cases.append(Case.of(network, random_images(rng, network, 1)[0], c))
         except InputError:

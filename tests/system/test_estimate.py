@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from random_joins import random_joined_network
-from random_networks import random_images, random_network
+from random_networks import HARDWARE, random_images, random_network
 from system import presets
 from system.cases import Case, faults
 
@@ -27,7 +27,8 @@ def test_random_networks(preset, joined, engines):
         if joined:
             network = random_joined_network(rng, word=c.ich, max_weights=30_000, max_pixels=600)
         else:
-            network = random_network(rng, max_weights=30_000, max_pixels=600, max_size=28)
+            sizes = {"max_weights": 30_000, "max_pixels": 600, "max_size": 28}
+            network = random_network(rng, features=HARDWARE, **sizes)
         try:
             cases.append(Case.of(network, random_images(rng, network, 1)[0], c))
         except InputError:

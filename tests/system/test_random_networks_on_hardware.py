@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 from random_joins import random_joined_network
-from random_networks import random_images, random_network, random_residual_network
+from random_networks import HARDWARE, random_images, random_network, random_residual_network
 from system.cases import Case
 from system.random_configurations import pairs, random_configuration, technologies
 
@@ -51,7 +51,7 @@ def pytest_generate_tests(metafunc):
 def draw(seed, number, network, simulator, configuration, joined):
     """Return a random network that fits the configuration, with the runs to make of it."""
     rng = np.random.default_rng([seed, number, network, *[1] * joined])
-    drawn_from, sizes = random_network, SIZES[simulator]
+    drawn_from, sizes = random_network, SIZES[simulator] | {"features": HARDWARE}
     if joined:
         drawn_from = random_joined_network
         sizes = JOINED_SIZES[simulator] | {"word": configuration.ich}
