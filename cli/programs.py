@@ -212,7 +212,7 @@ def _program_facts(network: Network, program: Program) -> dict[str, object]:
     """Return what a host needs to run a program."""
     c = program.configuration
     lanes = c.post_lanes
-    height, width, channels = program.input_shape
+    height, width, channels = program.stream_shape
     pixel_beats = -(-channels // lanes)
     conv = program.stages[-1].operation is Operation.CONV
     order = program.result_order()
@@ -234,12 +234,14 @@ def _program_facts(network: Network, program: Program) -> dict[str, object]:
         "input": {
             "name": network.input.name,
             "shape": program.input_shape,
+            "stream_shape": program.stream_shape,
             "type": network.input.type,
             "lanes": lanes,
             "beats_per_pixel": pixel_beats,
             "beats": program.batch * height * width * pixel_beats,
-            "order": "for each image, each y, each x: the channels, lane 0 first; the lanes after"
-            " the last channel are zero",
+            "order": "for each image, each y, each x of the stream's shape: the channels, lane 0"
+            " first; the lanes after the last channel are zero. The bytes are in the order y, x,"
+            " channel of the image's shape, too",
             "last": "with the last beat",
         },
         "result": {

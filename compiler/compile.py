@@ -20,6 +20,7 @@ from hiddenite.rtl.program.packets import (
 
 from .array_sums import array_sums
 from .channel_records import channel_records
+from .flatten import flatten
 from .layer_table import layer_table
 from .mask_stream import MaskCode, MaskStream
 from .packing import number_words, structure_words
@@ -55,7 +56,7 @@ def compile_network(network: Network, c: Configuration, *, batch: int = 1) -> Pr
             f"batch: must be 1 to {c.largest_batch}, the largest_batch of this configuration, "
             f"not {batch}"
         )
-    stages, plan = schedule(network, c, batch)
+    stages, plan = schedule(flatten(network, c), c, batch)
     writer = _Writer(c)
     masks = MaskStream(c)
     convs, entropy, weights = [], 0.0, 0

@@ -87,10 +87,18 @@ class Program:
         filled = np.concatenate([images, last])
         return [filled[at : at + self.batch] for at in range(0, len(filled), self.batch)]
 
+    @property
+    def stream_shape(self) -> tuple[int, int, int]:
+        """Height, width, channels of an image as the image stream has it.
+
+        The bytes are in the same order as in an image of `input_shape`.
+        """
+        return self.stages[0].shape
+
     def image_beats(self, images: np.ndarray) -> np.ndarray:
         """Beats of the image stream for the images of a batch, uint8, beats x post_lanes."""
         lanes = self.configuration.post_lanes
-        height, width, channels = self.input_shape
+        height, width, channels = self.stream_shape
         pixels = self.batch * height * width
         beats = np.zeros((pixels, -(-channels // lanes) * lanes), np.uint8)
         beats[:, :channels] = images.reshape(pixels, channels)

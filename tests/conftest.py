@@ -109,6 +109,12 @@ def case_folder():
 
 
 @pytest.fixture
+def shared_data():
+    """Find a folder of data that others have published; skips the test if it isn't there."""
+    return lambda name: shared_folder("data", name, f"models of {name} are not simulated")
+
+
+@pytest.fixture
 def trained(trained_folder):
     """Load a trained network: (network, images, expected); skips the test if it isn't there."""
 
