@@ -111,13 +111,13 @@ class ConstructorLane(wiring.Component):
         address = Signal.like(layer.tile_words)
         masks, last = Signal(c.ich, init=1 << self.lane % c.ich), Signal(range(c.ich))
         # Known a word before, as much depends on it.
-        segment_ends = Signal()
+        segment_ends, at_end_of_channel, last_channel = Signal(), Signal(), Signal()
         only_word = layer.word_before_last == (1 << c.group_bits) - 1
+        word_is_channel = layer.tile_words == 1
         at_end_of_row = segment_ends & (segment == layer.segments_last)
-        at_end_of_channel = address == layer.tile_words
         row_ends = self._flag(m, at_end_of_row)
         channel_ends = self._flag(m, at_end_of_channel)
-        ends_share = at_end_of_channel & (channel == self.channels_last)
+        ends_share = at_end_of_channel & last_channel
         share_ends = self._flag(m, ends_share)
         m.d.comb += last.eq(Mux(segment_ends, layer.tail_last, c.ich - 1))
 
@@ -154,7 +154,7 @@ class ConstructorLane(wiring.Component):
         else:
             stands = Signal()
             m.d.comb += steps.eq(busy & stands)
-            m.d.sync += stands.eq(~(finish | (accept & keep) | expander.take))
+            m.d.sync += stands.eq(~(finish | (accept & keep) | expander.take | self.start_tile))
         base, more, kept = Signal(RUN_BITS), Signal(RUN_BITS), Signal()
         behind = Signal(RUN_BITS)
         m.d.comb += [base.eq(place), behind.eq(last), kept.eq(accept & keep)]
@@ -228,19 +228,25 @@ class ConstructorLane(wiring.Component):
         with m.If(word_ends):
             m.d.sync += [address.eq(address + 1), word.eq(word + 1)]
             m.d.sync += segment_ends.eq(word == layer.word_before_last)
+            m.d.sync += at_end_of_channel.eq(address + 1 == layer.tile_words)
             with m.If(segment_ends):
                 m.d.sync += [word.eq(0), segment.eq(segment + 1), segment_ends.eq(only_word)]
             with m.If(row_ends):
                 m.d.sync += segment.eq(0)
             with m.If(channel_ends):
                 m.d.sync += [channel.eq(channel + 1), address.eq(1)]
+                m.d.sync += at_end_of_channel.eq(word_is_channel)
+                m.d.sync += last_channel.eq(channel + 1 == self.channels_last)
             with m.If(share_ends):
                 m.d.sync += [channel.eq(0), busy.eq(0)]
+        with m.If(~busy):
+            m.d.sync += last_channel.eq(self.channels_last == 0)
         with m.If(self.start_tile):
             m.d.sync += busy.eq(self.any_channel)
         begins = (self.clear | self.start_layer) & self.prepared
         with m.If(begins):
             m.d.sync += [segment_ends.eq(only_word), part.eq(0)]
+            m.d.sync += at_end_of_channel.eq(word_is_channel)
         with m.If(begins | dense):
             m.d.sync += [keep.eq(0), place.eq(0), masks.eq(0)]
         with m.If(begins | (dense & (size == c.ich))):

@@ -9,7 +9,7 @@ from .decoders import decoder_of
 from .dense_code import DenseCode
 from .lane_steps import Steps
 from .sign_generator import channel_cycles, turn_cycles
-from .timing import ready_latency, step_period
+from .timing import begin_latency, ready_latency, step_period
 
 __all__ = ["DenseWork", "LaneWork", "RunWork"]
 
@@ -46,6 +46,7 @@ class LaneWork:
     def __init__(self, mask: np.ndarray, code: RiceCode | DenseCode, c: Configuration):
         channels, rows, segments, length = mask.shape
         self.generates, self.period = not code.signed, step_period(c)
+        self._begin_latency = begin_latency(c)
         # Cycles from a word until a step may use its first byte; chunks go past the registers.
         self._from_word = 2 if isinstance(code, DenseCode) else 1 + self.period
         self._length, self._row_weights = length, segments * length
@@ -183,7 +184,7 @@ class RunWork(LaneWork):
         end = cycle[by] + period * (1 + number - origin[by])
         for_signs = self._sign_waits(end, c)
         late = np.concatenate([[0], np.cumsum(for_signs)])
-        start = total[first[:-1]] + ahead - passed + late[begin]
+        start = total[first[:-1]] + ahead - passed + late[begin] - self._begin_latency
         # The end of each tile's first word.
         self.first_end = end[begin] + late[begin] - start
         cycle += late[origin] - start[tile]
@@ -212,13 +213,14 @@ class DenseWork(LaneWork):
         rate = self.period
         if c.mask_decoder == "parallel":
             rate = max(rate, -(-code.chunk // 8))
-        cycle = rate * (number - chunks * self._begin[tile])
+        cycle = rate * (number - chunks * self._begin[tile]) + self._begin_latency
         count = self._finish - self._begin
-        self.first_end = np.full(self._tiles, self.period)
-        self.cycles = rate * (chunks * count - 1) + self.period
+        self.first_end = np.full(self._tiles, self.period + self._begin_latency)
+        self.cycles = rate * (chunks * count - 1) + self.period + self._begin_latency
         if self.generates:
             end = self.period * np.arange(1, len(self._ends) + 1)
             late = np.concatenate([[0], np.cumsum(self._sign_waits(end, c))])
             self.cycles = self.period * count + late[self._finish] - late[self._begin]
+            self.cycles += self._begin_latency
         positions = used + code.chunk * np.arange(len(number) + 1)
         self._place_words(positions, positions, cycle, np.zeros_like(cycle), tile, words, c)

@@ -1,8 +1,8 @@
-"""How often a lane of the constructor takes a step, and how soon it gets a word."""
+"""How often a lane of the constructor takes a step, and how soon it gets a tile or a word."""
 
 from ..configuration import Technology
 
-__all__ = ["ready_latency", "step_period"]
+__all__ = ["begin_latency", "ready_latency", "step_period"]
 
 
 def step_period(c: Technology) -> int:
@@ -11,6 +11,14 @@ def step_period(c: Technology) -> int:
     Two with registers between the halves of a step, which the serial decoder has no use for.
     """
     return 2 if c.pipelining > 1 and c.mask_decoder == "parallel" else 1
+
+
+def begin_latency(c: Technology) -> int:
+    """Cycles from the start of a tile until a lane may take its first step, but for the first.
+
+    What registers hold of the lane's state is that of the tile then.
+    """
+    return step_period(c) - 1
 
 
 def ready_latency(c: Technology) -> int:
