@@ -8,6 +8,7 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.weights import signs
 from hiddenite.rtl.array.builds import build_of
 from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.program.layer_table import INT8_ZERO
 
 from .stage import Stage
 
@@ -21,8 +22,9 @@ class ArraySums:
     Attributes
     ----------
     offset : numpy.ndarray
-        How much each is above the sum of the signed activations (see
-        `hiddenite.rtl.array.builds.ArrayBuild`).
+        How much each is above the sum of the signed activations: what the array adds (see
+        `hiddenite.rtl.array.builds.ArrayBuild`), and with activations of int8 `INT8_ZERO` for each
+        of them, times its weight.
     largest : numpy.ndarray
         The most that each can be.
     """
@@ -48,7 +50,10 @@ def array_sums(seed: int, stage: Stage, c: Configuration) -> ArraySums:
         np.pad(bits, fill).reshape(len(bits), -1, c.ich) for bits in (layer.mask, negative)
     )
     offset = build_of(c).offset(mask, negative).sum(1)
-    largest = offset + 255 * (mask & ~negative).sum((1, 2))
+    positive = (mask & ~negative).sum((1, 2))
+    largest = offset + 255 * positive
+    if stage.source_type == "int8":
+        offset = offset + INT8_ZERO * (positive - negative.sum((1, 2)))
     channel = int(largest.argmax())
     bits = int(largest[channel]).bit_length()
     if bits > c.accumulator_bits:

@@ -9,6 +9,7 @@ from hiddenite.golden.errors import InputError
 from hiddenite.golden.network import AvgPool, Conv, Network
 from hiddenite.golden.weights import KEY_CHANNEL, channel_key
 from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.program.layer_table import INT8_ZERO
 from hiddenite.rtl.program.packets import (
     MAGIC,
     NARROW,
@@ -186,11 +187,16 @@ def _check(stage: Stage, c: Configuration) -> None:
             )
     if isinstance(layer, AvgPool):
         inside = [min(k, s) for k, s in zip(stage.kernel, stage.read.layout.shape, strict=False)]
-        bits = (255 * inside[0] * inside[1]).bit_length()
+        count = inside[0] * inside[1]
+        largest = most = 255 * count
+        if stage.source_type == "int8":
+            # What is outside the map is summed up, too; of all of it, zeros are taken off again.
+            largest += INT8_ZERO * (stage.summed - count)
+            most = INT8_ZERO * count - 1
         # The post-processor takes a sum for a signed number.
         for what, need, field in (
-            ("accumulator", bits, "accumulator_bits"),
-            ("bias", bits + 1, "bias_bits"),
+            ("accumulator", largest.bit_length(), "accumulator_bits"),
+            ("bias", most.bit_length() + 1, "bias_bits"),
         ):
             limit = getattr(c, field)
             if need > limit:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from hiddenite.golden.errors import InputError
-from hiddenite.golden.network import Add, Conv, Layer, Network, Upsample
+from hiddenite.golden.network import Conv, Layer, Network, Upsample
 from hiddenite.rtl.configuration import Configuration
 
 from .lowering.upsample import factors
@@ -19,11 +19,6 @@ def check_features(network: Network, c: Configuration) -> None:
     InputError
         It names the first layer that does, and what that is.
     """
-    if network.input.type != "uint8":
-        raise InputError(
-            f"input {network.input.name!r}: type must be 'uint8' for the hardware, not"
-            f" {network.input.type!r}"
-        )
     for layer in network.layers:
         for what, rule, value in _features(layer, c):
             raise InputError(f"{layer.where}: {what} must be {rule} for the hardware, not {value}")
@@ -35,12 +30,8 @@ def _features(layer: Layer, c: Configuration) -> Iterator[tuple[str, str, object
         # One tap has no other to be far from.
         if layer.span != layer.kernel:
             yield "dilation", "1", layer.dilation
-        if layer.output == "int8":
-            yield "output", "'uint8' or 'int32'", repr(layer.output)
         if layer.groups > 1:
             yield from _grouped(layer, c)
-    if isinstance(layer, Add) and layer.output == "int8":
-        yield "output", "'uint8'", repr(layer.output)
     if isinstance(layer, Upsample):
         for axis, factor, banks in zip("yx", layer.factor, (c.rows, c.cols), strict=True):
             if not factors(banks, factor):
@@ -59,4 +50,4 @@ def _grouped(layer: Conv, c: Configuration) -> Iterator[tuple[str, str, object]]
         if channels % c.ich:
             yield f"{what} of a group", f"a multiple of {c.ich} (ich)", channels
     if layer.output == "int32":
-        yield "output", "'uint8' with groups", repr(layer.output)
+        yield "output", "'uint8' or 'int8' with groups", repr(layer.output)

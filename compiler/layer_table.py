@@ -33,6 +33,10 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "operation": stage.operation,
         "to_result": stage.target is None,
+        "int8": stage.output_type == "int8",
+        "int32": stage.output_type == "int32",
+        "source_int8": stage.source_type == "int8",
+        "residual_int8": stage.residual_type == "int8",
         "tiles_last": -(-channels // share) - 1,
         "beats_last": last // c.post_lanes,
         "lanes_last": last % c.post_lanes,
@@ -54,10 +58,11 @@ def _layer_descriptor(stage: Stage, c: Configuration) -> dict[str, Any]:
             fields[f"window_{name}"] = _window_axis(stage, axis, c)
     if isinstance(layer, AvgPool):
         fields |= {"scale": layer.scale, **_shift(layer.shift)}
+    if stage.source_type == "int8" and not isinstance(layer, Conv):
+        fields["less_taps"] = -stage.summed % (1 << LayerDescriptor(c)["less_taps"].width)
     if isinstance(layer, Conv):
         groups = stage.read.layout.groups
         fields |= {
-            "signed": layer.output == "int32",
             "groups_last": groups - 1,
             "large_tiles": stage.kernel[0] * stage.kernel[1] * groups >= c.tile_words // 2,
             **_shift(layer.shift),

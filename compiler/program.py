@@ -28,7 +28,7 @@ class Program:
     input_shape, result_shape : (int, int, int)
         Height, width, channels of an image.
     result_type : str
-        ``"uint8"`` or ``"int32"``.
+        ``"uint8"``, ``"int8"`` or ``"int32"``.
     stages : list of Stage
         What the engine does.
     memory : MemoryPlan
@@ -96,12 +96,15 @@ class Program:
         return self.stages[0].shape
 
     def image_beats(self, images: np.ndarray) -> np.ndarray:
-        """Beats of the image stream for the images of a batch, uint8, beats x post_lanes."""
+        """Beats of the image stream for the images of a batch, uint8, beats x post_lanes.
+
+        Of int8 activations, they have the same bits.
+        """
         lanes = self.configuration.post_lanes
         height, width, channels = self.stream_shape
         pixels = self.batch * height * width
         beats = np.zeros((pixels, -(-channels // lanes) * lanes), np.uint8)
-        beats[:, :channels] = images.reshape(pixels, channels)
+        beats[:, :channels] = images.view(np.uint8).reshape(pixels, channels)
         return beats.reshape(-1, lanes)
 
     def result_order(self) -> np.ndarray:

@@ -43,7 +43,8 @@ def schedule(network: Network, c: Configuration, batch: int = 1) -> tuple[list[S
         stored: Placed(tensor.layout, address)
         for (stored, tensor), address in zip(tensors.items(), plan.addresses, strict=True)
     }
-    return [_stage(work, placed) for work in works], plan
+    result = network.types[network.layers[-1].name]
+    return [_stage(work, placed, storage, result) for work in works], plan
 
 
 def _tensors(works: list[Work], storage: Storage, batch: int) -> dict[Stored, StoredTensor]:
@@ -121,8 +122,8 @@ def _replaces_residual(work: Work, storage: Storage) -> bool:
     )
 
 
-def _stage(work: Work, placed: dict[Stored, Placed]) -> Stage:
-    """The stage, now that its tensors have addresses."""
+def _stage(work: Work, placed: dict[Stored, Placed], storage: Storage, result: str) -> Stage:
+    """The stage, now that its tensors have addresses; the result has this type."""
 
     def view(part: Part | None) -> Placed | None:
         if part is None:
@@ -134,9 +135,15 @@ def _stage(work: Work, placed: dict[Stored, Placed]) -> Stage:
             found = found.bank_rows(part.rows, part.every, work.shape[:2])
         return found
 
+    def type_of(part: Part | None, otherwise: str = "uint8") -> str:
+        return otherwise if part is None else storage.type(part.stored)
+
     return Stage(
         **{item.name: getattr(work, item.name) for item in fields(Task)},
         source=view(work.source),
         residual=view(work.residual),
         target=view(work.target),
+        source_type=type_of(work.source),
+        residual_type=type_of(work.residual),
+        output_type=type_of(work.target, result),
     )

@@ -100,6 +100,12 @@ class Task:
         assert isinstance(self.layer, Conv)
         return self.layer
 
+    @property
+    def summed(self) -> int:
+        """Numbers that a pool adds up."""
+        height, width = self.kernel
+        return height * width if self.operation is Operation.AVG_POOL else 1
+
     def weight_seed(self, seed: int) -> int:
         """Seed with which channel 0 has the weights of ``first_channel``, for the network's."""
         return (seed + self.first_channel * KEY_CHANNEL) % 2**32
@@ -114,11 +120,17 @@ class Stage(Task):
     source, residual : Placed, optional
     target : Placed, optional
         None for the last stage, whose output goes to the result stream.
+    source_type, residual_type, output_type : str
+        ``"uint8"`` or ``"int8"``; that of an output may be ``"int32"``, too. Whatever makes it, or
+        stands for what makes it, an output has the type of the network's tensor.
     """
 
     source: Placed | None = None
     residual: Placed | None = None
     target: Placed | None = None
+    source_type: str = "uint8"
+    residual_type: str = "uint8"
+    output_type: str = "uint8"
 
     @property
     def read(self) -> Placed:

@@ -68,11 +68,13 @@ class Engine(wiring.Component):
     Members
     -------
     program : words of ``program_bits``; ``last`` with the last one
-    image : beats of ``post_lanes`` bytes, of a batch for each image, pixels in the order y, x, each
-        beginning with a beat of its own, channels in order; ``last`` with the last beat of all
-    result : beats of ``post_lanes`` values of 32 bits (uint8 or int32 according to the layer), for
-        each tile of ``och`` channels, for each image, for each tile of rows x cols pixels, for each
-        pixel of it, the channels; ``last`` with the last beat of all
+    image : beats of ``post_lanes`` bytes (uint8 or int8 according to the network), of a batch for
+        each image, pixels in the order y, x, each beginning with a beat of its own, channels in
+        order; ``last`` with the last beat of all
+    result : beats of ``post_lanes`` values of 32 bits (uint8, int8 or int32 according to the layer;
+        int8 with its sign in all bits above), for each tile of ``och`` channels, for each image,
+        for each tile of rows x cols pixels, for each pixel of it, the channels; ``last`` with the
+        last beat of all
     status : `Status`
     """
 
@@ -152,6 +154,8 @@ class Engine(wiring.Component):
             activations.row_step_y.eq(layer.window_y.row_step if c.rows > 1 else 0),
             activations.row_step_x.eq(layer.window_x.row_step if c.cols > 1 else 0),
             activations.maximum.eq(maximum),
+            # What is outside of the map is no maximum: it is the lowest number.
+            activations.int8.eq(layer.source_int8 & ~maximum),
             steps.step.eq(window.read.step),
             steps.maximum.eq(maximum),
             array.pixels.eq(activations.pixels),

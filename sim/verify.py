@@ -142,8 +142,8 @@ def verify(
     ----------
     network : Network
         The network.
-    images : uint8 array, (N, H, W, C)
-        At least one image of the shape of its input.
+    images : uint8 or int8 array, (N, H, W, C)
+        At least one image of the type and shape of its input.
     configuration : Configuration
         The engine's sizes.
     batch : int
@@ -287,7 +287,7 @@ class _Bench:
 
 
 class _Result:
-    """What a run sent, image by image: int32 also where it should be uint8, so nothing wraps."""
+    """What a run sent, image by image: int32 whatever its type is, so nothing wraps."""
 
     def __init__(self, program: Program, outcome: Outcome) -> None:
         order = program.result_order()

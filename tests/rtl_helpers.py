@@ -56,12 +56,15 @@ to a beat of outputs or several."""
 INT32 = -(1 << 31), (1 << 31) - 1
 """Lowest and highest result of 32 bits."""
 
+RANGES = {"uint8": (0, 255), "int8": (-128, 127), "int32": INT32}
+"""Lowest and highest number of each type of output."""
 
-def output_of(acc, bias, scale, residual, residual_scale, shift, signed):
+
+def output_of(acc, bias, scale, residual, residual_scale, shift, kind):
     """The network's arithmetic, in unbounded integers; ``shift`` is the network's."""
     value = (acc + bias) * scale + residual * residual_scale
     rounded = (value + (1 << shift - 1)) >> shift
-    low, high = INT32 if signed else (0, 255)
+    low, high = RANGES[kind]
     return min(max(rounded, low), high)
 
 
@@ -172,15 +175,15 @@ def random_conv(
     return Conv(out_channels=out_channels, kernel=kernel, **fields)
 
 
-def network_of(shape, *layers, seed=11):
-    """A network whose image has this shape."""
-    image = Input(name="image", height=shape[0], width=shape[1], channels=shape[2])
+def network_of(shape, *layers, seed=11, kind="uint8"):
+    """A network whose image has this shape and type."""
+    image = Input(name="image", height=shape[0], width=shape[1], channels=shape[2], type=kind)
     return Network(name="test", seed=seed, input=image, layers=layers)
 
 
-def compiled(shape, *layers, c):
+def compiled(shape, *layers, c, kind="uint8"):
     """The program of such a network."""
-    return compile_network(network_of(shape, *layers), c)
+    return compile_network(network_of(shape, *layers, kind=kind), c)
 
 
 def place_behind(monkeypatch, address):

@@ -113,8 +113,8 @@ class Storage:
         self, network: Network, layers: Sequence[Layer], c: Configuration, *, store_result: bool
     ):
         self.c = c
-        self._shapes = network.shapes
-        self._own_shapes: dict[Stored, tuple[int, int, int]] = {}
+        self._shapes, self._types = network.shapes, network.types
+        self._own: dict[Stored, tuple[tuple[int, int, int], str]] = {}
         self.made: dict[str, Stored] = {}
         self.reads: dict[str, tuple[Stored, ...]] = {}
         self.runs: dict[str, list[Run]] = {}
@@ -158,7 +158,11 @@ class Storage:
 
     def shape(self, stored: Stored) -> tuple[int, int, int]:
         """Shape of a tensor."""
-        return self._own_shapes.get(stored) or self._shapes[stored.name]
+        return self._own[stored][0] if stored in self._own else self._shapes[stored.name]
+
+    def type(self, stored: Stored) -> str:
+        """Type of a tensor."""
+        return self._own[stored][1] if stored in self._own else self._types[stored.name]
 
     def holders(self, stored: Stored) -> list[Stored]:
         """A tensor, that inside of which it lies, that inside of which this one lies, and so on."""
@@ -167,10 +171,13 @@ class Storage:
             found.append(self.inside[found[-1]][0])
         return found
 
-    def add(self, name: str, number: int, shape: tuple[int, int, int]) -> Stored:
-        """A plain tensor that the network does not have; its number tells it from others."""
+    def add(self, name: str, layer: Layer, number: int, shape: tuple[int, int, int]) -> Stored:
+        """A plain tensor that the network does not have, for one of its layers, whose type it has.
+
+        Its number tells it from others.
+        """
         stored = Stored(name, number=-1 - number)
-        self._own_shapes[stored] = shape
+        self._own[stored] = shape, self._types[layer.name]
         return stored
 
     def _divided(self, layer: Concat) -> list[Run]:
@@ -190,7 +197,7 @@ class Storage:
                     at.append(end)
                     end += -(-channels[index] // ich) * ich
                 shape = height, width, at[-1] + channels[own[-1]]
-                side = self.add(f"parts of {layer.name}", number, shape)
+                side = self.add(f"parts of {layer.name}", layer, number, shape)
                 runs.append(Run(first, parts, tuple(at), side))
             first += sum(channels[index] for index in own)
         return runs

@@ -78,7 +78,7 @@ def lower(layer: Upsample, context: Context) -> list[Work]:
         shape = height * factor[0], width * factor[1], channels
         target = storage.made[layer.name]
         if number < len(passes):
-            target = storage.add(f"part of {layer.name}", number, shape)
+            target = storage.add(f"part of {layer.name}", layer, number, shape)
         for turns, (y, x), size in _turns(factor, shape, context.c):
             works.append(
                 Work(

@@ -60,7 +60,8 @@ class ActivationMemory(wiring.Component):
     row_step_y, row_step_x : address from a row of banks to the next; they stay while words are read
     maximum : the first ``min(ich, och)`` bytes take what is read only where that is larger; stable
         while words are read
-    pixels : rows * cols words, row by row; outside the map a word counts as zero
+    int8 : see `ActivationSlice`; stable while words are read
+    pixels : rows * cols words, row by row
     write : `ActivationWrite`
     """
 
@@ -72,6 +73,7 @@ class ActivationMemory(wiring.Component):
                 "row_step_y": In(c.address_bits),
                 "row_step_x": In(c.address_bits),
                 "maximum": In(1),
+                "int8": In(1),
                 "pixels": Out(c.banks * 8 * c.ich),
                 "write": In(ActivationWrite(c)),
             }
@@ -116,7 +118,8 @@ class ActivationMemory(wiring.Component):
         # A slice takes bytes that come together, of each unit of a word.
         size = 1 if any(activation_skew(c)) else c.unit
         units = range(0, c.ich, c.unit)
-        maximum, writes = self.maximum, [*writes, write.address, write.data]
+        maximum, int8 = self.maximum, self.int8
+        writes = [*writes, write.address, write.data]
         for first in range(0, c.unit, size):
             # The writes of four slices come together: reads come later still.
             if first and first % 4 == 0:
@@ -126,6 +129,7 @@ class ActivationMemory(wiring.Component):
                 ]
             if size == 1:
                 maximum = delayed(m, maximum, f"maximum_{first}", reset_less=True)
+                int8 = delayed(m, int8, f"int8_{first}", reset_less=True)
             if first:
                 addresses = [
                     delayed(m, v, f"address_{first}_{i}", reset_less=True)
@@ -147,6 +151,7 @@ class ActivationMemory(wiring.Component):
                 *(getattr(own, f"read_{name}").eq(value) for name, value in pairs),
                 *(port.eq(value) for port, value in zip(own.writes, writes_own, strict=True)),
                 own.maximum.eq(maximum),
+                own.int8.eq(int8),
                 own.write_address.eq(write_address),
                 own.write_data.eq(Cat(data)),
             ]

@@ -18,6 +18,7 @@ from amaranth.utils import ceil_log2
 from ..configuration import Configuration
 from ..primitives.delay import delayed
 from ..primitives.memory import shared_memory
+from ..program.layer_table import INT8_ZERO
 
 __all__ = ["ActivationSlice"]
 
@@ -44,7 +45,8 @@ class ActivationSlice(wiring.Component):
     read_first : the first unit of ``pixels`` begins a new maximum
     maximum : the first unit takes what is read only where that is larger; stable while words are
         read
-    pixels : rows * cols words of ``size`` bytes of each unit; outside the map a byte counts as zero
+    int8 : outside the map a byte is `INT8_ZERO`, not 0; stable while words are read
+    pixels : rows * cols words of ``size`` bytes of each unit
     writes, write_address, write_data : which units of which bank's word are written; there is a
         word for each of `post_pixels` columns of banks, and again for those that follow
     """
@@ -64,6 +66,7 @@ class ActivationSlice(wiring.Component):
                 "read_load": In(1),
                 "read_first": In(1),
                 "maximum": In(1),
+                "int8": In(1),
                 "pixels": Out(c.banks * word),
                 "writes": In(self.units).array(c.banks),
                 "write_address": In(c.address_bits),
@@ -130,11 +133,11 @@ class ActivationSlice(wiring.Component):
                     enable = replace | (load & inside & total[8])
                     # An iCE40 has a bit of the sum and its register in one cell only if the
                     # register takes the sum. Here it never does: without load it stays.
-                    taken = Mux(load, taken, total)
+                    taken = Cat(Mux(load, taken, total)[:7], taken[7])
                 with m.If(enable):
                     m.d.sync += kept.eq(taken)
                     with m.If(~inside):
-                        m.d.sync += kept.eq(~0)
+                        m.d.sync += kept.eq(~Mux(self.int8, INT8_ZERO, 0))
                 own = index * self.size * self.units + number
                 m.d.comb += self.pixels.word_select(own, 8).eq(~kept)
         return m

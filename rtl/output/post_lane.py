@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..configuration import Configuration
-from ..program.layer_table import FAR_SHIFT
+from ..program.layer_table import FAR_SHIFT, SCALE_BITS
 
 __all__ = ["PostLane", "lane_latency"]
 
@@ -37,11 +37,12 @@ class PostLane(wiring.Component):
 
     Members
     -------
-    conv : the bias counts
     total, bias, scale : of the channel; the sum of total and bias fits in ``bias_bits``
-    residual, residual_scale : what is added, and its scale
-    shift, shift_far, int32 : of the layer; int32: the output is signed, of 32 bits
-    output : of 8 bits, or of 32
+    residual, residual_int8, residual_scale : what is added, as it is stored; whether v is stored as
+        v + 128; its scale
+    shift, shift_far : of the layer
+    int8, int32 : type of the output if not uint8
+    output : its value
     """
 
     @staticmethod
@@ -55,14 +56,15 @@ class PostLane(wiring.Component):
         super().__init__(
             {
                 "advance": In(1),
-                "conv": In(1),
                 "total": In(accumulator_bits),
                 "bias": In(signed(bias_bits)),
                 "scale": In(signed(16)),
                 "residual": In(8),
-                "residual_scale": In(24),
+                "residual_int8": In(1),
+                "residual_scale": In(SCALE_BITS),
                 "shift": In(4),
                 "shift_far": In(1),
+                "int8": In(1),
                 "int32": In(1),
                 "output": Out(signed(32)),
             }
@@ -77,15 +79,17 @@ class PostLane(wiring.Component):
         # Products in two parts, each of which a DSP block takes, with the addition behind it: of 16
         # bits (iCE40), or if that is not enough of 18.
         split = max(WORD, self.bias_bits - 17)
-        value_bits = ((1 << self.bias_bits + 14) + (1 << 8 + 24)).bit_length() + 1
+        value_bits = ((1 << self.bias_bits + 14) + (1 << 8 + SCALE_BITS)).bit_length() + 1
         # The bias takes the constant offset of the PEs off again: this is the true sum.
         total, scale = register(signed(self.bias_bits)), register(signed(16))
-        added_low, added_high = register(8 + split), register(8 + 24 - split)
+        added_low, added_high = register(9 + split), register(9 + SCALE_BITS - split)
         low, high = register(signed(split + 17)), register(signed(value_bits - split))
         total_value = Signal(signed(value_bits))
         value = register(signed(value_bits))
         m.d.comb += total_value.eq(low + (high << split))
-        residual, factor_total, factor_scale = self.residual, total, scale
+        top = self.residual[7]
+        residual = Cat(self.residual[:7], top ^ self.residual_int8, ~top & self.residual_int8)
+        residual, factor_total, factor_scale = residual.as_signed(), total, scale
         if self.pipelined:
             # DSP blocks have registers of their own in front, too; another residual's is on the way
             # there, which is as long as the total's.
@@ -97,12 +101,12 @@ class PostLane(wiring.Component):
             product_low, product_high = self._registered(m, product_low, product_high)
         with m.If(self.advance):
             m.d.sync += [
-                total.eq(Mux(self.conv, self.total + self.bias, self.total)),
+                total.eq(self.total + self.bias),
                 scale.eq(self.scale),
                 added_low.eq(residual * self.residual_scale[:split]),
                 added_high.eq(residual * self.residual_scale[split:]),
-                low.eq(product_low + added_low),
-                high.eq(product_high + added_high),
+                low.eq(product_low + self._added(added_low)),
+                high.eq(product_high + self._added(added_high)),
                 value.eq(Mux(self.shift_far, total_value >> FAR_SHIFT, total_value)),
             ]
         shifted = self._multiplied if self.shifter == "multipliers" else self._selected
@@ -111,35 +115,45 @@ class PostLane(wiring.Component):
         if self.pipelined:
             (rounded,) = self._registered(m, rounded)
 
-        fits, over, under = Signal(), Signal(), Signal()
-        low_byte = Signal(8)
+        # Above the bits that a type has, all repeat its sign; that of uint8 is 0.
+        negative, over, under = rounded[-1], Signal(), Signal()
+        repeats, fits, sign = Signal(), Signal(), Signal()
         m.d.comb += [
+            repeats.eq(rounded[8:31] == negative.replicate(23)),
             fits.eq(
-                Mux(
-                    self.int32,
-                    rounded[31:].all() | ~rounded[31:].any(),
-                    ~rounded[8:].any(),
-                )
+                (rounded[31:-1] == negative.replicate(len(rounded) - 32))
+                & (self.int32 | (repeats & Mux(self.int8, rounded[7] == negative, ~negative)))
             ),
-            over.eq(~fits & ~rounded[-1]),
-            under.eq(~fits & rounded[-1]),
-            low_byte.eq(rounded[:8] | over.replicate(8)),
+            over.eq(~fits & ~negative),
+            under.eq(~fits & negative),
+            sign.eq(negative & (self.int8 | self.int32)),
+        ]
+        low_byte, above = Signal(8), Signal(23)
+        m.d.comb += [
+            low_byte.eq(
+                Cat(rounded[:7] | over.replicate(7), Mux(self.int8, sign, rounded[7] | over))
+            ),
+            above.eq(rounded[8:31] | Mux(self.int32, over, sign).replicate(23)),
         ]
         output = Signal(signed(32), reset_less=True)
         m.d.comb += self.output.eq(output)
         with m.If(self.advance):
-            m.d.sync += [
-                output[:8].eq(low_byte),
-                output[8:31].eq(rounded[8:31] | over.replicate(23)),
-                output[31].eq(rounded[-1]),
-            ]
+            m.d.sync += output.eq(Cat(low_byte, above, sign))
             with m.If(under):
-                m.d.sync += output[:8].eq(0)
-            with m.If(under | ~self.int32):
+                m.d.sync += output[:7].eq(0)
+            with m.If(under & ~self.int8):
+                m.d.sync += output[7].eq(0)
+            with m.If(Mux(self.int32, under, ~sign)):
                 m.d.sync += output[8:31].eq(0)
-            with m.If(~self.int32):
-                m.d.sync += output[31].eq(0)
         return m
+
+    def _added(self, product):
+        """What a register has of the residual's product.
+
+        Only int8 is negative. That is not left to the register's top bit, as Yosys would take such
+        a register into both blocks between which it is, and leave one without an input.
+        """
+        return Cat(product[:-1], product[-1] & self.residual_int8).as_signed()
 
     def _registered(self, m: Module, *values):
         """The values, a cycle later."""

@@ -16,7 +16,7 @@ from ..configuration import Configuration
 from ..interfaces import Outputs, PixelTile, RecordWrite, Sums
 from ..primitives.delay import delayed
 from ..primitives.shared_module import SharedModule
-from ..program.layer_table import LayerDescriptor
+from ..program.layer_table import INT8_ZERO, LayerDescriptor
 from ..program.packets import Operation
 from .post_lane import PostLane
 from .record_memory import RecordMemory
@@ -179,6 +179,7 @@ class PostProcessor(wiring.Component):
         m.submodules.records = records = RecordMemory(c)
         wiring.connect(m, wiring.flipped(self.records), records.write)
         m.d.comb += [records.beat.eq(read_beat), records.half.eq(read_half)]
+        pool_bias = Cat(layer.less_taps, layer.source_int8).as_signed() * INT8_ZERO
         for number in range(lanes):
             record = records.records[number]
             # The pixels of a beat have the same channels.
@@ -190,14 +191,15 @@ class PostProcessor(wiring.Component):
                 m.d.comb += [
                     lane.advance.eq(moves),
                     lane.total.eq(buffer.total.word_select(place, bits)),
-                    lane.conv.eq(conv),
-                    lane.bias.eq(record.bias),
+                    lane.bias.eq(Mux(conv, record.bias, pool_bias)),
                     lane.scale.eq(Mux(conv, record.scale, layer.scale[:16].as_signed())),
                     lane.residual.eq(added.word_select(place, 8)),
+                    lane.residual_int8.eq(layer.residual_int8),
                     lane.residual_scale.eq(layer.scale),
                     lane.shift.eq(layer.shift),
                     lane.shift_far.eq(layer.far),
-                    lane.int32.eq(layer.signed),
+                    lane.int8.eq(layer.int8),
+                    lane.int32.eq(layer.int32),
                     self.outputs.values.word_select(place, 32).eq(lane.output),
                 ]
         m.d.comb += self.outputs.valid.eq(valid[-1])

@@ -19,7 +19,7 @@ from amaranth.utils import ceil_log2
 
 from ..configuration import Configuration
 from ..interfaces import ActivationWrite, Outputs, StoreTableRead, packet_stream
-from ..program.layer_table import LayerDescriptor, LayerTable
+from ..program.layer_table import INT8_ZERO, LayerDescriptor, LayerTable
 from ..program.packets import ErrorCode, Operation
 from .activation_writer import ActivationWriter
 from .result_sender import ResultSender
@@ -42,8 +42,8 @@ class Store(wiring.Component):
     start : begins a layer (for one cycle)
     stop : the engine has stopped with an error
     outputs : `Outputs`
-    image : beats of ``post_lanes`` bytes; each pixel begins with a beat of its own; all images of a
-        batch one after the other
+    image : beats of ``post_lanes`` bytes, uint8 or int8; each pixel begins with a beat of its own;
+        all images of a batch one after the other
     result : beats of ``post_lanes`` values of 32 bits, zero in lanes without a channel
     write : `ActivationWrite`
     write_next : a write comes in the next cycle, with one port of the activation memory
@@ -99,12 +99,14 @@ class Store(wiring.Component):
             self.image.ready.eq(active & load & ~self.stop),
             taken.eq(Mux(load, self.image.valid & self.image.ready, arrives)),
         ]
+        # What is stored of a number, see `INT8_ZERO`.
+        zeros = Mux(layer.int8, INT8_ZERO, 0).replicate(lanes)
         # A pixel for each column that is written: one for all, or all, or each second.
         outputs = [
-            Cat(given.values.word_select(pixel * lanes + i, 32)[:8] for i in range(lanes))
+            Cat(given.values.word_select(pixel * lanes + i, 32)[:8] for i in range(lanes)) ^ zeros
             for pixel in range(c.post_pixels)
         ]
-        one = Mux(load, self.image.payload.data, outputs[0])
+        one = Mux(load, self.image.payload.data ^ zeros, outputs[0])
         beat = Signal(c.post_pixels * 8 * lanes)
         m.d.comb += beat.eq(one.replicate(c.post_pixels))
         if c.post_pixels > 1:

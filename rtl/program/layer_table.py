@@ -7,10 +7,24 @@ from amaranth.utils import ceil_log2
 
 from ..configuration import Configuration
 
-__all__ = ["FAR_SHIFT", "Increment", "LayerDescriptor", "LayerTable", "TablePart"]
+__all__ = [
+    "FAR_SHIFT",
+    "INT8_ZERO",
+    "SCALE_BITS",
+    "Increment",
+    "LayerDescriptor",
+    "LayerTable",
+    "TablePart",
+]
 
 FAR_SHIFT = 9
 """What ``far`` of a layer adds to its shift: the two make every shift from 1 to 24."""
+
+SCALE_BITS = 24
+"""Bits of a layer's scale."""
+
+INT8_ZERO = 128
+"""What the activation memory has for an int8 activation of 0: v is stored as v + 128."""
 
 
 class LayerDescriptor(data.StructLayout):
@@ -24,11 +38,15 @@ class LayerDescriptor(data.StructLayout):
     Members
     -------
     operation : `hiddenite.rtl.program.packets.Operation`
-    to_result, signed, residual : to the result stream; int32 instead of uint8; adds a residual
+    to_result, residual : to the result stream; adds a residual
+    int8, int32 : type of the outputs, or of the image, if not uint8
+    source_int8, residual_int8 : what is read, and what is added, is int8
     shift, far : the network's shift (1 for maximum pooling) is shift + 1, shift being 14 at most,
         and `FAR_SHIFT` more with far
     scale : scale of the residual, or of a pool (2 for maximum pooling, which makes up for the
         shift)
+    less_taps : of a pool with source_int8: - numbers that its sums have (1 for maximum pooling),
+        each of which is stored as `INT8_ZERO` more, without the sign; otherwise 0
     groups_last : words of ``ich`` input channels per pixel - 1
     large_tiles : a tile takes half of the tile buffer or more; 1 for a pool
     tiles_last : tiles of output channels - 1
@@ -70,11 +88,15 @@ class LayerDescriptor(data.StructLayout):
             {
                 "operation": 2,
                 "to_result": 1,
-                "signed": 1,
                 "residual": 1,
+                "int8": 1,
+                "int32": 1,
+                "source_int8": 1,
+                "residual_int8": 1,
                 "shift": 4,
                 "far": 1,
-                "scale": 24,
+                "scale": SCALE_BITS,
+                "less_taps": 2 * ceil_log2(c.largest_kernel),
                 "groups_last": c.group_bits,
                 "large_tiles": 1,
                 "tiles_last": c.channel_tile_bits,

@@ -73,7 +73,7 @@ def test_packets(name):
         layer = layer_descriptor(part[-table_words(c, part[0]) :], c)
         assert layer.large_tiles == (fields["tile_words"] >= c.tile_words // 2)
         assert layer.tiles_last == -(-conv.out_channels // c.och) - 1
-        assert (layer.signed, layer.to_result) == ((1, 1) if conv is second else (0, 0))
+        assert (layer.int32, layer.to_result) == ((1, 1) if conv is second else (0, 0))
         assert layer.shift == conv.shift - 1
 
 

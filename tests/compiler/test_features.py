@@ -36,15 +36,12 @@ SUM = {"name": "x", "input": "image", "residual": "image"}
     [
         (conv(kernel=(1, 3), dilation=2, padding=(0, 1)),
          "dilation must be 1 for the hardware, not (2, 2)"),
-        (conv(output="int8"), "output must be 'uint8' or 'int32' for the hardware, not 'int8'"),
         (conv(groups=4),
          "input channels of a group must be a multiple of 4 (ich) for the hardware, not 2"),
         (conv(groups=2, out_channels=12),
          "output channels of a group must be a multiple of 4 (ich) for the hardware, not 6"),
         (conv(groups=2, output="int32"),
-         "output must be 'uint8' with groups for the hardware, not 'int32'"),
-        (Add(**SUM, scale=1, residual_scale=1, shift=1, output="int8"),
-         "output must be 'uint8' for the hardware, not 'int8'"),
+         "output must be 'uint8' or 'int8' with groups for the hardware, not 'int32'"),
     ],
 )  # fmt: skip
 def test_refused(layer, message):
@@ -64,12 +61,6 @@ def test_refused_factor(factor, message):
     with pytest.raises(InputError) as error:
         compiled(Upsample(name="x", input="image", factor=factor), CONFIGURATIONS["wide"])
     assert str(error.value) == f"layer 'x': {message} for the hardware, not {factor[1]}"
-
-
-def test_refused_input():
-    with pytest.raises(InputError) as error:
-        compiled(conv(), type="int8")
-    assert str(error.value) == "input 'image': type must be 'uint8' for the hardware, not 'int8'"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ class Bench:
         self.dut = ActivationMemory(c)
         self.bytes = {}
         self.due = []
+        self.outside = 0
 
     def check(self, ctx):
         """Compare the pixels with the windows that are due; None is one that nothing comes of."""
@@ -76,12 +77,13 @@ class Bench:
                 at = address + over_y * self.steps[0] + over_x * self.steps[1]
                 word = list(self.bytes[bank_y, bank_x, at % (1 << c.address_bits)])
                 word[: c.unit] = word[part * c.unit : (part + 1) * c.unit]
-                pixels += word if rows[row] and cols[col] else [0] * c.ich
+                pixels += word if rows[row] and cols[col] else [self.outside] * c.ich
         return list(pixels)
 
 
+@pytest.mark.parametrize("outside", [0, 128])
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_windows_at_every_offset(name):
+def test_windows_at_every_offset(name, outside):
     """Any window has its pixels in order, those outside the map are zero, a window a cycle.
 
     The part that is asked for comes first.
@@ -89,8 +91,10 @@ def test_windows_at_every_offset(name):
     c = CONFIGURATIONS[name]
     bench = Bench(c, name)
     rng, depth = bench.rng, 24
+    bench.outside = outside
 
     async def run(ctx):
+        ctx.set(bench.dut.int8, outside == 128)
         steps = rng.randrange(1, 8), rng.randrange(1, 8)
         await bench.fill(ctx, depth, steps=steps)
         offsets = [(y, x) for y in range(c.rows) for x in range(c.cols)]

@@ -10,6 +10,7 @@ from hiddenite.rtl.activations.window import operand_latency
 from hiddenite.rtl.array.timing import activation_skew, channel_delays, pixel_delays
 from hiddenite.rtl.output.post_processor import PostProcessor
 from hiddenite.rtl.output.timing import capture_latency, output_beats
+from hiddenite.rtl.program.layer_table import LayerDescriptor
 from hiddenite.rtl.program.packets import ChannelRecord, Operation, words_of
 
 POOL_BITS = 14
@@ -33,6 +34,7 @@ class Bench:
     def begin_layer(self, ctx, operation, residual, to_result, one_tile, strided):
         rng = self.rng
         self.conv, self.residual, self.to_result = operation == Operation.CONV, residual, to_result
+        self.kind = kind = rng.choice(["uint8", "int8", *["int32"] * (self.conv and to_result)])
         self.share = self.c.och if self.conv else self.c.unit
         self.beats_last = rng.randrange(self.share // self.c.post_lanes)
         self.count = self.share
@@ -44,14 +46,22 @@ class Bench:
         self.fields = {
             "operation": operation,
             "to_result": to_result,
-            "signed": self.conv and to_result,
             "residual": residual,
+            "int8": kind == "int8",
+            "int32": kind == "int32",
+            "residual_int8": residual and rng.randrange(2),
             "shift": 8 if self.conv else POOL_BITS - 1,
             "far": False,
             "scale": rng.randrange(1, 256) if residual or not self.conv else 0,
             "beats_last": self.beats_last,
             "tiles_last": int(not one_tile),
         }
+        self.taps = 0
+        if kind == "int8" and not self.conv:
+            # So many that half of the sums are negative.
+            self.taps = 1 << POOL_BITS - 8
+            bits = LayerDescriptor(self.c)["less_taps"].width
+            self.fields |= {"source_int8": 1, "less_taps": -self.taps % (1 << bits)}
         if self.c.cols > 1:
             self.fields["store_x"] = {"phases_last": strided}
         ctx.set(self.dut.layer, self.fields)
@@ -106,12 +116,12 @@ class Bench:
         for i, total in enumerate(totals):
             if i % self.c.och >= self.count:
                 continue
-            bias, scale, added = 0, fields["scale"], 0
+            bias, scale, added = -128 * self.taps, fields["scale"], 0
             if self.conv:
                 bias, scale = self.bias[i % self.c.och], self.scale[i % self.c.och]
             if self.residual:
-                added = residual[i]
-            how = fields["scale"], fields["shift"] + 1, fields["signed"]
+                added = residual[i] - 128 * fields["residual_int8"]
+            how = fields["scale"], fields["shift"] + 1, self.kind
             self.expected.append(output_of(total, bias, scale, added, *how))
 
     async def tile_of_channels(self, ctx, half, pixel_tiles):
@@ -231,5 +241,5 @@ def test_outputs_of_many_layers(c):
     assert bench.found == bench.expected
     # Several pixel tiles are on their way where sums take longer than outputs.
     assert bench.most_on_way > (output_beats(c, conv=False) < capture_latency(c))
-    between = sum(0 < output < 255 for output in bench.expected)
+    between = sum(abs(output) not in (0, 127, 128, 255) for output in bench.expected)
     assert between > len(bench.expected) // 4

@@ -8,6 +8,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from rtl_helpers import (
     CONFIGURATIONS,
+    RANGES,
     compiled,
     is_kept,
     join,
@@ -155,12 +156,13 @@ class Bench:
     def check_memory(self, values):
         """Each pixel that is read is where it belongs; nothing behind the tensor is touched."""
         target = self.stage.target
+        stored = values + 128 if self.stage.output_type == "int8" else values
         height, width, channels = self.stage.shape
         places = {}
         for y, x, k in product(range(height), range(width), range(channels)):
             place = word_of_pixel(target, y, x, k // self.c.ich)
             if is_kept(target.layout, y, x):
-                assert self.memory[place][k % self.c.ich] == values[y, x, k]
+                assert self.memory[place][k % self.c.ich] == stored[y, x, k]
                 places[place] = True
             assert 0 <= place[2] - target.address < target.layout.words
         assert self.memory.keys() == places.keys()
@@ -181,46 +183,51 @@ class Bench:
 
 
 SHAPES = [(3, 5, 9), (4, 4, 4), (1, 7, 2), (6, 2, 17)]
+OUTPUTS = pytest.mark.parametrize(
+    ("shape", "kind"), list(zip(SHAPES, ["int8", "uint8", "uint8", "int8"], strict=True))
+)
 
 
-def values_of(rng, shape, low=0, high=256):
-    return rng.integers(low, high, shape)
+def values_of(rng, shape, kind="uint8"):
+    low, high = RANGES[kind]
+    return rng.integers(low, high + 1, shape)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@OUTPUTS
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_image(name, shape):
+def test_image(name, shape, kind):
     """The image, for a layer of strides: in planes."""
     c = CONFIGURATIONS[name]
     rng = np.random.default_rng(1)
-    program = compiled(shape, MaxPool(name="p", input="image", kernel=(1, 2), stride=(2, 3)), c=c)
-    values = values_of(rng, shape)
-    beats = program.image_beats(values.astype(np.uint8)).tolist()
+    after = MaxPool(name="p", input="image", kernel=(1, 2), stride=(2, 3))
+    program = compiled(shape, after, c=c, kind=kind)
+    values = values_of(rng, shape, kind)
+    beats = program.image_beats(values.astype(kind)).tolist()
     beats = [(beat, number == len(beats) - 1) for number, beat in enumerate(beats)]
     Bench(c, program, 0, name).run(values, beats)
 
 
 @pytest.mark.parametrize("kernel", [1, 2])
-@pytest.mark.parametrize("shape", SHAPES)
+@OUTPUTS
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-@pytest.mark.parametrize("kind", ["conv", "pool"])
-def test_outputs_go_to_memory(name, kind, shape, kernel, monkeypatch):
+@pytest.mark.parametrize("operation", ["conv", "pool"])
+def test_outputs_go_to_memory(name, operation, shape, kind, kernel, monkeypatch):
     """In planes, of which a kernel of one pixel reads but one."""
     place_behind(monkeypatch, 5)
     c = CONFIGURATIONS[name]
     rng = np.random.default_rng(2)
-    if kind == "conv":
-        first = random_conv(rng, 2, shape[2])
+    if operation == "conv":
+        first = random_conv(rng, 2, shape[2], output=kind)
         image = (*shape[:2], 2)
     else:
         first = MaxPool(name="conv", input="image", kernel=1)
         image = shape
     kernel = tuple(min(kernel, size) for size in shape[:2])
     after = MaxPool(name="after", input="conv", kernel=kernel, stride=(3, 2))
-    program = compiled(image, first, after, c=c)
+    program = compiled(image, first, after, c=c, kind=kind)
     bench = Bench(c, program, 1, name)
     assert bench.stage.target.address >= 5
-    values = values_of(rng, shape)
+    values = values_of(rng, shape, kind)
     bench.run(values, beats_in_order(bench.stage, c, values))
 
 
@@ -239,24 +246,24 @@ def test_several_pixels_at_once(name, stride):
     c, rng, shape = WIDE[name], np.random.default_rng(4), (7, 11, 6)
     first = MaxPool(name="first", input="image", kernel=1)
     after = MaxPool(name="after", input="first", kernel=1, stride=stride)
-    bench = Bench(c, compiled(shape, first, after, c=c), 1, name)
-    values = values_of(rng, shape)
+    bench = Bench(c, compiled(shape, first, after, c=c, kind="int8"), 1, name)
+    values = values_of(rng, shape, "int8")
     bench.run(values, beats_in_order(bench.stage, c, values))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@OUTPUTS
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-@pytest.mark.parametrize("kind", ["conv", "pool"])
-def test_outputs_go_to_the_result_stream(name, kind, shape):
+@pytest.mark.parametrize("operation", ["conv", "pool"])
+def test_outputs_go_to_the_result_stream(name, operation, shape, kind):
     c = CONFIGURATIONS[name]
     rng = np.random.default_rng(3)
-    if kind == "conv":
-        layer = random_conv(rng, 2, shape[2], output="int32")
-        program, low = compiled((*shape[:2], 2), layer, c=c), -(1 << 31)
+    if operation == "conv":
+        kind = "int32"
+        program = compiled((*shape[:2], 2), random_conv(rng, 2, shape[2], output=kind), c=c)
     else:
-        program, low = compiled(shape, MaxPool(name="p", input="image", kernel=1), c=c), 0
+        program = compiled(shape, MaxPool(name="p", input="image", kernel=1), c=c, kind=kind)
     bench = Bench(c, program, 1, name)
-    values = values_of(rng, shape, low, (1 << 31) if low else 256)
+    values = values_of(rng, shape, kind)
     bench.run(values, beats_in_order(bench.stage, c, values))
     assert not bench.memory
     half = len(bench.results) // 2
