@@ -45,7 +45,7 @@ def engine_cycles(network: Network, c: Configuration) -> int | None:
     image = network.input
     shape = (2, image.height, image.width, image.channels)
     images = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
-    found = verify(network, images, c)
+    found = verify(network, images.view(image.type), c)
     if not found.equal:
         sys.exit(f"the hardware differs from the golden model: {found.difference}")
     # The first one runs behind a reset.

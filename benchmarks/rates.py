@@ -124,4 +124,5 @@ def cycles_with_host(network: Network, parameters: LinkParameters, *, from_flash
 def _images(network: Network, count: int) -> np.ndarray:
     """Random images for a network."""
     shape = count, network.input.height, network.input.width, network.input.channels
-    return np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    images = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    return images.view(network.input.type)

@@ -145,7 +145,8 @@ def simulate(
     """Run a network on the simulated Verilog.
 
     The Verilog of the configuration is generated, with --netlist synthesised, and its results are
-    compared with the golden model. IMAGES is a uint8 array, N x height x width x channels.
+    compared with the golden model. IMAGES is an array of the type of the network's input, uint8 or
+    int8, N x height x width x channels.
 
     Exit status 0 means that every bit is equal; 1 that something differs: then the first wrong
     layer, position and channel are named, and no RESULT.npy is written.

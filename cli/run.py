@@ -76,7 +76,8 @@ def run(
 ) -> int:
     """Run a network on a board at a serial port.
 
-    IMAGES is a uint8 array, N x height x width x channels.
+    IMAGES is an array of the type of the network's input, uint8 or int8, N x height x width x
+    channels.
 
     With --verify, exit status 0 means that every bit equals the golden model's; 1 that something
     differs: then the first wrong value is named, and no RESULT.npy is written.

@@ -137,7 +137,7 @@ class Board:
         ----------
         network : Network
             The network.
-        images : uint8 array, (N, H, W, C)
+        images : uint8 or int8 array, (N, H, W, C)
             Images of the shape of its input.
         batch : int
             Images that the program is sent for at once; the last batch is filled up.
@@ -149,7 +149,7 @@ class Board:
 
         Returns
         -------
-        uint8 or int32 array, (N, OH, OW, O)
+        uint8, int8 or int32 array, (N, OH, OW, O)
             The last layer's output, bit for bit that of `hiddenite.golden.inference.infer`.
 
         Raises

@@ -17,7 +17,7 @@ class Argmax(wiring.Component):
 
     Members
     -------
-    i : values of a result, int32 (or uint8 with zeros above); ``last`` with the last one
+    i : values of a result, signed; ``last`` with the last one
     o : number of the largest value of the last whole result, 0 to 255
     """
 

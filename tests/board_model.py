@@ -181,7 +181,7 @@ class BoardModel:
         else:
             pixels = np.frombuffer(image, np.uint8).reshape(np.prod(shape[:3]), -1)
             assert not pixels[:, channels:].any(), "lanes without a channel must be 0"
-            pixels = pixels[:, :channels].reshape(shape)
+            pixels = pixels[:, :channels].reshape(shape).view(self.model_network.input.type)
             self.images += list(pixels)
             result = infer(self.model_network, pixels).reshape(-1)
             order = self.program.result_order()

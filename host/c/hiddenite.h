@@ -91,7 +91,8 @@ struct hiddenite_program {
     void *context;
 };
 
-/* An image, as it is: height x width x channels, without any padding. */
+/* An image, as it is: height x width x channels, without any padding. The bytes are uint8_t or
+ * int8_t, as the network's input is. */
 struct hiddenite_image {
     const uint8_t *data;
     uint32_t pixels; /* height x width */

@@ -81,6 +81,16 @@ def test_infer_signed_images(run, here, signed):
     assert [row[2] for row in rows] == [str(value) for value in expected.max((1, 2, 3))]
 
 
+def test_simulate_signed_images(run, here, signed):
+    arguments = ["simulate", "n", "x.npy", "--config", "tiny", "--batch", "2", "-o", "r.npy"]
+    ran = run(*arguments)
+    assert (ran.status, ran.err) == (0, "")
+    assert "4 images: bit-exact" in ran.out
+    result = np.load("r.npy")
+    assert result.dtype == np.int8
+    np.testing.assert_array_equal(result, infer(Network.load("n"), signed))
+
+
 @pytest.mark.parametrize("command", [["infer"], ["simulate", "--config", "tiny"]], ids=" ".join)
 def test_images_of_the_wrong_type(refused, here, signed, network_path, images, command):
     command, *options = command

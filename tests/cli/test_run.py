@@ -11,6 +11,7 @@ from board_lines import Faults, Nonsense, PtyBoard, Silence
 from board_model import BoardModel
 
 from hiddenite.golden.inference import infer
+from hiddenite.golden.network import Input, MaxPool, Network
 from hiddenite.host.board import Board
 from hiddenite.link.protocol import BoardState
 from hiddenite.rtl.configuration import PRESETS, load_configuration
@@ -79,6 +80,21 @@ def test_maps(run, here, port, network, images, images_path):
     assert (ran.status, ran.err) == (0, "")
     np.testing.assert_array_equal(np.load("r.npy"), infer(prefix, images[:3]))
     assert "class" not in ran.out
+
+
+def test_signed_images(run, here, port):
+    image = Input(name="image", height=2, width=3, channels=3, type="int8")
+    layers = [MaxPool(name="p", input="image", kernel=(1, 2), padding=(0, 1))]
+    network = Network(name="signed", seed=1, input=image, layers=layers)
+    network.save("n")
+    images = np.random.default_rng(1).integers(-128, 128, (3, 2, 3, 3)).astype(np.int8)
+    np.save("x.npy", images)
+    name = port(BoardModel(network, TINY))
+    ran = run("run", "n", "x.npy", "--port", name, "-o", "r.npy", "--verify")
+    assert (ran.status, ran.err) == (0, "")
+    result = np.load("r.npy")
+    assert result.dtype == np.int8
+    np.testing.assert_array_equal(result, infer(network, images))
 
 
 def test_program_from_memory(run, port, network_path, images_path):

@@ -7,14 +7,15 @@ from rtl_helpers import CONFIGURATIONS, network_of, random_conv, split, weight_w
 from hiddenite.compiler.array_sums import array_sums
 from hiddenite.compiler.schedule import schedule
 from hiddenite.golden.errors import InputError
+from hiddenite.golden.weights import signs
 from hiddenite.rtl.array.builds import build_of
 
 SEED = 11
 
 
-def sums_of(conv, c):
+def sums_of(conv, c, kind="uint8"):
     channels = conv.mask.shape[3]
-    stages, _ = schedule(network_of((4, 4, channels), conv, seed=SEED), c)
+    stages, _ = schedule(network_of((4, 4, channels), conv, seed=SEED, kind=kind), c)
     return array_sums(SEED, stages[-1], c)
 
 
@@ -34,6 +35,12 @@ def test_sums_of_all_words_of_each_channel(ich, array, learned):
         largest.append(expected[-1] + 255 * (mask.sum() - negative.sum()))
     assert sums.offset.tolist() == expected
     assert sums.largest.tolist() == largest
+    # Activations of int8 are stored as 128 more: sums grow by that where all of them are 0.
+    negative = conv.mask & (signs(SEED, conv.index, conv.mask.shape) < 0)
+    weights = conv.mask.sum((1, 2, 3)) - 2 * negative.sum((1, 2, 3))
+    stored = sums_of(conv, c, "int8")
+    assert stored.offset.tolist() == (sums.offset + 128 * weights).tolist()
+    assert stored.largest.tolist() == largest
 
 
 def test_the_bound_is_exact():

@@ -13,6 +13,8 @@ from rtl_helpers import (
     split,
 )
 
+from hiddenite.golden.errors import InputError
+from hiddenite.golden.weights import signs
 from hiddenite.rtl.program.packets import NARROW, ChannelRecord, words_of
 
 # Of three channels: at the limits of 8 bits, of a narrow record and of more, and just beyond.
@@ -60,3 +62,22 @@ def test_channel_records(name, bias_bits):
                 assert [value >> 16 for value in found] == [b & ((1 << bias_bits) - 1) for b in own]
             forms.add(narrow)
     assert forms == ({False, True} if narrower else {False})
+
+
+def test_int8_counts_in_biases():
+    """A sum that its weights make larger than 16 bits, although one of uint8 has no more."""
+    c = dataclasses.replace(CONFIGURATIONS["square"], bias_bits=16)
+    conv = random_conv(np.random.default_rng(1), 9, 8, density=1)
+    positive = (signs(11, conv.index, conv.mask.shape) > 0).sum((1, 2, 3))
+    channel = int(positive.argmin())
+    assert positive[channel] < 9 - positive[channel]
+    bias = np.zeros(8, np.int32)
+    bias[channel] = 32_767 - 255 * positive[channel]
+    conv = dataclasses.replace(conv, bias=bias)
+    compiled((2, 2, 9), conv, c=c)
+    with pytest.raises(InputError) as caught:
+        compiled((2, 2, 9), conv, c=c, kind="int8")
+    assert str(caught.value) == (
+        f"layer 'conv': bias: {bias[channel]} of output channel {channel} and its weights "
+        "need 17 bits, has 16: raise bias_bits"
+    )

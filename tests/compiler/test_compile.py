@@ -219,6 +219,40 @@ def test_a_network_that_is_too_large_is_refused(changes, shape, layer, message):
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize(
+    ("changes", "shape", "layer", "message"),
+    [
+        (
+            # 17 numbers from -128 to 127, and 68 zeros of the padding, each stored as 128 more.
+            {"accumulator_bits": 13},
+            (1, 17, 1),
+            average((5, 17), padding=(2, 8)),
+            "layer 'mean': accumulator: the sum of 1x17 needs 14 bits, has 13: "
+            "raise accumulator_bits",
+        ),
+        (
+            {"bias_bits": 16},
+            (16, 17, 1),
+            average((16, 17)),
+            "layer 'mean': bias: the sum of 16x17 needs 17 bits, has 16: raise bias_bits",
+        ),
+    ],
+)
+def test_int8_that_is_too_large_is_refused(changes, shape, layer, message):
+    c = dataclasses.replace(C, **changes)
+    with pytest.raises(InputError) as caught:
+        compiled(shape, layer, c=c, kind="int8")
+    assert str(caught.value) == message
+
+
+def test_sums_of_int8_that_just_fit():
+    for changes, shape, layer in (
+        ({"accumulator_bits": 14}, (1, 17, 1), average((5, 17), padding=(2, 8))),
+        ({"bias_bits": 16}, (16, 16, 1), average((16, 16))),
+    ):
+        compiled(shape, layer, c=dataclasses.replace(C, **changes), kind="int8")
+
+
 def test_what_several_stages_make_may_be_too_large():
     """Each of them is not."""
     c = dataclasses.replace(C, largest_channels=64, largest_map=16)

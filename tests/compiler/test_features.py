@@ -78,5 +78,19 @@ def test_refused_factor(factor, message):
         Upsample(name="x", input="image", factor=(6, 5)),
     ],
 )
-def test_taken(layer):
-    assert compiled(layer).result_type == "uint8"
+@pytest.mark.parametrize("kind", ["uint8", "int8"])
+def test_taken(layer, kind):
+    made = "uint8" if layer.op in ("conv", "add") else kind
+    assert compiled(layer, type=kind).result_type == made
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        conv(output="int8"),
+        conv(groups=2, output="int8"),
+        Add(**SUM, scale=1, residual_scale=2, shift=1, output="int8"),
+    ],
+)
+def test_int8(layer):
+    assert compiled(layer).result_type == "int8"

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from rtl_helpers import CONFIGURATIONS, compiled, network_of, random_conv
+from rtl_helpers import CONFIGURATIONS, RANGES, compiled, network_of, random_conv
 
 from hiddenite.compiler.compile import compile_network
 from hiddenite.golden.network import MaxPool
@@ -9,10 +9,11 @@ SHAPES = [(1, 1, 1), (3, 5, 9), (4, 4, 16), (7, 2, 3)]
 
 
 def programs(shape, c):
-    """A program whose result, of this shape, comes from a pool, and one from a conv."""
+    """Programs whose results, of this shape, come from pools, and one from a conv."""
     pool = MaxPool(name="pool", input="image", kernel=1)
     conv = random_conv(np.random.default_rng(1), 2, shape[2], output="int32")
-    return compiled(shape, pool, c=c), compiled((*shape[:2], 2), conv, c=c)
+    pools = (compiled(shape, pool, c=c, kind=kind) for kind in ("uint8", "int8"))
+    return *pools, compiled((*shape[:2], 2), conv, c=c)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -33,8 +34,8 @@ def test_result_order_has_every_value_once(name, shape):
 def test_result_is_put_together_from_its_beats(name, shape):
     rng = np.random.default_rng(2)
     for program in programs(shape, CONFIGURATIONS[name]):
-        low, high = (0, 256) if program.result_type == "uint8" else (-(1 << 31), 1 << 31)
-        result = rng.integers(low, high, shape).astype(program.result_type)
+        low, high = RANGES[program.result_type]
+        result = rng.integers(low, high + 1, shape).astype(program.result_type)
         order = program.result_order()
         beats = np.where(order >= 0, result.reshape(-1)[order], -1).astype(np.int32)
         (found,) = program.results(beats)
@@ -55,7 +56,7 @@ def test_result_order_of_a_known_case():
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_image_beats(name, shape):
     c = CONFIGURATIONS[name]
-    program, _ = programs(shape, c)
+    program, *_ = programs(shape, c)
     image = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
     beats = program.image_beats(image)
     each = -(-shape[2] // c.post_lanes)
@@ -63,6 +64,7 @@ def test_image_beats(name, shape):
     pixels = beats.reshape(*shape[:2], each * c.post_lanes)
     assert (pixels[:, :, : shape[2]] == image).all()
     assert not pixels[:, :, shape[2] :].any()
+    assert (program.image_beats(image.view(np.int8)) == beats).all()
 
 
 def test_batches_are_filled_up_with_the_last_image():
@@ -77,7 +79,7 @@ def test_batches_are_filled_up_with_the_last_image():
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_bytes_are_the_words_least_significant_first(name):
     c = CONFIGURATIONS[name]
-    program, _ = programs((2, 2, 2), c)
+    program, *_ = programs((2, 2, 2), c)
     size = c.program_bits // 8
     assert program.bytes == b"".join(int(w).to_bytes(size, "little") for w in program.words)
     assert program.bytes[:4] == b"HDNT"

@@ -7,6 +7,7 @@ from board_model import BoardModel
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer
+from hiddenite.golden.network import Input, MaxPool, Network
 from hiddenite.host.board import Board, BoardError
 from hiddenite.link.protocol import HEADER, STATUS, BoardState, FrameType, encode
 from hiddenite.rtl.configuration import PRESETS, Configuration
@@ -44,6 +45,20 @@ def test_maps_of_bytes(digits):
     result = Board(line).run(prefix, images)
     assert result.dtype == np.uint8 and result[0].size * 4 > 65536 // len(images) // 4
     np.testing.assert_array_equal(result, infer(prefix, images))
+
+
+def test_images_and_maps_of_int8():
+    """Their bits go over the line as they are."""
+    rng = np.random.default_rng(1)
+    image = Input(name="image", height=3, width=5, channels=3, type="int8")
+    layers = [MaxPool(name="p", input="image", kernel=(1, 2), padding=(0, 1))]
+    network = Network(name="signed", seed=1, input=image, layers=layers)
+    images = rng.integers(-128, 128, (4, *image.shape)).astype(np.int8)
+    line = ModelLine(BoardModel(network, TINY))
+    result = Board(line).run(network, images)
+    assert result.dtype == np.int8
+    np.testing.assert_array_equal(result, infer(network, images))
+    np.testing.assert_array_equal(np.array(line.board.images), images)
 
 
 def test_batches(digits):
