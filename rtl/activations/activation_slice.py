@@ -132,7 +132,8 @@ class ActivationSlice(wiring.Component):
                     m.d.comb += total.eq(byte + kept)
                     enable = replace | (load & inside & total[8])
                     # An iCE40 has a bit of the sum and its register in one cell only if the
-                    # register takes the sum. Here it never does: without load it stays.
+                    # register takes the sum. Here it never does: without load it stays. The
+                    # highest one takes more besides than such a cell has inputs for.
                     taken = Cat(Mux(load, taken, total)[:7], taken[7])
                 with m.If(enable):
                     m.d.sync += kept.eq(taken)

@@ -116,34 +116,38 @@ class PostLane(wiring.Component):
             (rounded,) = self._registered(m, rounded)
 
         # Above the bits that a type has, all repeat its sign; that of uint8 is 0.
-        negative, over, under = rounded[-1], Signal(), Signal()
-        repeats, fits, sign = Signal(), Signal(), Signal()
+        negative, sign = rounded[-1], Signal()
+        fits_int32, fits, over, under = Signal(), Signal(), Signal(), Signal()
+        repeats = rounded[8:31] == negative.replicate(23)
         m.d.comb += [
-            repeats.eq(rounded[8:31] == negative.replicate(23)),
+            sign.eq(negative & (self.int8 | self.int32)),
+            fits_int32.eq(rounded[31:-1] == negative.replicate(len(rounded) - 32)),
             fits.eq(
-                (rounded[31:-1] == negative.replicate(len(rounded) - 32))
+                fits_int32
                 & (self.int32 | (repeats & Mux(self.int8, rounded[7] == negative, ~negative)))
             ),
             over.eq(~fits & ~negative),
             under.eq(~fits & negative),
-            sign.eq(negative & (self.int8 | self.int32)),
         ]
-        low_byte, above = Signal(8), Signal(23)
+        # The highest bit of an int8, and what is above that of a byte, is the sign in any case.
+        top_ones, top_zeros, ones, zeros = Signal(), Signal(), Signal(), Signal()
+        low_byte = Signal(8)
         m.d.comb += [
-            low_byte.eq(
-                Cat(rounded[:7] | over.replicate(7), Mux(self.int8, sign, rounded[7] | over))
-            ),
-            above.eq(rounded[8:31] | Mux(self.int32, over, sign).replicate(23)),
+            top_ones.eq(Mux(self.int8, sign, over)),
+            top_zeros.eq(Mux(self.int8, ~sign, under)),
+            ones.eq(Mux(self.int32, ~fits_int32 & ~negative, sign)),
+            zeros.eq(Mux(self.int32, ~fits_int32 & negative, ~sign)),
+            low_byte.eq(rounded[:8] | Cat(over.replicate(7), top_ones)),
         ]
         output = Signal(signed(32), reset_less=True)
         m.d.comb += self.output.eq(output)
         with m.If(self.advance):
-            m.d.sync += output.eq(Cat(low_byte, above, sign))
+            m.d.sync += output.eq(Cat(low_byte, rounded[8:31] | ones.replicate(23), sign))
             with m.If(under):
                 m.d.sync += output[:7].eq(0)
-            with m.If(under & ~self.int8):
+            with m.If(top_zeros):
                 m.d.sync += output[7].eq(0)
-            with m.If(Mux(self.int32, under, ~sign)):
+            with m.If(zeros):
                 m.d.sync += output[8:31].eq(0)
         return m
 
