@@ -32,14 +32,15 @@ class _Axis:
         """
         return stride // self.phases * self.row_step
 
-    def steps(self, name: str) -> dict[str, int]:
+    def steps(self, name: str, pixels: int = 1) -> dict[str, int]:
         """To the next plane, to the first one again, and that in the next row of banks.
 
-        With one bank there is one plane, and each pixel is in a row of its own.
+        With one bank there is one plane, and each pixel is in a row of its own. Steps of several
+        pixels are those of one plane.
         """
         if self.banks == 1:
-            return {f"{name}_row": self.row_step}
-        wrap = -(self.phases - 1) * self.plane_step
+            return {f"{name}_row": pixels * self.row_step}
+        wrap = -(self.phases - 1) * self.plane_step + pixels // self.banks * self.row_step
         return {
             f"{name}_step": self.plane_step,
             f"{name}_wrap": wrap,
@@ -61,7 +62,8 @@ def _positions(stage: Stage, axis: int, c: Configuration) -> tuple[int, int, int
         own = stage.spread[axis]
         return own.first, own.step, 0, own.size
     move = stage.stride[axis] * (c.rows, c.cols)[axis]
-    return -stage.padding[axis], 1, move, stage.read.layout.shape[axis]
+    size = stage.read.layout.shape[axis]
+    return -stage.padding[axis], stage.dilation[axis], move, size
 
 
 def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, int, int]]:
@@ -70,14 +72,15 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
     layout = stage.read.layout
     y, x = (_Axis(layout, axis, c) for axis in (0, 1))
     (kernel_y, kernel_x), (pad_y, pad_x) = stage.kernel, stage.padding
+    dilation_y, dilation_x = stage.dilation
     tiles_y, tiles_x = _tiles(stage, c)
     (at_y, step_y, move_y, size_y), (at_x, step_x, move_x, size_x) = (
         _positions(stage, axis, c) for axis in (0, 1)
     )
     first_y, first_x = y.address(-pad_y), x.address(-pad_x)
     groups = layout.groups - 1 if conv else 0
-    span_x = x.address(kernel_x - 1 - pad_x) - first_x + groups
-    span = y.address(kernel_y - 1 - pad_y) - first_y + span_x
+    span_x = x.address((kernel_x - 1) * dilation_x - pad_x) - first_x + groups
+    span = y.address((kernel_y - 1) * dilation_y - pad_y) - first_y + span_x
     tile_y, tile_x = y.move(stage.stride[0]), x.move(stage.stride[1])
     far_x = (tiles_x - 1) * tile_x
     far = (tiles_y - 1) * tile_y + far_x
@@ -100,9 +103,9 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
     if not conv:
         word = "map_word" if c.ich > c.och else "map"
         rows[word] = (back[0] + 1, *back[1:])
-    for name, address in x.steps("x").items():
+    for name, address in x.steps("x", dilation_x).items():
         rows[name] = address - groups, 0, step_x
-    for name, address in y.steps("y").items():
+    for name, address in y.steps("y", dilation_y).items():
         rows[name] = address - span_x, step_y, back_x
     return rows
 

@@ -88,6 +88,7 @@ def _window_axis(stage: Stage, axis: int, c: Configuration) -> dict:
             "phases_last": phases - 1,
             "phase": phase,
             "bank": q % banks,
+            "bank_step": stage.dilation[axis] % banks,
             "row_step": layout.row_steps[axis],
         }
     return fields

@@ -69,7 +69,8 @@ class Task:
         stands for it. None for the image, for copies and for what only moves activations.
     first_channel : int
         Output channel of the weights of ``layer`` that its first one has.
-    kernel, stride : (int, int)
+    kernel, stride, dilation : (int, int)
+        Along an axis with several banks, a stage has a stride or a dilation.
     padding : (int, int)
         Above the map and left of it; what lies below and right of it follows from the shapes.
     spread : (Spread, Spread), optional
@@ -85,6 +86,7 @@ class Task:
     first_channel: int = 0
     kernel: tuple[int, int] = (1, 1)
     stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
     spread: tuple[Spread, Spread] | None = None
     shape: tuple[int, int, int]

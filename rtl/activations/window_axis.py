@@ -8,10 +8,11 @@ from ..configuration import Configuration
 __all__ = ["WindowAxis", "next_pixel"]
 
 
-def next_pixel(phases_last, phase, bank):
-    """State of a walk along an axis one pixel on.
+def next_pixel(phases_last, phase, bank, banks=1):
+    """State of a walk along an axis one pixel on, or with one plane, as many pixels as ``banks``.
 
-    See `hiddenite.rtl.program.layer_table.LayerDescriptor`.
+    See `hiddenite.rtl.program.layer_table.LayerDescriptor`. Of rows of banks that a step passes
+    entirely the address alone knows.
 
     Returns
     -------
@@ -20,8 +21,8 @@ def next_pixel(phases_last, phase, bank):
         banks.
     """
     wrap = phase == phases_last
-    row = wrap & bank.all()
-    return wrap, row, Mux(wrap, 0, phase + 1), (bank + wrap)[: len(bank)]
+    further = bank + Mux(wrap, banks, 0)
+    return wrap, further[len(bank)], Mux(wrap, 0, phase + 1), further[: len(bank)]
 
 
 class WindowAxis:
@@ -45,7 +46,7 @@ class WindowAxis:
         following = (self.tap + 1)[: len(self.tap)]
         m.d.sync += [self.tap.eq(following), self.last.eq(following == self.axis.kernel_last)]
         if self.banks > 1:
-            _, _, phase, bank = next_pixel(self.axis.phases_last, self.phase, self.bank)
+            _, _, phase, bank = self._next()
             m.d.sync += [self.phase.eq(phase), self.bank.eq(bank)]
         with m.If(self.last):
             self.begin(m)
@@ -54,9 +55,13 @@ class WindowAxis:
         """Row of the table for the step to the next tap."""
         if self.banks == 1:
             return rows[f"{self.name}_row"]
-        wrap, row, *_ = next_pixel(self.axis.phases_last, self.phase, self.bank)
+        wrap, row, *_ = self._next()
         further = Mux(row, rows[f"{self.name}_row"], rows[f"{self.name}_wrap"])
         return Mux(wrap, further, rows[f"{self.name}_step"])
+
+    def _next(self):
+        axis = self.axis
+        return next_pixel(axis.phases_last, self.phase, self.bank, axis.bank_step)
 
     def inside(self, position, behind):
         """Which pixel lanes are inside the map; far behind it a position is negative again."""

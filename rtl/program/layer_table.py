@@ -63,6 +63,8 @@ class LayerDescriptor(data.StructLayout):
 
     window_y.phases_last : s - 1
     window_y.phase, window_y.bank : where the first tap is
+    window_y.bank_step : banks from a tap to the next, behind the last plane; the row of banks is
+        another one besides where they go past the last bank
     window_y.row_step : address from a row of banks to the next
     store_y.phases_last : s - 1
     store_y.first_only : only the first plane is read: the others are dropped
@@ -74,7 +76,8 @@ class LayerDescriptor(data.StructLayout):
         def window(banks):
             fields = {"kernel_last": ceil_log2(c.largest_kernel)}
             if banks > 1:
-                fields |= {"phases_last": phase, "phase": phase, "bank": ceil_log2(banks)}
+                fields |= {"phases_last": phase, "phase": phase}
+                fields |= {"bank": ceil_log2(banks), "bank_step": ceil_log2(banks)}
                 fields["row_step"] = c.address_bits
             return data.StructLayout(fields)
 
@@ -157,7 +160,8 @@ class LayerTable:
                         x: less the size of the map,
                         which a next word leaves alone
     x_wrap, x_row       to the next tap in a row: in    output: to the next pixel in a row,
-                        the next bank; row of banks     likewise
+                        another bank; in another row    likewise
+                        of banks besides
     y_wrap, y_row       to the next row of taps,        output: from the end of a row to the
                         likewise                        next
     start               to the first tap                residual: to the first word
