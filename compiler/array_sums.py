@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from hiddenite.golden.errors import InputError
-from hiddenite.golden.weights import signs
 from hiddenite.rtl.array.builds import build_of
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program.layer_table import INT8_ZERO
 
 from .stage import Stage
+from .weight_signs import negative_weights
 
 __all__ = ["ArraySums", "array_sums"]
 
@@ -42,9 +42,7 @@ def array_sums(seed: int, stage: Stage, c: Configuration) -> ArraySums:
         An accumulator does not hold the sum.
     """
     layer = stage.conv
-    negative = layer.sign
-    if negative is None:
-        negative = layer.mask & (signs(stage.weight_seed(seed), layer.index, layer.mask.shape) < 0)
+    negative = negative_weights(layer, stage.weight_seed(seed))
     fill = [(0, 0)] * 3 + [(0, -layer.mask.shape[3] % c.ich)]
     mask, negative = (
         np.pad(bits, fill).reshape(len(bits), -1, c.ich) for bits in (layer.mask, negative)

@@ -66,8 +66,8 @@ def compile_network(network: Network, c: Configuration, *, batch: int = 1) -> Pr
         if stage.operation is Operation.CONV:
             sums = array_sums(network.seed, stage, c)
             convs.append((*masks.add(stage.conv.mask, stage.conv.sign), sums))
-            weights += stage.conv.mask.size * (stage.kind == "conv")
-            entropy += _entropy(stage.conv)
+            weights += stage.weights
+            entropy += _entropy(stage)
     tile_words = masks.words()
 
     writer.packet(number_words(MAGIC, 32, c.program_bits))
@@ -135,13 +135,15 @@ class _Writer:
         return np.concatenate(self._packets)
 
 
-def _entropy(conv: Conv) -> float:
-    """Bits of a layer's mask at its density, and one for each sign that is not generated."""
-    p = conv.mask.mean()
-    signs = 0.0 if conv.sign is None else float(conv.mask.sum())
+def _entropy(stage: Stage) -> float:
+    """Bits of a stage's mask at its layer's density, and one for each sign that is sent."""
+    mask = stage.conv.mask
+    signs = 0.0 if stage.conv.sign is None else float(mask.sum())
+    size = stage.weights or mask.size
+    p = mask.sum() / size
     if p in (0, 1):
         return signs
-    return signs + float(conv.mask.size * -(p * np.log2(p) + (1 - p) * np.log2(1 - p)))
+    return signs + float(size * -(p * np.log2(p) + (1 - p) * np.log2(1 - p)))
 
 
 def _check_weights(network: Network) -> None:
@@ -178,6 +180,13 @@ def _check(stage: Stage, c: Configuration) -> None:
                 f"{where}: {what} is {value}, the most that this configuration counts to is "
                 f"{limit}: raise {field}"
             )
+    for axis, name in enumerate(("height", "width")):
+        reach, limit = _reach(stage, axis, c), 1 << c.position_bits
+        if reach > limit:
+            raise InputError(
+                f"{where}: {name} with the padding of dilated taps is {reach}, the most that this "
+                f"configuration counts to is {limit}: raise largest_map"
+            )
     if isinstance(layer, Conv):
         need = stage.kernel[0] * stage.kernel[1] * stage.read.layout.groups
         if need > c.tile_words - 1:
@@ -204,6 +213,16 @@ def _check(stage: Stage, c: Configuration) -> None:
                     f"{where}: {what}: the sum of {inside[0]}x{inside[1]} needs {need} bits, "
                     f"has {limit}: raise {field}"
                 )
+
+
+def _reach(stage: Stage, axis: int, c: Configuration) -> int:
+    """Positions along an axis that a window tells apart: taps may be far outside of the map."""
+    if stage.source is None or stage.spread is not None:
+        return 0
+    banks, size = (c.rows, c.cols)[axis], stage.shape[axis]
+    last = (-(-size // banks) * banks - 1) * stage.stride[axis] - stage.padding[axis]
+    last += (stage.kernel[axis] - 1) * stage.dilation[axis]
+    return max(stage.read.layout.shape[axis] + stage.padding[axis], last + 1)
 
 
 def _construction_descriptor(stage: Stage, c: Configuration, code: MaskCode) -> np.ndarray:

@@ -280,13 +280,11 @@ def estimate(program: Program, stream: ProgramStream | None = None) -> Estimate:
 
 def _work(stage: Stage) -> int:
     """Multiply-accumulates of a layer, for all images of the batch."""
-    if stage.kind != "conv":
-        return 0
-    return stage.images * stage.conv.mask.size * stage.shape[0] * stage.shape[1]
+    return stage.images * stage.weights * stage.shape[0] * stage.shape[1]
 
 
 def _layer(stage: Stage, cycles: int, bound: str, mask_bits: int, c: Configuration):
-    mask = stage.conv.mask if stage.kind == "conv" else None
+    kept = stage.conv.mask.sum() if stage.weights else 0
     return LayerEstimate(
         name=stage.name,
         operation=stage.kind,
@@ -294,7 +292,7 @@ def _layer(stage: Stage, cycles: int, bound: str, mask_bits: int, c: Configurati
         cycles=cycles,
         bound=bound,
         utilisation=_work(stage) / (cycles * c.processing_elements),
-        weights=0 if mask is None else mask.size,
-        density=0.0 if mask is None else float(mask.mean()),
+        weights=stage.weights,
+        density=float(kept / stage.weights) if stage.weights else 0.0,
         mask_bits=mask_bits,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from hiddenite.golden.errors import InputError
-from hiddenite.golden.network import Conv, Layer, Network, Upsample
+from hiddenite.golden.network import Layer, Network, Upsample
 from hiddenite.rtl.configuration import Configuration
 
 from .lowering.upsample import factors
@@ -26,12 +26,6 @@ def check_features(network: Network, c: Configuration) -> None:
 
 def _features(layer: Layer, c: Configuration) -> Iterator[tuple[str, str, object]]:
     """Yield what a layer uses, as a rule that it breaks: a name, what it must be, and its value."""
-    if isinstance(layer, Conv):
-        # One tap has no other to be far from.
-        if layer.span != layer.kernel:
-            yield "dilation", "1", layer.dilation
-        if layer.groups > 1:
-            yield from _grouped(layer, c)
     if isinstance(layer, Upsample):
         for axis, factor, banks in zip("yx", layer.factor, (c.rows, c.cols), strict=True):
             if not factors(banks, factor):
@@ -39,15 +33,3 @@ def _features(layer: Layer, c: Configuration) -> Iterator[tuple[str, str, object
                 rule = f"{', '.join(known[:-1])} or {known[-1]} with {banks} "
                 rule += "rows" if axis == "y" else "cols"
                 yield f"factor along {axis}", rule, factor
-
-
-def _grouped(layer: Conv, c: Configuration) -> Iterator[tuple[str, str, object]]:
-    """Likewise, of a conv with groups."""
-    for what, channels in (
-        ("input channels", layer.mask.shape[3]),
-        ("output channels", layer.out_channels // layer.groups),
-    ):
-        if channels % c.ich:
-            yield f"{what} of a group", f"a multiple of {c.ich} (ich)", channels
-    if layer.output == "int32":
-        yield "output", "'uint8' or 'int8' with groups", repr(layer.output)

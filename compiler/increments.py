@@ -7,7 +7,7 @@ from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program.packets import Operation
 
 from .layout import Layout
-from .stage import Stage
+from .stage import Stage, tile_channels
 
 __all__ = ["residual_increments", "store_increments", "window_increments"]
 
@@ -66,6 +66,11 @@ def _positions(stage: Stage, axis: int, c: Configuration) -> tuple[int, int, int
     return -stage.padding[axis], stage.dilation[axis], move, size
 
 
+def _words_left_out(stage: Stage, c: Configuration) -> int:
+    """Words of an output's pixel between those of a tile and those of the stage's next one."""
+    return (stage.every - 1) * tile_channels(c) // c.ich
+
+
 def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, int, int]]:
     """Address, y and x of the window, of each row of the table."""
     conv = stage.operation is Operation.CONV
@@ -98,11 +103,8 @@ def window_increments(stage: Stage, c: Configuration) -> dict[str, tuple[int, in
     # From the last image back to the first one.
     back = back[0] - (layout.images - 1) * layout.image_step, *back[1:]
     rows["map"] = back
-    if c.ich > c.och:
-        rows["map_word"] = back
-    if not conv:
-        word = "map_word" if c.ich > c.och else "map"
-        rows[word] = (back[0] + 1, *back[1:])
+    word = "map_word" if c.ich > c.och else "map"
+    rows[word] = (back[0] + (stage.input_step if conv else 1), *back[1:])
     for name, address in x.steps("x", dilation_x).items():
         rows[name] = address - groups, 0, step_x
     for name, address in y.steps("y", dilation_y).items():
@@ -132,9 +134,10 @@ def residual_increments(stage: Stage, c: Configuration) -> dict[str, int]:
     if c.largest_batch > 1:
         rows["image"] = back - words + layout.image_step
     back -= (layout.images - 1) * layout.image_step
+    left_out = _words_left_out(stage, c)
     if c.ich > c.och:
-        return rows | {"map": back - 1, "map_word": back}
-    return rows | {"map": back - words + used}
+        return rows | {"map": back - 1, "map_word": back + left_out}
+    return rows | {"map": back - words + used + left_out}
 
 
 def store_increments(stage: Stage, c: Configuration) -> dict[str, int]:
@@ -154,7 +157,10 @@ def store_increments(stage: Stage, c: Configuration) -> dict[str, int]:
     if c.largest_batch > 1:
         rows["image"] = back - words + layout.image_step
     back -= (layout.images - 1) * layout.image_step
-    rows |= {"map": back, "map_word": back + 1} if c.ich > c.och else {"map": back + 1}
+    if c.ich > c.och:
+        rows["map"] = back
+    word = "map_word" if c.ich > c.och else "map"
+    rows[word] = back + 1 + _words_left_out(stage, c)
     for name, address in x.steps("x").items():
         rows[name] = address - words
     for name, address in y.steps("y").items():

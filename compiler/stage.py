@@ -10,7 +10,12 @@ from hiddenite.rtl.program.packets import Operation
 
 from .layout import Placed
 
-__all__ = ["Spread", "Stage", "Task", "beat_pixels"]
+__all__ = ["Spread", "Stage", "Task", "beat_pixels", "tile_channels"]
+
+
+def tile_channels(c: Configuration) -> int:
+    """Channels of a tile of outputs that begins a word, and ends one."""
+    return max(c.ich, c.och)
 
 
 def beat_pixels(c: Configuration, target: Placed | None) -> int:
@@ -75,8 +80,15 @@ class Task:
         Above the map and left of it; what lies below and right of it follows from the shapes.
     spread : (Spread, Spread), optional
         Of an upsample along y and x.
+    input_step : int
+        Of a conv: words of an input pixel from those that it reads for a tile of outputs to those
+        for the next one. The source has those of the first tile. Tiles have `tile_channels`.
+    every : int
+        It makes each so many-th tile of the outputs from the first one on.
+    weights : int
+        Weights of the network, kept or not, that it has.
     shape : (int, int, int)
-        Of the output.
+        Of the output: height, width, channels that it makes.
     """
 
     name: str
@@ -89,6 +101,9 @@ class Task:
     dilation: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
     spread: tuple[Spread, Spread] | None = None
+    input_step: int = 0
+    every: int = 1
+    weights: int = 0
     shape: tuple[int, int, int]
 
     @property

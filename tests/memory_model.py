@@ -6,12 +6,14 @@ channel of which pixel of which tensor was written there last. Stages that only 
 move these notes.
 """
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 from rtl_helpers import is_kept, word_of_pixel
 
-from hiddenite.golden.network import Concat, Upsample
+from hiddenite.compiler.stage import tile_channels
+from hiddenite.golden.network import Concat, Conv, Upsample
 from hiddenite.rtl.program.packets import Operation
 
 NOTHING = -1
@@ -34,18 +36,12 @@ class MemoryModel:
         self.layers = {layer.name: layer for layer in network.layers}
         self.numbers = {name: number for number, name in enumerate(network.shapes)}
         self.words = np.full((c.rows, c.cols, c.activation_words, c.ich), NOTHING)
-        # Channels of each add that were made so far.
-        self.added = dict.fromkeys(network.shapes, 0)
 
     def run(self, stages):
         for stage in stages:
-            first = stage.first_channel
-            if stage.kind == "add":
-                first = self.added[stage.name]
-                self.added[stage.name] += stage.shape[2]
             writes = []
             for corner, pixels, own in self.pixel_tiles(stage):
-                writes += [(p, own, self.output(stage, corner, p, own, first)) for p in pixels]
+                writes += [(p, own, self.output(stage, corner, p, own)) for p in pixels]
                 if not self.late:
                     self.write(stage, writes)
                     writes = []
@@ -64,39 +60,72 @@ class MemoryModel:
                 lines = range(top, min(height, top + rows))
                 yield (top, left), list(product(lines, range(left, min(width, left + cols)))), own
 
-    def output(self, stage, corner, pixel, own, first):
+    def places(self, stage, own):
+        """Where some of a stage's output channels lie in the view that it writes."""
+        share = tile_channels(self.c)
+        behind = own.start // share * (stage.every - 1) * share
+        return range(own.start + behind, own.stop + behind)
+
+    def picks(self, stage, own):
+        """What a stage reads of a pixel at each tap for a tile of output channels.
+
+        Yields the tap, and the channels of the view and of the layer's input that belong together.
+        """
+        layer, conv = self.layers[stage.name], stage.conv
+        made = self.places(stage, own)
+        for ky, kx in product(*map(range, stage.kernel)):
+            apart = ky * stage.dilation[0], kx * stage.dilation[1]
+            pairs = set()
+            for channel, place in zip(own, made, strict=True):
+                read = np.flatnonzero(conv.mask[channel, ky, kx])
+                if not isinstance(layer, Conv):
+                    pairs |= {(int(read[0]), place)}
+                    assert len(read) == 1
+                    continue
+                output = stage.first_channel + place
+                (y, rest_y), (x, rest_x) = map(divmod, apart, layer.dilation)
+                mask = np.zeros(0) if rest_y or rest_x else layer.mask[output, y, x]
+                wanted = np.flatnonzero(mask)
+                wanted += output // (layer.out_channels // layer.groups) * layer.mask.shape[3]
+                assert len(read) == len(wanted)
+                pairs |= set(zip(read.tolist(), wanted.tolist(), strict=True))
+            yield apart, sorted(pairs)
+
+    def output(self, stage, corner, pixel, own):
         """What a stage makes of what it reads for some channels of a pixel."""
-        made = range(first + own.start, first + own.stop)
+        places = self.places(stage, own)
+        made = range(stage.first_channel + places.start, stage.first_channel + places.stop)
         layer = self.layers.get(stage.name)
         if stage.kind == "copy":
             return self.read(stage.source, pixel, own)
         if stage.kind == "upsample":
             return self.read(stage.source, self.repeated(stage, corner, pixel), own)
         if stage.kind == "concat":
-            found = self.read(stage.source, pixel, range(stage.source.layout.shape[2]))
-            assert (stage.layer.mask[own].sum(axis=(1, 2, 3)) == 1).all()
-            return [found[at] for at in stage.layer.mask[own, 0, 0].argmax(axis=1)]
-        if stage.kind == "add":
-            self.check(layer.input, stage.source, pixel, own, first)
-        elif stage.kind != "load":
+            (_, pairs), *_ = self.picks(stage, own)
+            found = {to: self.read_of_tile(stage, pixel, at, own) for at, to in pairs}
+            return [found[place] for place in places]
+        if stage.kind != "load":
             self.check_window(stage, pixel, own)
         if stage.residual is not None:
-            self.check(layer.residual, stage.residual, pixel, own, first)
+            self.check(layer.residual, stage.residual, pixel, places, stage.first_channel)
         return self.notes(stage.name, pixel, made)
 
     def check_window(self, stage, pixel, own):
         """Every tap that lies in the map finds what it is for."""
         layer = self.layers[stage.name]
-        height, width, channels = stage.source.layout.shape
-        before = 0
-        if stage.operation is Operation.CONV:
-            own = range(channels)
-            before = stage.first_channel // stage.shape[2] * channels
-        for ky, kx in product(*map(range, stage.kernel)):
+        height, width, _ = stage.source.layout.shape
+        conv = stage.operation is Operation.CONV
+        taps = [((ky, kx), ()) for ky, kx in product(*map(range, stage.kernel))]
+        for (ky, kx), pairs in self.picks(stage, own) if conv else taps:
             y = pixel[0] * stage.stride[0] + ky - stage.padding[0]
             x = pixel[1] * stage.stride[1] + kx - stage.padding[1]
-            if 0 <= y < height and 0 <= x < width:
-                self.check(layer.input, stage.source, (y, x), own, before)
+            if not (0 <= y < height and 0 <= x < width):
+                continue
+            if not conv:
+                self.check(layer.input, stage.source, (y, x), own, 0)
+            for at, channel in pairs:
+                right = self.notes(layer.input, (y, x), range(channel, channel + 1))
+                assert self.read_of_tile(stage, (y, x), at, own) == right[0]
 
     def repeated(self, stage, corner, pixel):
         """Pixel of the source that an upsample's lane takes: that of one tap along each axis."""
@@ -134,6 +163,12 @@ class MemoryModel:
         right = self.notes(name, pixel, range(first + channels.start, first + channels.stop))
         assert self.read(placed, pixel, channels) == right
 
+    def read_of_tile(self, stage, pixel, channel, own):
+        """Channel of a pixel, counted from the first one that is read for a tile of outputs."""
+        step = own.start // tile_channels(self.c) * stage.input_step
+        source = replace(stage.source, address=stage.source.address + step)
+        return self.read(source, pixel, range(channel, channel + 1))[0]
+
     def read(self, placed, pixel, channels):
         ich = self.c.ich
         words = [
@@ -152,8 +187,9 @@ class MemoryModel:
             if not is_kept(stage.target.layout, *pixel):
                 continue
             # Whole units are written.
-            for first in range(channels.start // unit * unit, channels.stop, unit):
+            places = self.places(stage, channels)
+            for first in range(places.start // unit * unit, places.stop, unit):
                 word = self.words[word_of_pixel(stage.target, *pixel, first // self.c.ich)]
-                lane, at = first % self.c.ich, first - channels.start
+                lane, at = first % self.c.ich, first - places.start
                 word[lane : lane + unit] = NOTHING
                 word[lane : lane + len(notes[at : at + unit])] = notes[at : at + unit]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from random_networks import HARDWARE, Feature
+from random_networks import Feature
 from random_networks.builder import Builder
 
 __all__ = ["random_joined_network"]
@@ -10,24 +10,18 @@ __all__ = ["random_joined_network"]
 # Of adds, concats and upsamples.
 SHARES = 0.25, 0.5, 0.25
 
-_FEATURES = HARDWARE | {
-    Feature.PADDING,
-    Feature.GROUPS,
-    Feature.ADD,
-    Feature.CONCAT,
-    Feature.UPSAMPLE,
-}
+_FEATURES = set(Feature) - {Feature.INT8}
 
 
 def random_joined_network(rng, *, word=4, max_weights=4000, max_pixels=120, max_layers=9):
-    """Return a random network full of layers that join tensors, and of groups that fill words.
+    """Return a random network full of layers that join tensors, and of groups.
 
     Parameters
     ----------
     rng : np.random.Generator
         Source of every choice.
     word : int
-        Channels of which the groups of convs have a multiple, and often tensors.
+        Channels of which the groups of convs often have a multiple, and tensors.
     max_weights, max_pixels, max_layers : int
         As in `random_network`; there are at least two layers.
 
@@ -52,19 +46,16 @@ class _JoinedBuilder(Builder):
 
     def choose_groups(self, channels):
         words = channels // self.word
-        if channels % self.word or self.chance(0.3):
-            return 1
+        if channels % self.word or self.chance(0.5):
+            return super().choose_groups(channels)
         return int(self.rng.choice([g for g in range(1, words + 1) if words % g == 0]))
 
     def choose_out_channels(self, size, taps, groups):
         most = self.weights_left // taps
-        if groups > 1 or self.chance(0.5):
+        if self.chance(0.5):
             count = groups * self.word * int(self.rng.integers(1, 3))
             return count if count <= most else 0
         return super().choose_out_channels(size, taps, groups)
-
-    def can_share(self, conv, channels):
-        return conv.groups == 1 and conv.mask.shape[3] == channels
 
     def add_add(self):
         """Often with one scale, too, which the engine adds without weights."""

@@ -1,11 +1,13 @@
 """Adds: an average of one pixel with a residual, or convs."""
 
+import numpy as np
+
 from hiddenite.golden.network import Add, AvgPool, Network
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.output.residual_queue import queues_residuals
 from hiddenite.rtl.program.packets import Operation
 
-from .channel_convs import MOST_CHANNELS, channel_conv, slices
+from .channel_convs import channel_conv
 from .context import Context
 from .work import Part, Work
 
@@ -23,7 +25,7 @@ def _is_pool(layer: Add, c: Configuration) -> bool:
 
 def is_one_stage(layer: Add, network: Network, c: Configuration) -> bool:
     """Whether a single stage makes the whole output."""
-    return _is_pool(layer, c) or network.shapes[layer.name][2] <= MOST_CHANNELS
+    return True
 
 
 def lower(layer: Add, context: Context) -> list[Work]:
@@ -48,18 +50,14 @@ def lower(layer: Add, context: Context) -> list[Work]:
                 shape=shape,
             )
         ]
-    channels = range(shape[2])
-    divided = [(channels, channels)]
-    if target is not None:
-        divided = slices(c, channels, shape[:2], context.batch, residual=True)
+    channels = np.arange(shape[2])
     works = []
-    for outputs, _ in divided:
-        view = (outputs.start, len(outputs)) if len(divided) > 1 else None
+    for walk in context.walks(layer, channels, channels):
         conv = channel_conv(
             layer.name,
             layer.input,
-            range(len(outputs)),
-            len(outputs),
+            walk.channels - walk.origins,
+            walk.inputs,
             seed,
             scale=layer.scale,
             shift=layer.shift,
@@ -72,10 +70,12 @@ def lower(layer: Add, context: Context) -> list[Work]:
                 kind=layer.op,
                 operation=Operation.CONV,
                 layer=conv,
-                source=Part(first, view),
-                residual=Part(second, view),
-                target=None if target is None else Part(target.stored, view),
-                shape=(*shape[:2], len(outputs)),
+                input_step=walk.step,
+                every=walk.every,
+                source=Part(first).inputs(walk),
+                residual=Part(second).outputs(walk),
+                target=target and target.outputs(walk),
+                shape=(*shape[:2], walk.count),
             )
         )
     return works

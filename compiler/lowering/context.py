@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
-from hiddenite.golden.network import Network
+import numpy as np
+
+from hiddenite.golden.network import Layer, Network
 from hiddenite.rtl.configuration import Configuration
 
+from .costs import stage_cycles
 from .storage import Storage
+from .walks import Walk, walks
 from .work import Part, Stored
 
 __all__ = ["Context"]
@@ -32,6 +36,37 @@ class Context:
     def source(self, name: str, number: int = 0) -> Stored:
         """As what a layer finds an input."""
         return self.storage.reads[name][number]
+
+    def walks(
+        self, layer: Layer, first: np.ndarray, last: np.ndarray, *, taps: int = 1
+    ) -> list[Walk]:
+        """Stages of a conv that stands for a layer; see `walks`. A result is that of one stage.
+
+        Parameters
+        ----------
+        layer : Layer
+        first, last : numpy.ndarray of int
+            The first and the last input channel that each output channel may see.
+        taps : int
+            Of the kernel.
+        """
+        if self.target(layer.name) is None:
+            return walks(self.c, first, last, None)
+        height, width, _ = self.network.shapes[layer.name]
+
+        def cycles(channels: int, words: int) -> float:
+            if taps * words >= self.c.tile_words:
+                return np.inf
+            return stage_cycles(
+                self.c,
+                (height, width, channels),
+                self.batch,
+                steps=taps * words,
+                conv=True,
+                residual=getattr(layer, "residual", None) is not None,
+            )
+
+        return walks(self.c, first, last, cycles)
 
     def target(self, name: str) -> Part | None:
         """All of a layer's output; None where it goes to the result stream."""

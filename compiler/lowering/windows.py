@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 
+import numpy as np
+
+from hiddenite.compiler.weight_signs import negative_weights
 from hiddenite.golden.network import AvgPool, Conv, MaxPool, Network, Window
 from hiddenite.rtl.configuration import Configuration
 from hiddenite.rtl.program.packets import Operation
 
 from .context import Context
 from .storage import moving_stride
+from .walks import walks
 from .work import Part, Work
 
 __all__ = ["is_one_stage", "lower"]
@@ -20,20 +24,20 @@ _OPERATIONS = {
 
 
 def is_one_stage(layer: Window, network: Network, c: Configuration) -> bool:
-    """Whether a single stage makes the whole output."""
-    return not isinstance(layer, Conv) or layer.groups == 1
+    """Whether a single stage makes the whole output: 32 bits are not stored."""
+    if not isinstance(layer, Conv) or layer.groups == 1 or layer.output == "int32":
+        return True
+    (walk,) = walks(c, *_groups_inputs(layer), None)
+    height, width = layer.span
+    return height * width * walk.words < c.tile_words
 
 
 def lower(layer: Window, context: Context) -> list[Work]:
-    """A stage; of a conv with groups, one for each group.
-
-    A group's stage reads a view of its input channels, and writes one of its output channels. Its
-    weights are those of the layer's output channels from its first one on.
-    """
+    """A stage; of a conv with groups, as many as its walks."""
     shape = context.network.shapes[layer.name]
     top, left, *_ = layer.padding
     reads = [Part(stored) for stored in context.storage.reads[layer.name]]
-    whole = Work(
+    work = Work(
         name=layer.name,
         kind=layer.op,
         operation=_OPERATIONS[type(layer)],
@@ -46,32 +50,94 @@ def lower(layer: Window, context: Context) -> list[Work]:
         target=context.target(layer.name),
         shape=shape,
     )
-    if not isinstance(layer, Conv) or layer.groups == 1:
-        return [whole]
-    assert whole.target is not None
-    inputs, outputs = layer.mask.shape[3], layer.out_channels // layer.groups
-    works = []
-    for group in range(layer.groups):
-        first = group * outputs
-        own, view = slice(first, first + outputs), (first, outputs)
-        conv = replace(
-            layer,
-            groups=1,
-            out_channels=outputs,
-            mask=layer.mask[own],
-            sign=None if layer.sign is None else layer.sign[own],
-            scale=layer.scale[own],
-            bias=layer.bias[own],
+    if not isinstance(layer, Conv):
+        return [work]
+    weights = layer.mask.size
+    seed = context.network.seed
+    layer = _with_dead_taps(layer, _dilation(layer, work.stride, context.c), seed)
+    work = replace(work, layer=layer, kernel=layer.kernel, dilation=layer.dilation, weights=weights)
+    return [work] if layer.groups == 1 else _groups(layer, work, context)
+
+
+def _dilation(layer: Conv, stride: tuple[int, int], c: Configuration) -> tuple[int, int]:
+    """Of a layer's dilation, that which the window has.
+
+    Along an axis with more banks than one it has either a stride or a dilation.
+    """
+    y, x = (
+        1 if size == 1 or (banks > 1 and step > 1) else own
+        for size, banks, step, own in zip(
+            layer.kernel, (c.rows, c.cols), stride, layer.dilation, strict=True
         )
+    )
+    return y, x
+
+
+def _with_dead_taps(layer: Conv, dilation: tuple[int, int], seed: int) -> Conv:
+    """The same conv with this dilation, and taps without a weight where it has a larger one."""
+    if dilation == layer.dilation or layer.kernel == layer.span:
+        return replace(layer, dilation=dilation)
+    step_y, step_x = (own // kept for own, kept in zip(layer.dilation, dilation, strict=True))
+    height, width = layer.kernel
+    kernel = (height - 1) * step_y + 1, (width - 1) * step_x + 1
+    mask = np.zeros((layer.out_channels, *kernel, layer.mask.shape[3]), bool)
+    sign = np.zeros_like(mask)
+    taps = slice(None), slice(None, None, step_y), slice(None, None, step_x)
+    mask[taps], sign[taps] = layer.mask, negative_weights(layer, seed)
+    return replace(layer, kernel=kernel, dilation=dilation, mask=mask, sign=sign)
+
+
+def _groups_inputs(layer: Conv) -> tuple[np.ndarray, np.ndarray]:
+    """First and last input channel of each output channel's group."""
+    size = layer.mask.shape[3]
+    first = np.arange(layer.out_channels) // (layer.out_channels // layer.groups) * size
+    return first, first + size - 1
+
+
+def _groups(layer: Conv, whole: Work, context: Context) -> list[Work]:
+    """Stages of a conv with groups.
+
+    Where one has channels of one group, which begin a word, its weights are those of the layer's
+    output channels from its first one on. Elsewhere, a stage is a conv of all words that it reads,
+    and its signs are sent.
+    """
+    ich, seed = context.c.ich, context.network.seed
+    size = layer.mask.shape[3]
+    first, last = _groups_inputs(layer)
+    assert whole.source is not None
+    works = []
+    for walk in context.walks(layer, first, last, taps=layer.kernel[0] * layer.kernel[1]):
+        own = walk.channels
+        fields = {
+            "groups": 1,
+            "out_channels": len(own),
+            "mask": layer.mask[own],
+            "sign": None if layer.sign is None else layer.sign[own],
+            "scale": layer.scale[own],
+            "bias": layer.bias[own],
+        }
+        source = whole.source.inputs(walk)
+        begin = first[own]
+        if (begin == begin[0]).all() and begin[0] % ich == 0:
+            source = replace(source, channels=(int(begin[0]), size))
+        else:
+            places = (begin - walk.origins)[:, None] + np.arange(size)
+            for name, kept in (("mask", layer.mask), ("sign", negative_weights(layer, seed))):
+                wide = np.zeros((len(own), *layer.kernel, walk.inputs), bool)
+                np.put_along_axis(wide, places[:, None, None], kept[own], 3)
+                fields[name] = wide
         works.append(
             replace(
                 whole,
-                layer=conv,
-                first_channel=first,
-                source=replace(reads[0], channels=(group * inputs, inputs)),
-                residual=replace(reads[1], channels=view) if whole.residual else None,
-                target=replace(whole.target, channels=view),
-                shape=(*shape[:2], outputs),
+                layer=replace(layer, **fields),
+                first_channel=walk.first,
+                input_step=walk.step,
+                every=walk.every,
+                weights=whole.weights // layer.out_channels * len(own),
+                source=source,
+                residual=whole.residual and whole.residual.outputs(walk),
+                target=whole.target and whole.target.outputs(walk),
+                shape=(*whole.shape[:2], len(own)),
             )
         )
     return works

@@ -1,9 +1,11 @@
 """Stages before tensors have addresses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hiddenite.compiler.layout import PLAIN, Form
 from hiddenite.compiler.stage import Task
+
+from .walks import Walk
 
 __all__ = ["Part", "Stored", "Work"]
 
@@ -44,6 +46,18 @@ class Part:
     channels: tuple[int, int] | None = None
     rows: tuple[int, int] | None = None
     every: tuple[int, int] = (1, 1)
+
+    def outputs(self, walk: Walk) -> "Part":
+        """What a walk makes of it; of all tensors of the outputs' shape."""
+        if walk.whole:
+            return self
+        first, _ = self.channels or (0, 0)
+        return replace(self, channels=(first + walk.first, walk.count))
+
+    def inputs(self, walk: Walk) -> "Part":
+        """What a walk reads for its first tile."""
+        first, _ = self.channels or (0, 0)
+        return replace(self, channels=(first + walk.word * walk.c.ich, walk.inputs))
 
     @property
     def whole(self) -> bool:

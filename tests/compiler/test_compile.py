@@ -124,6 +124,12 @@ def half_empty():
     return fully_kept(17, mask=mask)
 
 
+def causal(far):
+    """A conv that sees what came so long before."""
+    fields = {"dilation": (1, far), "padding": (0, far, 0, 0)}
+    return random_conv(np.random.default_rng(1), 1, 1, (1, 2), **fields)
+
+
 def average(kernel, **fields):
     return AvgPool(name="mean", input="image", kernel=kernel, scale=1, shift=1, **fields)
 
@@ -187,6 +193,13 @@ def average(kernel, **fields):
             MaxPool(name="p", input="image", kernel=(1, 2), stride=1, padding=(0, 1)),
             "layer 'p': width is 17, the most that this configuration counts to is 16: "
             "raise largest_map",
+        ),
+        (
+            {"largest_map": 64, "largest_kernel": 8},
+            (1, 64, 1),
+            causal(65),
+            "layer 'conv': width with the padding of dilated taps is 129, the most that this "
+            "configuration counts to is 128: raise largest_map",
         ),
         (
             {"largest_kernel": 4},
@@ -280,6 +293,7 @@ def test_what_several_stages_make_may_be_too_large():
         ({"activation_words": 16}, (8, 8, 4), MaxPool(name="p", input="image", kernel=8)),
         ({"largest_map": 32}, (32, 32, 1), MaxPool(name="p", input="image", kernel=1)),
         ({"largest_kernel": 4}, (4, 4, 1), MaxPool(name="p", input="image", kernel=4)),
+        ({"largest_map": 64, "largest_kernel": 8}, (1, 64, 1), causal(64)),
         ({"largest_stride": 2}, (3, 3, 1), MaxPool(name="p", input="image", kernel=1, stride=2)),
         ({"largest_stride": 2}, (3, 3, 1), MaxPool(name="p", input="image", kernel=3)),
         ({"largest_channels": 64}, (1, 1, 64), MaxPool(name="p", input="image", kernel=1)),

@@ -32,25 +32,6 @@ SUM = {"name": "x", "input": "image", "residual": "image"}
 
 
 @pytest.mark.parametrize(
-    ("layer", "message"),
-    [
-        (conv(kernel=(1, 3), dilation=2, padding=(0, 1)),
-         "dilation must be 1 for the hardware, not (2, 2)"),
-        (conv(groups=4),
-         "input channels of a group must be a multiple of 4 (ich) for the hardware, not 2"),
-        (conv(groups=2, out_channels=12),
-         "output channels of a group must be a multiple of 4 (ich) for the hardware, not 6"),
-        (conv(groups=2, output="int32"),
-         "output must be 'uint8' or 'int8' with groups for the hardware, not 'int32'"),
-    ],
-)  # fmt: skip
-def test_refused(layer, message):
-    with pytest.raises(InputError) as error:
-        compiled(layer)
-    assert str(error.value) == f"layer 'x': {message}"
-
-
-@pytest.mark.parametrize(
     ("factor", "message"),
     [
         ((2, 3), "factor along x must be 1, 2, 4, 6, 8, 10, 12, 14 or 16 with 4 cols"),
@@ -66,10 +47,10 @@ def test_refused_factor(factor, message):
 @pytest.mark.parametrize(
     "layer",
     [
-        # Of one tap, nothing is far apart.
-        conv(dilation=2),
+        conv(kernel=(1, 3), dilation=2, padding=(0, 1)),
         conv(kernel=(2, 2), padding=(1, 0, 0, 0)),
         conv(groups=2),
+        conv(groups=4, kernel=(3, 2), dilation=2, padding=2, stride=2),
         conv(sign=np.zeros((8, 1, 1, 8), bool)),
         MaxPool(name="x", input="image", kernel=2, padding=(0, 0, 0, 1)),
         AvgPool(name="x", input="image", kernel=3, padding=(2, 0, 1, 2), scale=9, shift=3),

@@ -20,5 +20,5 @@ class Feature(Enum):
 
 VERSION_1: frozenset[Feature] = frozenset()
 VERSION_2 = frozenset(Feature)
-HARDWARE = frozenset({Feature.SIGN, Feature.INT8})
+HARDWARE = frozenset({Feature.DILATION, Feature.GROUPS, Feature.SIGN, Feature.INT8})
 """What a network may use on every engine, joins and what comes with them aside."""

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from rtl_helpers import CONFIGURATIONS, compiled, network_of
 
-from hiddenite.compiler.lowering.channel_convs import MOST_CHANNELS
 from hiddenite.compiler.schedule import schedule
 from hiddenite.golden.network import Add, MaxPool
 from hiddenite.rtl.program.packets import Operation
@@ -45,18 +44,15 @@ def test_two_scales_are_those_of_a_conv(name):
     assert stage.conv.residual_scale == 200
 
 
-def test_many_channels_take_several_convs():
-    c = CONFIGURATIONS["square"]
-    stages = last_stages(c, adding(3, 2), 64, MaxPool(name="e", input="a", kernel=1))[:-1]
-    assert sum(stage.shape[2] for stage in stages) == 64 and len(stages) > 1
-    assert [s.target.address - stages[0].target.address for s in stages] == [
-        first // c.ich for first in np.cumsum([0, *(s.shape[2] for s in stages)])[:-1]
-    ]
-    # The result is that of one conv, or is sent by a stage of its own.
-    assert len(last_stages(c, adding(3, 2), 64)) == 1
-    many = last_stages(c, adding(3, 2), MOST_CHANNELS + 1)
-    assert [stage.kind for stage in many] == ["add"] * (len(many) - 1) + ["copy"]
-    assert len(last_stages(c, adding(3, 3), MOST_CHANNELS + 1)) == 1
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize("more", [(), [MaxPool(name="e", input="a", kernel=1)]])
+def test_a_tile_reads_the_words_of_its_channels(name, more):
+    c = CONFIGURATIONS[name]
+    stage = last_stages(c, adding(3, 2), 64, *more)[0]
+    words = max(1, c.och // c.ich)
+    assert stage.shape == (4, 6, 64) and stage.source.layout.groups == stage.input_step == words
+    assert stage.conv.mask.shape[3] == words * c.ich
+    assert stage.residual.layout.shape == stage.shape
 
 
 def test_no_weights_of_the_network():

@@ -56,8 +56,8 @@ class Bench:
         for row, col in product(range(c.rows), range(c.cols)):
             if oy + row >= stage.shape[0] or ox + col >= stage.shape[1]:
                 continue
-            y = (oy + row) * stage.stride[0] + ky - stage.padding[0]
-            x = (ox + col) * stage.stride[1] + kx - stage.padding[1]
+            y = (oy + row) * stage.stride[0] + ky * stage.dilation[0] - stage.padding[0]
+            x = (ox + col) * stage.stride[1] + kx * stage.dilation[1] - stage.padding[1]
             inside = 0 <= y < height and 0 <= x < width
             words[row, col] = word_of_pixel(stage.source, y, x, group) if inside else None
         return words
@@ -185,6 +185,26 @@ def test_conv(name, geometry):
     c = CONFIGURATIONS[name]
     height, width, kernel, stride, padding = geometry
     window = {"kernel": kernel, "stride": stride, "padding": padding}
+    conv = random_conv(np.random.default_rng(1), c.ich + 1, c.och + 1, **window)
+    run(c, (height, width, c.ich + 1), conv)
+
+
+DILATED = [
+    # height, width, kernel, dilation, padding
+    (9, 7, (3, 3), (2, 1), (2, 1)),
+    (5, 8, (2, 3), (3, 2), (1, 2)),
+    (7, 9, (3, 2), (1, 5), (0, 4)),
+    (11, 4, (3, 2), (4, 3), (8, 0)),
+    (14, 9, (2, 2), (6, 8), (3, 1)),
+]
+
+
+@pytest.mark.parametrize("geometry", DILATED)
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_dilated_conv(name, geometry):
+    c = CONFIGURATIONS[name]
+    height, width, kernel, dilation, padding = geometry
+    window = {"kernel": kernel, "dilation": dilation, "padding": padding}
     conv = random_conv(np.random.default_rng(1), c.ich + 1, c.och + 1, **window)
     run(c, (height, width, c.ich + 1), conv)
 
