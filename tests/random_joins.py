@@ -10,7 +10,7 @@ __all__ = ["random_joined_network"]
 # Of adds, concats and upsamples.
 SHARES = 0.25, 0.5, 0.25
 
-_FEATURES = set(Feature) - {Feature.INT8}
+_FEATURES = frozenset(Feature)
 
 
 def random_joined_network(rng, *, word=4, max_weights=4000, max_pixels=120, max_layers=9):

@@ -50,7 +50,8 @@ class Context:
         taps : int
             Of the kernel.
         """
-        if self.target(layer.name) is None:
+        # What has too many channels is refused later, and not divided before.
+        if self.target(layer.name) is None or len(first) > self.c.largest_channels:
             return walks(self.c, first, last, None)
         height, width, _ = self.network.shapes[layer.name]
 

@@ -1,6 +1,7 @@
 """Roughly how long a stage takes, to choose between ways that end alike."""
 
 from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.masks.timing import step_period
 from hiddenite.rtl.output.residual_queue import queues_residuals
 from hiddenite.rtl.output.timing import output_beats, tile_period
 from hiddenite.rtl.program.layer_memory import load_cycles
@@ -36,7 +37,13 @@ def stage_cycles(
     period = tile_period(c, beats=beats, to_result=False, residual=residual)
     if not queues_residuals(c):
         period += words
-    tiles = -(-height // c.rows) * -(-width // c.cols) * -(-channels // (c.och if conv else c.unit))
+    share = c.och if conv else c.unit
+    tiles = -(-height // c.rows) * -(-width // c.cols)
+    tile_cycles = images * tiles * max(steps + words, period)
+    if conv:
+        # A lane of the constructor ends each word that a tile has, pruned or not.
+        slices = -(-min(channels, c.och) // c.constructor_lanes)
+        tile_cycles = max(tile_cycles, slices * steps * step_period(c))
     # Its table may keep the program stream from bringing weights.
     table = LayerTable(c).columns * LayerTable(c).depth + load_cycles(c)
-    return images * tiles * max(steps + words, period) + table
+    return -(-channels // share) * tile_cycles + table

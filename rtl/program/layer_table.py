@@ -47,7 +47,7 @@ class LayerDescriptor(data.StructLayout):
         shift)
     less_taps : of a pool with source_int8: - numbers that its sums have (1 for maximum pooling),
         each of which is stored as `INT8_ZERO` more, without the sign; otherwise 0
-    groups_last : words of ``ich`` input channels per pixel - 1
+    groups_last : words of ``ich`` input channels that a tile of a conv reads of a pixel - 1
     large_tiles : a tile takes half of the tile buffer or more; 1 for a pool
     tiles_last : tiles of output channels - 1
     beats_last : beats of ``post_lanes`` channels per pixel of the last of them - 1

@@ -72,6 +72,33 @@ def test_upsamples_and_concats(preset, trained, engines):
     check("geometry-2/unet-0.3", preset, trained, engines)
 
 
+ALIKE = pytest.mark.exhaustive("others cover what it would find")
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"),
+    [
+        ("dscnn", "up5k"),
+        ("tcn", "tiny"),
+        ("grouped", "ecp5-25f"),
+        *(
+            pytest.param(name, preset, marks=ALIKE)
+            for name, presets in {
+                "dscnn": ("tiny", "ecp5-25f", "asic"),
+                "tcn": ("up5k", "ecp5-25f", "asic"),
+                "grouped": ("tiny", "up5k", "asic"),
+                "vww": ("up5k", "asic"),
+                "mobilenetv2-96": ("asic",),
+            }.items()
+            for preset in presets
+        ),
+    ],
+)
+def test_groups_and_dilations(name, preset, trained, engines):
+    """Depthwise convs, groups of 2 to 16 channels, causal ones that are dilated."""
+    check(f"geometry-2/{name}-0.3", preset, trained, engines)
+
+
 def test_bit_exact_with_icarus(trained, engines, request):
     images = None if request.config.option.all_images else ICARUS_IMAGES
     check("digits", "tiny", trained, engines, "icarus", images)

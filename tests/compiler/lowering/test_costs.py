@@ -10,6 +10,17 @@ from hiddenite.golden.network import MaxPool
 from hiddenite.rtl.configuration import PRESETS
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_of_one_pixel_the_constructor(name):
+    """Nothing takes longer where all weights are pruned."""
+    c = PRESETS[name]
+    channels = 8 * c.ich * 4
+    conv = random_conv(np.random.default_rng(1), channels, 8 * c.och, density=0)
+    found = estimate(compiled((1, 1, channels), conv, c=c)).layers[-1]
+    cycles = stage_cycles(c, (1, 1, 8 * c.och), 1, steps=channels // c.ich, conv=True)
+    assert 0.5 * found.cycles < cycles < 1.2 * found.cycles
+
+
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("conv", [False, True])
 @pytest.mark.parametrize("name", PRESETS)
