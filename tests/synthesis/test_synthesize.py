@@ -1,6 +1,9 @@
 import pytest
 
+from hiddenite.rtl.configuration import PRESETS
+from hiddenite.rtl.verilog import TOP
 from hiddenite.synthesis import synthesize as module
+from hiddenite.synthesis.parts import PARTS
 from hiddenite.synthesis.synthesize import synthesize
 
 
@@ -36,3 +39,9 @@ def test_failure_leaves_nothing(part, own_cache, text, why):
         synthesize(text, "counter", part)
     assert str(caught.value).startswith("Yosys failed:\n") and why in str(caught.value)
     assert list(own_cache.iterdir()) == []
+
+
+def test_each_multiplication_has_its_block(engines):
+    """Of an engine as a whole, Yosys drops one, without a word, whose register it uses twice."""
+    verilog = engines.verilog(PRESETS["up5k"])
+    assert synthesize(verilog, TOP, PARTS["up5k"]).count("dsp") == 7
