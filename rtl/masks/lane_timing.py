@@ -127,7 +127,7 @@ def _tile_cycles(
                     wait = now + int(work.wait[index] - work.need[index])
                     more = wait - int(work.spare[index]) - late[lane]
                     if more > 0:
-                        late[lane] += more
+                        late[lane] += max(more, int(work.at_least[index]))
                 if work.empty_tile[index] == tile:
                     free[lane] = max(free[lane], int(work.empty[index]) + late[lane])
             number[lane] += 1

@@ -82,6 +82,7 @@ class LaneWork:
         before: np.ndarray,
         cycle: np.ndarray,
         spare: np.ndarray,
+        at_least: np.ndarray | int,
         tile: np.ndarray,
         words: range,
         c: Configuration,
@@ -89,7 +90,8 @@ class LaneWork:
         """Find when each word is first needed, and when its last byte has moved on.
 
         ``positions`` has the bits before each step, and before the one that follows the last;
-        ``before`` those before the first one of a pair.
+        ``before`` those before the first one of a pair. A step that is late is so by ``at_least``
+        so many cycles.
         """
         number = np.arange(words.start, words.stop)
         tiles = len(self.cycles)
@@ -116,6 +118,7 @@ class LaneWork:
             empty_tile = np.where(emptied < 0, -1, np.append(tile, tiles)[emptied])
         self.need = np.append(cycle, NEVER)[needed]
         self.spare = np.append(spare, 0)[needed]
+        self.at_least = np.append(np.broadcast_to(at_least, len(cycle)), 1)[needed]
         self.need_tile = np.append(tile, tiles)[needed]
         self.empty, self.empty_tile = empty, empty_tile
         self.first_word = words.start
@@ -196,7 +199,9 @@ class RunWork(LaneWork):
         positions = np.append(steps.before, steps.after[-1:])
         before = positions.copy()
         before[:-1][second] = before[:-1][np.flatnonzero(second) - 1]
-        self._place_words(positions, before, cycle, spare, tile, words, c)
+        # If a step is late, the lane keeps the weight of the step before it by itself.
+        at_least = np.where(np.append(False, steps.keep[:-1]), self.period, 1)
+        self._place_words(positions, before, cycle, spare, at_least, tile, words, c)
 
 
 class DenseWork(LaneWork):
@@ -223,4 +228,4 @@ class DenseWork(LaneWork):
             self.cycles = self.period * count + late[self._finish] - late[self._begin]
             self.cycles += self._begin_latency
         positions = used + code.chunk * np.arange(len(number) + 1)
-        self._place_words(positions, positions, cycle, np.zeros_like(cycle), tile, words, c)
+        self._place_words(positions, positions, cycle, np.zeros_like(cycle), 1, tile, words, c)

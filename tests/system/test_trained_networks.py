@@ -72,6 +72,15 @@ def test_upsamples_and_concats(preset, trained, engines):
     check("geometry-2/unet-0.3", preset, trained, engines)
 
 
+@pytest.mark.parametrize(
+    ("name", "preset"),
+    [("ternary-mlp-0.3", "up5k"), ("ternary-mlp-0.3", "ecp5-25f"), ("binary-cnn-0.3", "asic")],
+)
+def test_learned_signs(name, preset, trained, engines):
+    """Of weights half of which are pruned, and of weights all of which are kept."""
+    check(f"geometry-2/{name}", preset, trained, engines, images=2)
+
+
 ALIKE = pytest.mark.exhaustive("others cover what it would find")
 
 
