@@ -24,6 +24,9 @@ __all__ = ["Walk", "walks"]
 _MOST_EVERY = 16
 """Stages that take turns with the tiles, at most."""
 
+_WORTH = 0.95
+"""Share of the cycles of one stage that several take at most: each has a table in the program."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Walk:
@@ -145,7 +148,7 @@ def walks(
     last: np.ndarray,
     cycles: Callable[[int, int], float] | None,
 ) -> list[Walk]:
-    """Divide a conv into as many stages as take the fewest cycles.
+    """Divide a conv into as many stages as take the fewest cycles, if that is worth it.
 
     Parameters
     ----------
@@ -158,8 +161,9 @@ def walks(
     """
     needs = _Words(c, first, last)
     count = len(needs.low)
+    whole = needs.walk(0, count)
     if cycles is None:
-        return [needs.walk(0, count)]
+        return [whole]
     cycles = cache(cycles)
 
     # From word to word of the outputs: the least cycles so far, and where the last stage begins.
@@ -183,4 +187,6 @@ def walks(
         total = sum(cycles(walk.count, walk.words) for walk in turns)
         if total < best:
             best, found = total, turns
-    return found or [needs.walk(0, count)]
+    if best > _WORTH * cycles(whole.count, whole.words):
+        return [whole]
+    return found or [whole]
