@@ -6,8 +6,8 @@ from rtl_helpers import CONFIGURATIONS, network_of, random_conv, split, weight_w
 
 from hiddenite.compiler.array_sums import array_sums
 from hiddenite.compiler.schedule import schedule
+from hiddenite.compiler.weight_signs import negative_weights
 from hiddenite.golden.errors import InputError
-from hiddenite.golden.weights import signs
 from hiddenite.rtl.array.builds import build_of
 
 SEED = 11
@@ -36,7 +36,7 @@ def test_sums_of_all_words_of_each_channel(ich, array, learned):
     assert sums.offset.tolist() == expected
     assert sums.largest.tolist() == largest
     # Activations of int8 are stored as 128 more: sums grow by that where all of them are 0.
-    negative = conv.mask & (signs(SEED, conv.index, conv.mask.shape) < 0)
+    negative = negative_weights(conv, SEED)
     weights = conv.mask.sum((1, 2, 3)) - 2 * negative.sum((1, 2, 3))
     stored = sums_of(conv, c, "int8")
     assert stored.offset.tolist() == (sums.offset + 128 * weights).tolist()
