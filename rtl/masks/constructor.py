@@ -16,7 +16,7 @@ from ..interfaces import Construction, TileWrite
 from ..primitives.delay import delayed, delayed_copy
 from .constructor_lane import ConstructorLane
 from .tile_credits import TileCredits
-from .timing import step_period
+from .timing import begin_latency, step_period
 
 __all__ = ["COMPLETE_LATENCY", "Constructor", "layer_latency"]
 
@@ -71,11 +71,11 @@ class Constructor(wiring.Component):
             credits.release.eq(self.release),
         ]
 
-        commands = [i.clear, i.start_layer, i.key_word, masks.payload]
-        if period > 1:
-            # The lanes are far from the reader; a tile begins much later.
+        commands = [i.clear, i.start_layer, i.start_tile, i.key_word, masks.payload]
+        if begin_latency(c):
+            # The lanes are far from the reader.
             commands = [delayed(m, value, f"late_{n}") for n, value in enumerate(commands)]
-        clear, start_layer, key_word, key = commands
+        clear, start_layer, start_tile, key_word, key = commands
 
         lanes: list[ConstructorLane] = []
         for number in range(count):
@@ -95,7 +95,7 @@ class Constructor(wiring.Component):
                 lane.key_word.eq(key_word),
                 lane.key.eq(key),
                 lane.start_layer.eq(start_layer),
-                lane.start_tile.eq(i.start_tile),
+                lane.start_tile.eq(start_tile),
                 lane.any_channel.eq(i.channels_last >= number if number else 1),
                 lane.channels_last.eq((i.channels_last - number) >> ceil_log2(count)),
                 lane.upper.eq(i.half & ~large),
@@ -112,7 +112,8 @@ class Constructor(wiring.Component):
         else:
             # Known a cycle late, as much depends on it: until a lane takes a word, or the next
             # tile begins, neither changes.
-            m.d.sync += [ready.eq(empty & ~takes), done.eq(Mux(i.start_tile, 0, ends))]
+            starts = i.start_tile | start_tile
+            m.d.sync += [ready.eq(empty & ~takes), done.eq(Mux(starts, 0, ends))]
         turns_ready = ready.bit_select(turn, 1)
         m.d.comb += [
             i.complete.eq(done.all() & ~i.start_tile),
@@ -120,7 +121,7 @@ class Constructor(wiring.Component):
             masks.ready.eq(turns_ready),
             *(lane.i.valid.eq(take) for lane, take in zip(lanes, takes, strict=True)),
         ]
-        with m.If(i.start_tile):
+        with m.If(done.all()):
             m.d.sync += turn.eq(0)
         with m.Elif(Mux(turns_ready, masks.valid, done.bit_select(turn, 1))):
             m.d.sync += turn.eq(turn + 1)

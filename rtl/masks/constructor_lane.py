@@ -51,7 +51,7 @@ class ConstructorLane(wiring.Component):
     start_layer : a new layer begins, with the key that came last
     start_tile : begins a tile (for one cycle)
     any_channel : the lane has output channels to construct in this tile
-    channels_last : how many of them, - 1
+    channels_last : how many of them, - 1; there a cycle before the tile begins, if a step takes two
     upper : the tile is written to the upper half of the buffer
     i : mask words
     full : needs no word before the tile is complete (see `expander_signature`)
@@ -154,7 +154,7 @@ class ConstructorLane(wiring.Component):
         else:
             stands = Signal()
             m.d.comb += steps.eq(busy & stands)
-            m.d.sync += stands.eq(~(finish | (accept & keep) | expander.take | self.start_tile))
+            m.d.sync += stands.eq(~(finish | (accept & keep) | expander.take))
         base, more, kept = Signal(RUN_BITS), Signal(RUN_BITS), Signal()
         behind = Signal(RUN_BITS)
         m.d.comb += [base.eq(place), behind.eq(last), kept.eq(accept & keep)]

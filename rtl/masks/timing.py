@@ -14,10 +14,7 @@ def step_period(c: Technology) -> int:
 
 
 def begin_latency(c: Technology) -> int:
-    """Cycles from the start of a tile until a lane may take its first step, but for the first.
-
-    What registers hold of the lane's state is that of the tile then.
-    """
+    """Cycles from the start of a tile until the lanes know of it."""
     return step_period(c) - 1
 
 
