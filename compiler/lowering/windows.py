@@ -75,7 +75,9 @@ def _dilation(layer: Conv, stride: tuple[int, int], c: Configuration) -> tuple[i
 
 def _with_dead_taps(layer: Conv, dilation: tuple[int, int], seed: int) -> Conv:
     """The same conv with this dilation, and taps without a weight where it has a larger one."""
-    if dilation == layer.dilation or layer.kernel == layer.span:
+    if dilation == layer.dilation:
+        return layer
+    if layer.kernel == layer.span:
         return replace(layer, dilation=dilation)
     step_y, step_x = (own // kept for own, kept in zip(layer.dilation, dilation, strict=True))
     height, width = layer.kernel
@@ -97,9 +99,9 @@ def _groups_inputs(layer: Conv) -> tuple[np.ndarray, np.ndarray]:
 def _groups(layer: Conv, whole: Work, context: Context) -> list[Work]:
     """Stages of a conv with groups.
 
-    Where one has channels of one group, which begin a word, its weights are those of the layer's
-    output channels from its first one on. Elsewhere, a stage is a conv of all words that it reads,
-    and its signs are sent.
+    Where one has a range of the channels of one group, whose inputs begin a word, its weights are
+    those of the layer's output channels from its first one on. Elsewhere, a stage is a conv of all
+    words that it reads, and its signs are sent.
     """
     ich, seed = context.c.ich, context.network.seed
     size = layer.mask.shape[3]
@@ -118,7 +120,7 @@ def _groups(layer: Conv, whole: Work, context: Context) -> list[Work]:
         }
         source = whole.source.inputs(walk)
         begin = first[own]
-        if (begin == begin[0]).all() and begin[0] % ich == 0:
+        if walk.every == 1 and (begin == begin[0]).all() and begin[0] % ich == 0:
             source = replace(source, channels=(int(begin[0]), size))
         else:
             places = (begin - walk.origins)[:, None] + np.arange(size)
