@@ -74,7 +74,13 @@ def test_upsamples_and_concats(preset, trained, engines):
 
 @pytest.mark.parametrize(
     ("name", "preset"),
-    [("ternary-mlp-0.3", "up5k"), ("ternary-mlp-0.3", "ecp5-25f"), ("binary-cnn-0.3", "asic")],
+    [
+        ("ternary-mlp-0.3", "up5k"),
+        ("ternary-mlp-0.3", "ecp5-25f"),
+        pytest.param(
+            "binary-cnn-0.3", "asic", marks=pytest.mark.exhaustive("smaller ones keep all, too")
+        ),
+    ],
 )
 def test_learned_signs(name, preset, trained, engines):
     """Of weights half of which are pruned, and of weights all of which are kept."""
