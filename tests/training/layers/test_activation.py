@@ -6,7 +6,7 @@ from hiddenite.golden.errors import InputError
 
 torch = pytest.importorskip("torch")
 
-from hiddenite.training.layers.activation import STEP, QuantizedReLU
+from hiddenite.training.layers.activation import STEP, QuantizedIdentity, QuantizedReLU
 
 
 def test_rounds_half_up_and_clips():
@@ -70,3 +70,47 @@ def test_refuses_an_infinite_step():
 def test_refuses_a_step(step):
     with pytest.raises(InputError, match=f"^step must be above 0, not {step!r}$"):
         QuantizedReLU(step)
+
+
+def test_signed_rounds_half_up_and_clips():
+    units = torch.tensor([-900.0, -128.5, -128, -1.5, -0.5, -0.49, 0.5, 126.5, 127.4, 300])
+    expected = torch.tensor([-128.0, -128, -128, -1, 0, 0, 1, 127, 127, 127])
+    for step in (2 * STEP, 1.0, 0.25):
+        assert torch.equal(QuantizedIdentity(step)(units * step), expected * step)
+
+
+def test_gradients_of_a_learnt_step():
+    units = torch.tensor([[-200.0, -3.25, 0.5, 126.75, 150.0]], requires_grad=True)
+    activation = QuantizedIdentity(1.0)
+    activation(units).mul(torch.tensor([0.1, 2, 3, 4, 0.2])).sum().backward()
+    assert units.grad.tolist() == [[0, 2, 3, 4, 0]]
+    growth = -128 * 0.1 + 0.25 * 2 + 0.5 * 3 + 0.25 * 4 + 127 * 0.2
+    assert activation.stretch.grad.item() == pytest.approx(growth / math.sqrt(127 * 5))
+    activation(units.detach())[:, 3:].sum().mul(1000).backward()
+    assert activation.stretch.grad.item() == pytest.approx(growth / math.sqrt(127 * 5) + 1)
+
+
+def test_training_fits_a_step_to_its_activations():
+    torch.manual_seed(0)
+    x = torch.randn(1000, 8) * 20
+    activation = QuantizedIdentity()
+    optimizer = torch.optim.SGD(activation.parameters(), 0.05)
+    for _ in range(100):
+        optimizer.zero_grad()
+        (activation(x) - x).square().mean().mul(100).backward()
+        optimizer.step()
+    assert 0.3 < activation.step < 0.9
+    assert (activation(x) - x).abs().mean() < 0.3
+
+
+def test_state_of_a_learnt_step():
+    coarse, fine = QuantizedIdentity(0.25), QuantizedIdentity(0.125)
+    with torch.no_grad():
+        coarse.stretch.fill_(0.5)
+    fine.load_state_dict(coarse.state_dict())
+    assert fine.step == coarse.step == pytest.approx(0.25 * math.exp(0.5))
+    message = "^layer '0': state must have start, not '0.stretch' alone: it is of an older version"
+    with pytest.raises(InputError, match=message):
+        torch.nn.Sequential(fine).load_state_dict({"0.stretch": torch.zeros(())})
+    with pytest.raises(InputError, match=r"^step must be above 0, not 0$"):
+        QuantizedIdentity(0)

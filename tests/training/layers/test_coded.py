@@ -13,6 +13,7 @@ from torch.nn import functional
 from hiddenite.training.layers.coded import (
     CodedConv2d,
     CodedLinear,
+    HiddenConv1d,
     HiddenConv2d,
     HiddenLinear,
 )
@@ -43,6 +44,47 @@ def test_conv(kernel, stride, padding, bias):
     weight = torch.from_numpy(golden_weights(conv, 99, 3)).float().permute(0, 3, 1, 2)
     expected = functional.conv2d(x, weight, conv.bias, stride, padding)
     torch.testing.assert_close(conv(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("groups", "dilation", "padding"), [(2, 1, 1), (4, (1, 2), 2), (1, 2, (2, 0, 1, 3))]
+)
+def test_conv_with_groups_dilation_and_zeros_of_each_side(groups, dilation, padding):
+    conv = HiddenConv2d(4, 8, 3, 2, padding, dilation, groups, index=3, density=0.4)
+    x = torch.rand(2, 4, 9, 8)
+    weight = torch.from_numpy(golden_weights(conv, 1, 3)).float().permute(0, 3, 1, 2)
+    assert weight.shape == (8, 4 // groups, 3, 3) and conv.in_channels == 4
+    if isinstance(padding, tuple):
+        top, left, bottom, right = padding
+        expected = functional.pad(x, (left, right, top, bottom))
+        expected = functional.conv2d(expected, weight, None, 2, 0, dilation, groups)
+    else:
+        expected = functional.conv2d(x, weight, None, 2, padding, dilation, groups)
+    torch.testing.assert_close(conv(x), expected)
+
+
+def test_conv_of_rows():
+    conv = HiddenConv1d(4, 6, 3, 2, (4, 1), 2, 2, index=3, bias=True)
+    torch.nn.init.normal_(conv.bias)
+    x = torch.rand(2, 4, 12)
+    weight = torch.from_numpy(golden_weights(conv, 1, 3)).float().permute(0, 3, 1, 2)[:, :, 0]
+    expected = functional.conv1d(functional.pad(x, (4, 1)), weight, conv.bias, 2, 0, 2, 2)
+    torch.testing.assert_close(conv(x), expected)
+    assert HiddenConv1d(4, 6, (3,), (2,), (1,), index=0).padding == (0, 1)
+
+
+@pytest.mark.parametrize("layer", [HiddenConv1d, HiddenConv2d])
+@pytest.mark.parametrize(
+    ("channels", "groups", "message"),
+    [
+        ((4, 6), 3, "groups must divide the 4 input channels, not be 3"),
+        ((4, 6), 4, "groups must divide the 6 output channels, not be 4"),
+        ((4, 6), 0, "groups must divide the 4 input channels, not be 0"),
+    ],
+)
+def test_refuses_groups(layer, channels, groups, message):
+    with pytest.raises(InputError, match=f"^{message}$"):
+        layer(*channels, 3, groups=groups, index=0)
 
 
 @pytest.mark.parametrize("channels", [1, 4])
@@ -124,7 +166,9 @@ def test_refuses_a_state_that_does_not_tell_its_geometry(strict):
     conv = HiddenConv2d(4, 6, 3, index=0, bias=True)
     state = conv.state_dict()
     del state["_extra_state"]
-    with pytest.raises(InputError, match=r"^the layer: state must have stride, padding, not 'w"):
+    with pytest.raises(
+        InputError, match=r"^the layer: state must have stride, padding, dilation, groups, not 'w"
+    ):
         conv.load_state_dict(state, strict=strict)
     # A bias alone means the same everywhere.
     found = conv.load_state_dict({"bias": torch.ones(6)}, strict=False)

@@ -113,7 +113,8 @@ def test_a_loaded_layer_can_be_moved():
         ),
         (
             "full._extra_state",
-            "layer 'full': state must have stride, padding, not 'full.weights.scores' alone: it is"
+            "layer 'full': state must have stride, padding, dilation, groups, not"
+            " 'full.weights.scores' alone: it is"
             " of an older version, or not whole",
         ),
     ],
