@@ -9,7 +9,7 @@ from torch import fx
 from hiddenite.golden.inference import infer_layers
 from hiddenite.training.exporter.export import export
 from hiddenite.training.exporter.fold import FoldedConv2d, FoldedNetwork, traced
-from hiddenite.training.exporter.graph import IMAGE, INPUT_STEP
+from hiddenite.training.exporter.graph import IMAGE, INPUT_STEP, image_bytes
 from hiddenite.training.layers.convert import hide
 
 MOSTLY = 0.3
@@ -35,21 +35,27 @@ def trained(plain, images, batches=4, **options):
     return model.eval()
 
 
+def check_export(model, path, images, input_type="uint8"):
+    """Export a model, check its values, and return the network."""
+    network = export(model, path, images, input_type=input_type).network
+    check_values(model, network, images, input_type)
+    return network
+
+
 @torch.no_grad()
-def check_export(model, path, images):
-    """Export a model and return the network.
+def check_values(model, network, images, input_type="uint8"):
+    """Check the values of a model's network.
 
     The file's integers must be those of the folded model. Each of its layers gets the model's own
     activations, and must give the model's own, but for roundings.
     """
-    network = export(model, path, images).network
-    _, graph, _ = traced(model, images, INPUT_STEP)
+    _, graph, _ = traced(model, images, INPUT_STEP, input_type)
     folded = copy.deepcopy(FoldedNetwork(graph)).double()
-    pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    pixels = image_bytes(images, INPUT_STEP, input_type)
     integers = infer_layers(network, pixels, [layer.name for layer in network.layers])
     for name, output in folded.tensors(images):
         assert np.array_equal(output.permute(0, 2, 3, 1).numpy(), integers[name])
-    units = {IMAGE: images.double() * 255}
+    units = {IMAGE: torch.from_numpy(pixels).permute(0, 3, 1, 2).double()}
     values = _Values(graph)
     result = values.run(images)
     assert torch.equal(result, model(images))
@@ -60,14 +66,13 @@ def check_export(model, path, images):
         unit = 0.0
         if isinstance(layer, FoldedConv2d):  # by how much half a unit of the accumulator counts
             unit = layer.scale.abs().max().item() * 2.0**-layer.shift / 2
-        if layer.output == "uint8":
+        if layer.output != "int32":
             assert difference.max() < unit + 1.01
             assert (difference < 0.5).double().mean() > MOSTLY
         else:
             assert difference.max() < 1.5 * unit + 1
         units[layer.name] = expected.round()
     assert folded(images).shape == result.shape
-    return network
 
 
 class _Values(fx.Interpreter):

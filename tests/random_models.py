@@ -33,7 +33,7 @@ class RandomModel(nn.Module):
         else:
             self._convolve()
         for _ in range(self._random.randint(1, 3)):
-            self._choose((self._convolve, self._add, self._pool))()
+            self._choose((self._convolve, self._add, self._pool, self._bottleneck, self._join))()
             if self._random.random() < 0.3:
                 self._drop()
         if refusable:
@@ -169,6 +169,36 @@ class RandomModel(nn.Module):
         self.steps = [*start, block]
         self._rectify()
 
+    def _bottleneck(self):
+        """Add what ends without a rectifier: a depthwise or dilated convolution, or another sum."""
+        channels = self._shape[0]
+        groups = self._choose((1, channels))
+        gap = self._choose((1, 2))
+        self._step(
+            nn.Conv2d(channels, channels, 3, padding=gap, dilation=gap, groups=groups),
+            nn.Conv2d(channels, channels, (2, 4), padding=(1, 3), dilation=(2, 2), groups=groups),
+            lambda x: x + x,
+            nn.BatchNorm2d(channels),
+        )
+
+    def _join(self):
+        """Put the channels of a convolution, perhaps rectified, beside those that it reads."""
+        channels = self._choose((2, 3))
+        start, self.steps, (before, *size) = self.steps, [], self._shape
+        self._signed(channels)
+        if self._random.random() < 0.5:
+            self._rectify()
+        branch = self.steps
+
+        def join(m, x):
+            y = x
+            for step in branch:
+                y = step(m, y)
+            return torch.cat([y, x], 1)
+
+        self.steps = [*start, join]
+        self._shape = before + channels, *size
+
     def _drop(self):
         self._step(
             nn.Dropout(0.1),
@@ -181,40 +211,25 @@ class RandomModel(nn.Module):
             self.steps.append(lambda m, x: functional.dropout(x, 0.1, m.training))
 
     def _refuse(self):
-        """Add what version 1 of the network file has no layer for."""
-        channels = self._shape[0]
-        norm = self._module(nn.BatchNorm2d(channels))
-        conv = self._module(nn.Conv2d(channels, channels, 3, padding=1))
+        """Add what the network file has no layer for."""
         self.refused, step = self._choose(
             (
                 (
-                    "node 'cat.*: the hardware has no",
+                    "node 'getitem.*: the hardware has no",
                     lambda m, x: torch.cat([x, x], 1)[:, ::2].contiguous(),
                 ),
                 ("node 'gelu.*: has no 8-bit output", lambda m, x: functional.gelu(x)),
-                ("must be directly behind a conv", lambda m, x: m.get_submodule(norm)(x)),
                 (
                     "must be over height and width",
                     lambda m, x: x.mean(1, keepdim=True).expand_as(x).contiguous(),
                 ),
                 (
-                    "must pool 8-bit activations",
-                    lambda m, x: functional.relu(
-                        functional.avg_pool2d(m.get_submodule(conv)(x), 3, 1, 1)
-                    ),
-                ),
-                (
-                    "must read 8-bit activations",
-                    lambda m, x: m.get_submodule(conv)(m.get_submodule(conv)(x)),
-                ),
-                ("one of them must be a convolution's result", lambda m, x: x + x),
-                (
                     "cannot multiply",
                     lambda m, x: x * functional.adaptive_avg_pool2d(x, 1),
                 ),
                 (
-                    "padding must be 0",
-                    lambda m, x: m.get_submodule(conv)(x - 0.5),
+                    "mode must be 'nearest'",
+                    lambda m, x: functional.interpolate(x, x.shape[2:], mode="bilinear"),
                 ),
                 (
                     "must pad with zeros",

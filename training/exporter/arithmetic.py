@@ -4,8 +4,16 @@ from dataclasses import replace
 
 import torch
 
-from hiddenite.training.exporter.rules import changed_operand, check_numbers, reshape
-from hiddenite.training.exporter.values import Accumulated, Averaged, Operand, Stored, Value
+from hiddenite.training.exporter.norms import changed_operand, channelwise
+from hiddenite.training.exporter.rules import check_numbers, reshape
+from hiddenite.training.exporter.values import (
+    Accumulated,
+    Averaged,
+    Operand,
+    Stored,
+    Summed,
+    Value,
+)
 
 
 def add(site, input, other, *, alpha=1):
@@ -17,31 +25,53 @@ def add(site, input, other, *, alpha=1):
     if not isinstance(input, Value):
         return _shifted(site, other, input)
     pair = f"cannot add {input} and {other}"
-    if isinstance(input, Averaged) or isinstance(other, Averaged):
-        site.refuse(f"{pair}: put a QuantizedReLU behind the average")
-    for value in (input, other):
-        if isinstance(value, Operand):
-            site.refuse(f"{pair}: add what is stored, without {value.place!r}")
+    input, other = (_addend(site, value, pair) for value in (input, other))
     if isinstance(input, Accumulated) and isinstance(other, Accumulated):
-        site.refuse(
+        rule = (
             f"{pair}: the residual must be 8-bit activations: put a QuantizedReLU behind the"
             " shortcut"
         )
-    if isinstance(input, Stored) and isinstance(other, Stored):
-        site.refuse(
-            f"{pair}: one of them must be a convolution's result before its QuantizedReLU:"
-            " put it behind the sum"
-        )
-    value, residual = (input, other) if isinstance(input, Accumulated) else (other, input)
-    if value.residual is not None:
-        site.refuse(
-            f"{value} can have one residual, not {value.residual.name!r} and {residual.name!r}"
-        )
+        if _weights(input) < _weights(other):
+            input = site.stored(input, rule, later=True)
+        else:
+            other = site.stored(other, rule, later=True)
+    value, residual = (other, input) if isinstance(other, Accumulated) else (input, other)
     if value.shape != residual.shape:
         site.refuse(
             f"{residual} must have the shape {value.shape} of {value}, not {residual.shape}"
         )
+    if isinstance(value, Stored):
+        # The residual's factor may be the larger one in a file.
+        first, second = (value, residual) if value.step <= residual.step else (residual, value)
+        return reshape(site, Summed(site.name, first, second, value.shape))
     return reshape(site, replace(value, residual=residual))
+
+
+def _addend(site, value, pair):
+    """Return what can be added: stored activations, or a convolution's result without a residual.
+
+    `pair` is how a refusal begins.
+    """
+    if isinstance(value, Averaged):
+        return site.stored(value, f"{pair}: put a QuantizedReLU behind the average")
+    if isinstance(value, Summed):
+        return site.stored(value, f"{pair}: put a QuantizedIdentity behind the first sum")
+    if isinstance(value, Operand):
+        return site.stored(value, f"{pair}: add what is stored, without {value.place!r}")
+    if isinstance(value, Accumulated) and value.residual is not None:
+        return site.stored(
+            value,
+            f"{pair}: {value} has the residual {value.residual.name!r} already: put a"
+            " QuantizedIdentity behind that sum",
+        )
+    if not isinstance(value, Stored | Accumulated):
+        site.refuse(pair)
+    return value
+
+
+def _weights(value):
+    """Return how many weights a convolution has: a shortcut has fewer than the path beside it."""
+    return next(value.conv.weights.parameters()).numel()
 
 
 def sub(site, input, other, *, alpha=1):
@@ -84,30 +114,33 @@ def pad(site, input, pad, mode="constant", value=None):
         found = f"mode {mode!r}" if mode != "constant" else f"the value {value!r}"
         site.refuse(f"must pad with zeros, not with {found}")
     zeros = (*pad, *(0,) * (4 - len(pad)))
-    if any(zeros[4:]):
+    if any(zeros[2 * (site.axes - 2) :]):
         site.refuse(f"must pad height and width alone, not by {tuple(pad)}")
     if min(zeros) < 0:
         site.refuse(f"must not cut from a map, as {tuple(pad)} does")
     if not any(zeros):
         return input
     if not isinstance(input, Stored | Operand):
-        site.refuse(f"must pad 8-bit activations, not {input}: put the QuantizedReLU before it")
-    operand = Operand.of(input) if isinstance(input, Stored) else input
-    if operand.offset is not None:
-        site.refuse(
-            f"must not pad with zeros what {operand.place!r} has shifted: pad before that, or"
-            " shift nothing"
+        rule = f"must pad 8-bit activations, not {input}: put the QuantizedReLU before it"
+        input = site.stored(input, rule)
+    if isinstance(input, Operand) and input.offset is not None:
+        input = site.stored(
+            input,
+            f"must not pad with zeros what {input.place!r} has shifted: put a QuantizedIdentity"
+            " behind that, pad before that, or shift nothing",
         )
+    operand = Operand.of(input) if isinstance(input, Stored) else input
     whole = tuple(old + new for old, new in zip(operand.padding, zeros, strict=False))
-    return replace(operand, place=site.name, shape=site.shape[1:], padding=whole)
+    return replace(operand, place=site.name, shape=site.maps, padding=whole)
 
 
 def _shifted(site, value, constant):
     """Return a value with a constant added to each channel."""
     if not isinstance(value, Accumulated | Stored | Operand):
-        site.refuse(
+        value = site.stored(
+            value,
             "a constant can be added to stored activations or to the signed result of a convolution"
-            f" or linear layer, not to {value}"
+            f" or linear layer, not to {value}",
         )
     numbers = _per_channel(site, value, constant)
     if isinstance(value, Accumulated):
@@ -118,24 +151,25 @@ def _shifted(site, value, constant):
 def _scaled(site, value, constant):
     """Return a value with each channel multiplied by a constant."""
     if not isinstance(value, Accumulated | Stored | Operand):
-        site.refuse(
+        value = site.stored(
+            value,
             "stored activations or the signed result of a convolution or linear layer can be"
-            f" multiplied, not {value}"
+            f" multiplied, not {value}",
         )
     numbers = _per_channel(site, value, constant)
     if isinstance(value, Accumulated):
         if value.residual is not None:
-            site.refuse(
-                f"must be before the residual {value.residual.name!r} is added, not behind it"
+            value = site.stored(
+                value,
+                f"must be before the residual {value.residual.name!r} is added, not behind it: put"
+                " a QuantizedIdentity behind it",
             )
+            return _scaled(site, value, constant)
         return replace(value, affine=value.affine.scaled(numbers))
     low, high = numbers.aminmax()
-    if low != high:
-        site.refuse(
-            "must have one factor for all channels, as hidden weights are -1, 0 and 1, not"
-            f" {low:g} and {high:g}: use one for all, or leave it to a batch normalisation behind"
-            " the convolution"
-        )
+    if low != high:  # weights are -1, 0 and 1 and take no factor for each input channel
+        operand = Operand.of(value) if isinstance(value, Stored) else value
+        return channelwise(site, operand, numbers, torch.zeros_like(numbers))
     return value if low == 1 else changed_operand(site, value, low.item(), None)
 
 

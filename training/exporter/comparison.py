@@ -10,14 +10,15 @@ import warnings
 import numpy as np
 import torch
 from torch import fx
-from torch.nn import functional
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import infer_layers
-from hiddenite.training.exporter.fold import FoldedConv2d
-from hiddenite.training.exporter.graph import IMAGE
+from hiddenite.training.exporter.fold import FoldedConv2d, FoldedPool2d
+from hiddenite.training.exporter.folded_joins import FoldedAdd2d
+from hiddenite.training.exporter.graph import IMAGE, image_bytes
 from hiddenite.training.exporter.integers import MAX_BIAS, START, conv_units
 from hiddenite.training.exporter.sameness import called, check_same, no_autocast
+from hiddenite.training.layers.coded import convolved
 
 MAX_UNITS = 8
 """By how many of 255 units rounding may change a stored activation at most. In random models it is
@@ -61,7 +62,7 @@ class _Layers(fx.Interpreter):
         self._layers = {layer.name: layer for layer in folded.layers}
         self._names = {graph.nodes[name]: name for name in (IMAGE, *self._plans)}
         self._last_use = {name: plan.name for plan in graph.layers for name in plan.inputs}
-        self._step = graph.image.step
+        self._step, self._shape = graph.image.step, graph.image.shape
         self._units = {}  # activations that are still read
         self.first = 0  # number of the first image
         # What the last layer gives in the model, and by how much rounding may change it.
@@ -72,7 +73,8 @@ class _Layers(fx.Interpreter):
         result = super().run_node(n)
         name = self._names.get(n.name)
         if name == IMAGE:
-            self._units = {name: (result.double() / self._step).round()}
+            units = (result.double() / self._step).round()
+            self._units = {name: units.reshape(len(units), *self._shape)}
         elif name is not None:
             self._compare(self._plans[name], self._layers[name], result.double())
         return result
@@ -87,7 +89,7 @@ class _Layers(fx.Interpreter):
             worst = int(excess.nan_to_num(torch.inf).argmax())
             where = tuple(map(int, np.unravel_index(worst, excess.shape)))
             self._refuse(plan, layer, where, units[where].item(), output[where].item())
-        if layer.output == "uint8":
+        if layer.output != "int32":
             self._units[layer.name] = units.round()
         for name in set(layer.inputs):
             if self._last_use[name] == layer.name:
@@ -104,7 +106,7 @@ class _Layers(fx.Interpreter):
                 reason = f"its bias is cut to {bias:.0f}"
             elif abs(slope) > START:
                 reason = f"its scale is cut from {slope:.0f} to {START} for the sake of others"
-            elif layer.output == "uint8" and abs(slope) > MAX_UNITS * 2.0**layer.shift:
+            elif layer.output != "int32" and abs(slope) > MAX_UNITS * 2.0**layer.shift:
                 unit = abs(slope) * 2.0**-layer.shift
                 reason = (
                     f"its bias is rounded to whole units of its accumulator, each {unit:.3g} here"
@@ -125,16 +127,20 @@ def _explained(plan, layer, inputs, units):
     often as what it is multiplied by. Outputs are rounded too, 8-bit ones on either side; these
     may change by `MAX_UNITS` at most, whatever explains it.
     """
-    if not isinstance(layer, FoldedConv2d):
-        return torch.full_like(units, _OUTPUT if layer.scale is None else 1 + _OUTPUT)
+    if not isinstance(layer, FoldedConv2d | FoldedAdd2d):
+        averages = isinstance(layer, FoldedPool2d) and layer.scale is not None
+        return torch.full_like(units, 1 + _OUTPUT if averages else _OUTPUT)
     x, *residual = inputs
     half = 0.5 * 2.0**-layer.shift
+    if isinstance(layer, FoldedAdd2d):
+        slope = half * (x.abs() + residual[0].abs())
+        return (slope + 1 + _FLOAT * units.abs()).clamp(max=MAX_UNITS) + _OUTPUT
     codes = layer.weights().double().permute(0, 3, 1, 2)
     centre = conv_units(plan)[1].view(-1, 1, 1)
-    sums = functional.conv2d(x, codes, None, layer.stride, layer.padding)
+    sums = convolved(x, codes, None, layer)
     slope = half * (sums - centre).abs()
     for shortcut in residual:
-        slope = slope + half * shortcut
+        slope = slope + half * shortcut.abs()
     scale = torch.from_numpy(layer.integers()[0]).double().abs().view(-1, 1, 1)
     level = (plan.value.affine.level.abs() / layer.step).view(-1, 1, 1)
     floats = _FLOAT * (2 * half * scale * (sums.abs() + centre.abs()) + level)
@@ -185,7 +191,7 @@ def compare(model, graph, folded, network, example, batch):
             traced = layers.run(images)
         result = called(model, where, images)
         check_same(where, result, traced)
-        units = (images / graph.image.step).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        units = image_bytes(images, graph.image.step, network.input.type)
         integers = infer_layers(network, units, [name])[name].transpose(0, 3, 1, 2)
         assert layers.result is not None, "there is at least one layer"
         assert layers.explained is not None, "there is at least one layer"

@@ -6,17 +6,20 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
 
 from hiddenite.golden.errors import InputError
 from hiddenite.golden.inference import check_images, infer_layers
-from hiddenite.golden.network import AvgPool, Conv, Input, MaxPool, Network
+from hiddenite.golden.layers import Add, AvgPool, Concat, Conv, Input, MaxPool, Upsample
+from hiddenite.golden.network import Network
 from hiddenite.golden.weights import signs
 from hiddenite.training.exporter.comparison import compare
-from hiddenite.training.exporter.fold import FoldedConv2d, FoldedNetwork, FoldedPool2d, traced
-from hiddenite.training.exporter.graph import IMAGE, INPUT_STEP, check_example
+from hiddenite.training.exporter.fold import FoldedConv2d, FoldedLayer, FoldedNetwork, traced
+from hiddenite.training.exporter.folded_joins import FoldedAdd2d, FoldedConcat2d, FoldedUpsample2d
+from hiddenite.training.exporter.graph import IMAGE, INPUT_STEP, check_example, image_bytes
 from hiddenite.training.exporter.rules import check_finite
 from hiddenite.training.exporter.tracer import copied
 from hiddenite.training.layers.alterations import check_unaltered
@@ -66,6 +69,7 @@ def export(
     name="network",
     input_name=IMAGE,
     input_step=INPUT_STEP,
+    input_type="uint8",
     classes=None,
 ):
     """Write a trained model as a network file, and prove what is written.
@@ -82,14 +86,17 @@ def export(
         The model, on any device and in any mode, or what `fold` made of it; it is not changed.
     path : path-like
         An existing file is replaced, once the new one is proven.
-    example : float tensor, (N, C, H, W)
-        Images, each value an integer from 0 to 255 times `input_step`.
+    example : float tensor, (N, C, H, W), (N, C, L) or (N, C)
+        Images, each value a byte times `input_step`. Rows are images of height 1, features those of
+        one pixel.
     name : str
         Name of the network.
     input_name : str
         Name of its input.
     input_step : float
         What one unit of the image's bytes stands for; that of a folded model is known.
+    input_type : {"uint8", "int8"}
+        Whether bytes are 0 to 255 or -128 to 127; that of a folded model is known.
     classes : sequence of str, optional
         Names of the result's channels.
 
@@ -105,14 +112,14 @@ def export(
         written, or the proof fails; nothing is written then.
     """
     if isinstance(model, FoldedNetwork):
-        check_unaltered(model, (FoldedNetwork, FoldedConv2d, FoldedPool2d))
+        check_unaltered(model, (FoldedNetwork, *get_args(FoldedLayer)))
         graph, folded, input_step = None, copied(model).cpu().eval(), model.input_step
-        check_example(example, input_step)
+        check_example(example, input_step, model.input_type)
         example = example.detach().cpu().float()
     else:
-        model, graph, example = traced(model, example, input_step)
+        model, graph, example = traced(model, example, input_step, input_type)
         folded = FoldedNetwork(graph).eval()
-    images = (example / input_step).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    images = image_bytes(example, input_step, folded.input_type)
     network = to_network(folded, name=name, input_name=input_name, classes=classes)
     path = Path(path)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -173,7 +180,13 @@ def to_network(folded, *, name="network", input_name=IMAGE, classes=None):
     return Network(
         name=name,
         seed=convs[0].weights.seed if convs else 0,
-        input=Input(name=input_name, height=height, width=width, channels=channels),
+        input=Input(
+            name=input_name,
+            height=height,
+            width=width,
+            channels=channels,
+            type=folded.input_type,
+        ),
         layers=tuple(_golden_layer(layer, {IMAGE: input_name}) for layer in folded.layers),
         classes=classes,
     )
@@ -182,6 +195,20 @@ def to_network(folded, *, name="network", input_name=IMAGE, classes=None):
 def _golden_layer(layer, renamed):
     """Return a folded layer as one of a network file."""
     inputs = [renamed.get(name, name) for name in layer.inputs]
+    if isinstance(layer, FoldedConcat2d):
+        return Concat(name=layer.name, inputs=tuple(inputs))
+    if isinstance(layer, FoldedUpsample2d):
+        return Upsample(name=layer.name, input=inputs[0], factor=layer.factor)
+    if isinstance(layer, FoldedAdd2d):
+        return Add(
+            name=layer.name,
+            input=inputs[0],
+            scale=layer.scale,
+            residual=inputs[1],
+            residual_scale=layer.residual_scale,
+            shift=layer.shift,
+            output=layer.output,
+        )
     values = {
         "name": layer.name,
         "input": inputs[0],
@@ -207,6 +234,8 @@ def _golden_layer(layer, renamed):
         values |= {"residual": inputs[1], "residual_scale": layer.residual_scale}
     return Conv(
         **values,
+        dilation=layer.dilation,
+        groups=layer.groups,
         index=layer.weights.index,
         out_channels=len(mask),
         mask=mask,
@@ -229,7 +258,7 @@ def agreement(
         The model, on any device.
     network : Network
         The network, as `to_network` makes it of the model.
-    images : uint8 array, (N, H, W, C)
+    images : uint8 or int8 array, (N, H, W, C)
         Images.
     batch : int, optional
         How many are compared at once; the default is what fits into 256 MiB.

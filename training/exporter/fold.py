@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from hiddenite.golden.errors import InputError
+from hiddenite.training.exporter.folded_joins import FoldedAdd2d, FoldedConcat2d, FoldedUpsample2d
 from hiddenite.training.exporter.graph import IMAGE, INPUT_STEP, example_for, prepared, trace
 from hiddenite.training.exporter.integers import (
     MAX_BIAS,
@@ -21,9 +22,18 @@ from hiddenite.training.exporter.integers import (
     average_integers,
     conv_integers,
 )
-from hiddenite.training.exporter.values import ConvPlan, MaxPlan
-from hiddenite.training.layers.activation import LEVELS, QuantizedReLU
+from hiddenite.training.exporter.plans import (
+    AddPlan,
+    AveragePlan,
+    ConcatPlan,
+    ConvPlan,
+    MaxPlan,
+    UpsamplePlan,
+)
+from hiddenite.training.exporter.rules import map_shape
+from hiddenite.training.layers.activation import HIGHEST, LEVELS, LOWEST, clip
 from hiddenite.training.layers.alterations import place_of
+from hiddenite.training.layers.coded import convolved, padded
 from hiddenite.training.layers.settings import StatedModule
 
 LEFT_TO_THE_HOST = "is left to the host: the network's result is what goes into it"
@@ -60,8 +70,8 @@ class _RoundUp(torch.autograd.Function):
 class FoldedConv2d(StatedModule):
     """A convolution, or a fully connected layer, with all that the hardware does behind it.
 
-    Its input and its residual are integers from 0 to 255, (N, C, H, W); so is its output, or it is
-    a 32-bit result.
+    Its input and its residual are 8-bit integers, (N, C, H, W); so is its output, or it is a 32-bit
+    result.
 
     Parameters
     ----------
@@ -82,13 +92,13 @@ class FoldedConv2d(StatedModule):
         0 for a channel whose result is constant: it has no weights.
     shift, residual_scale : int
         As in a network file; `residual_scale` is None without a residual.
-    output : {"uint8", "int32"}
+    output : {"uint8", "int8", "int32"}
         Type of the output.
     step : float
         What a unit of the output stands for.
     """
 
-    fixed = ("inputs", "stride", "padding", "output")
+    fixed = ("inputs", "stride", "padding", "dilation", "groups", "output")
     restored = ("shift", "residual_scale", "step")  # what scales and biases were chosen for
     tensor_prefix = "scale"
     alive: torch.Tensor
@@ -99,14 +109,17 @@ class FoldedConv2d(StatedModule):
         self.name, self.inputs = plan.name, plan.inputs
         self.weights = conv.weights
         self.kernel_size, self.stride = conv.kernel_size, conv.stride
+        self.dilation, self.groups = conv.dilation, conv.groups
         self.padding = plan.value.padding
-        self.output = "int32" if plan.step is None else "uint8"
+        self.output = "int8" if plan.signed else "uint8"
+        if plan.step is None:
+            self.output = "int32"
         self.shift, self.residual_scale = numbers.shift, numbers.residual_scale
         self.step = numbers.step
         self.scale = nn.Parameter(numbers.scale.float())
         self.bias = nn.Parameter(numbers.bias.float())
         self.register_buffer("alive", numbers.alive.float())
-        self._clip = QuantizedReLU(1.0)
+        self._clip = clip(plan.signed)
 
     def codes(self):
         """Return the integers that activations are multiplied by, (O, KH, KW, C)."""
@@ -122,17 +135,17 @@ class FoldedConv2d(StatedModule):
         codes = self.codes().to(x.dtype).permute(0, 3, 1, 2)
         bias = _Round.apply(self.bias, MAX_BIAS)
         scale = _Round.apply(self.scale, MAX_SCALE) * 2.0**-self.shift
-        y = functional.conv2d(x, codes, bias, self.stride, self.padding) * scale.view(-1, 1, 1)
+        y = convolved(x, codes, bias, self) * scale.view(-1, 1, 1)
         if residual is not None:
             y = y + residual * (self.residual_scale * 2.0**-self.shift)
-        return self._clip(y) if self.output == "uint8" else _RoundUp.apply(y)
+        return _RoundUp.apply(y) if self.output == "int32" else self._clip(y)
 
     def extra_repr(self):
         return f"{self.name}, {self.weights.kind}, {self.output}, shift={self.shift}"
 
 
 class FoldedPool2d(StatedModule):
-    """A pooling of integers from 0 to 255, (N, C, H, W), to such integers.
+    """A pooling of 8-bit integers, (N, C, H, W), to such integers.
 
     Parameters
     ----------
@@ -147,6 +160,8 @@ class FoldedPool2d(StatedModule):
         The input.
     scale, shift : int
         As in a network file; None for a maximum.
+    output : {"uint8", "int8"}
+        Type of the output.
     step : float
         What a unit of the output stands for.
     """
@@ -162,14 +177,14 @@ class FoldedPool2d(StatedModule):
         self.scale: int | None = None
         self.shift: int | None = None
         self.step = window.input.step
+        signed = window.input.signed
         if window is not plan:
             self.step = plan.step
             ratio = window.input.step / plan.step
             area = self.kernel_size[0] * self.kernel_size[1]
-            self.scale, self.shift = average_integers(plan.name, ratio, area)
-            self._clip = QuantizedReLU(1.0)
-
-    output = "uint8"
+            self.scale, self.shift = average_integers(plan.name, ratio, area, signed)
+            self._clip = clip(signed)
+        self.output = "int8" if signed else "uint8"
 
     @property
     def operation(self):
@@ -177,12 +192,12 @@ class FoldedPool2d(StatedModule):
         return "max" if self.scale is None else "average"
 
     def forward(self, x):
-        height, width = self.padding
-        # PyTorch's own padding has a limit. No activation is less than 0.
-        x = functional.pad(x, (width, width, height, height))
+        # PyTorch's own padding has a limit.
         if self.scale is None:
+            x = padded(x, self.padding, float(LOWEST) if self.output == "int8" else 0.0)
             return functional.max_pool2d(x, self.kernel_size, self.stride)
         assert self.shift is not None, "an average has both"
+        x = padded(x, self.padding)
         sums = functional.avg_pool2d(x, self.kernel_size, self.stride, divisor_override=1)
         return self._clip(sums * (self.scale * 2.0**-self.shift))
 
@@ -191,41 +206,54 @@ class FoldedPool2d(StatedModule):
         return f"{self.name}, {self.operation}, {window}"
 
 
+FoldedLayer = FoldedConv2d | FoldedPool2d | FoldedAdd2d | FoldedConcat2d | FoldedUpsample2d
+
+_CLASSES: "dict[type, type[FoldedLayer]]" = {
+    ConvPlan: FoldedConv2d,
+    MaxPlan: FoldedPool2d,
+    AveragePlan: FoldedPool2d,
+    AddPlan: FoldedAdd2d,
+    ConcatPlan: FoldedConcat2d,
+    UpsamplePlan: FoldedUpsample2d,
+}
+
+
 class FoldedNetwork(StatedModule):
     """A model as the hardware computes it; what `fold` returns.
 
-    Maps images, float (N, C, H, W), bytes times `input_step`, to what the model maps them to, but
-    for roundings. Every number inside is an integer: exactly in float64, and as far as float32
-    goes in float32.
+    Maps images, float (N, C, H, W), or rows or features as the model takes them, bytes times
+    `input_step`, to what the model maps them to, but for roundings. Every number inside is an
+    integer: exactly in float64, and as far as float32 goes in float32.
 
     Attributes
     ----------
-    layers : nn.ModuleList of FoldedConv2d and FoldedPool2d
+    layers : nn.ModuleList of FoldedLayer
         In order of execution; the last one's output is the network's result.
     input_step : float
         What a unit of the image's bytes stands for.
+    input_type : {"uint8", "int8"}
+        Whether bytes are 0 to 255 or -128 to 127.
     input_shape : (int, int, int)
         (C, H, W) of an image.
     host : {None, "softmax", "log_softmax", "argmax"}
         What the host computes of the channels of the last layer's output; the result is that.
     """
 
-    fixed, restored = ("input_shape", "flat", "host"), ("input_step",)
+    fixed = ("input_shape", "input_type", "flat", "rows", "host")
+    restored = ("input_step",)
     tensor_prefix = "layers."
 
     def __init__(self, graph):
         super().__init__()
         self.input_step, self.input_shape = graph.image.step, graph.image.shape
-        self.flat = graph.flat
+        self.input_type = "int8" if graph.image.signed else "uint8"
+        self.flat, self.rows = graph.flat, graph.rows
         self.host = None if graph.host is None else graph.host.function
-        self.layers = nn.ModuleList(
-            FoldedConv2d(plan) if isinstance(plan, ConvPlan) else FoldedPool2d(plan)
-            for plan in graph.layers
-        )
+        self.layers = nn.ModuleList(_CLASSES[type(plan)](plan) for plan in graph.layers)
 
-    def _in_order(self) -> "Iterable[FoldedConv2d | FoldedPool2d]":
+    def _in_order(self) -> "Iterable[FoldedLayer]":
         """The layers, with their types: a `nn.ModuleList` tells only that they are modules."""
-        return cast("Iterable[FoldedConv2d | FoldedPool2d]", self.layers)
+        return cast("Iterable[FoldedLayer]", self.layers)
 
     @property
     def step_out(self):
@@ -240,7 +268,7 @@ class FoldedNetwork(StatedModule):
         images : float tensor, (N, C, H, W)
             The images.
         """
-        if tuple(images.shape[1:]) != self.input_shape:
+        if map_shape(images.shape[1:]) != self.input_shape:
             raise InputError(
                 f"images must be of shape {self.input_shape}, not {tuple(images.shape[1:])}"
             )
@@ -249,8 +277,9 @@ class FoldedNetwork(StatedModule):
         last_use = {name: layer for layer in self._in_order() for name in layer.inputs}
         # Half precision, which a training may use elsewhere, has no such integers.
         with torch.autocast(images.device.type, enabled=False):
-            units = (images.to(dtype) / self.input_step).round().clamp(0, LEVELS)
-            values = {IMAGE: units}
+            low, high = (LOWEST, HIGHEST) if self.input_type == "int8" else (0, LEVELS)
+            units = (images.to(dtype) / self.input_step).round().clamp(low, high)
+            values = {IMAGE: units.reshape(len(units), *self.input_shape)}
             for layer in self._in_order():
                 output = layer(*(values[name] for name in layer.inputs))
                 for name in set(layer.inputs):
@@ -262,11 +291,11 @@ class FoldedNetwork(StatedModule):
     def forward(self, images):
         for _, output in self.tensors(images):
             result = output * self.step_out
-        result = result.flatten(1) if self.flat else result
+        result = result.flatten(1) if self.flat else result.squeeze(2) if self.rows else result
         return result if self.host is None else getattr(torch, self.host)(result, dim=1)
 
 
-def fold(model, example, *, input_step=INPUT_STEP):
+def fold(model, example, *, input_step=INPUT_STEP, input_type="uint8"):
     """Return a model as the hardware computes it, for training or for export.
 
     Each convolution or linear layer and all behind it up to the `QuantizedReLU` becomes one layer
@@ -277,12 +306,13 @@ def fold(model, example, *, input_step=INPUT_STEP):
     ----------
     model : nn.Module
         The model; it is not changed.
-    example : float tensor, (N, C, H, W)
-        Images, each value an integer from 0 to 255 times `input_step`, as torchvision's `ToTensor`
-        makes them; one is enough. Scales suit what a batch normalisation has seen, and what these
-        images show it.
+    example : float tensor, (N, C, H, W), (N, C, L) or (N, C)
+        Images, each value a byte times `input_step`, as torchvision's `ToTensor` makes them; one
+        is enough. Scales suit what a batch normalisation has seen, and what these images show it.
     input_step : float
         What one unit of an image's bytes stands for.
+    input_type : {"uint8", "int8"}
+        Whether bytes are 0 to 255 or -128 to 127.
 
     Returns
     -------
@@ -295,13 +325,13 @@ def fold(model, example, *, input_step=INPUT_STEP):
         The hardware cannot do what the model does, or something else than the classes of its
         modules decides what it does (hooks, wrappers); the message names the place.
     """
-    _, graph, _ = traced(model, example, input_step)
+    _, graph, _ = traced(model, example, input_step, input_type)
     parameter = next(model.parameters(), torch.empty(0))
     folded = FoldedNetwork(graph)
     return folded.to(parameter.device, parameter.dtype).eval()
 
 
-def traced(model, example, input_step):
+def traced(model, example, input_step, input_type="uint8"):
     """Return a copy of a model on the CPU, its graph, and the example as the copy takes it.
 
     The arguments and errors are those of `fold`.
@@ -311,7 +341,7 @@ def traced(model, example, input_step):
         if isinstance(module, FoldedNetwork):
             raise InputError(f"{place_of(name, module)}: is folded already: export it alone")
     example = example_for(given, example)
-    graph = trace(given, example, input_step)
+    graph = trace(given, example, input_step, input_type)
     if graph.host is not None:
         warnings.warn(f"{graph.host.place}: {LEFT_TO_THE_HOST}", stacklevel=3)
     return given, graph, example

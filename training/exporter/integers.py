@@ -6,8 +6,13 @@ from dataclasses import dataclass
 import torch
 
 from hiddenite.golden.errors import InputError
-from hiddenite.golden.layers import MAX_POOL_SCALE, MAX_RESIDUAL_SCALE, MAX_SHIFT
-from hiddenite.training.layers.activation import LEVELS
+from hiddenite.golden.layers import (
+    MAX_ADD_SCALE,
+    MAX_POOL_SCALE,
+    MAX_RESIDUAL_SCALE,
+    MAX_SHIFT,
+)
+from hiddenite.training.layers.activation import HIGHEST, LEVELS, LOWEST
 
 MAX_SCALE = 32_767
 """The largest scale of a channel; the smallest is its negative."""
@@ -204,7 +209,7 @@ def _result_step(name, slope, total, level, residual_step):
     return largest / start * 2.0**shift, shift
 
 
-def average_integers(name, ratio, area):
+def average_integers(name, ratio, area, signed=False):
     """Choose scale and shift of an average pooling.
 
     Parameters
@@ -215,6 +220,8 @@ def average_integers(name, ratio, area):
         Units of the output for each unit of the input.
     area : int
         Pixels of the kernel.
+    signed : bool
+        Whether activations have a sign.
 
     Returns
     -------
@@ -232,15 +239,52 @@ def average_integers(name, ratio, area):
             f"layer {name!r}: steps and kernel must make a factor from 2^-{MAX_SHIFT + 1} to"
             f" {MAX_POOL_SCALE / 2:g}, not {factor:g}"
         )
-    sums = torch.arange(0, LEVELS * area + 1, 1 + area // 2**13)  # of large kernels, only some
+    low, high = (LOWEST, HIGHEST) if signed else (0, LEVELS)
+    # Of large kernels, only some.
+    sums = torch.arange(low * area, high * area + 1, 1 + area // 2**13)
     if ratio == 1:
         exact = (2 * sums + area) // (2 * area)
     else:
-        exact = (sums * factor + 0.5).floor().clamp(max=LEVELS).long()
+        exact = (sums * factor + 0.5).floor().clamp(low, high).long()
     wrong: dict[tuple[int, int], int] = {}
     for shift in range(MAX_SHIFT, 0, -1):
         for scale in (math.ceil(factor * 2**shift), math.floor(factor * 2**shift)):
             if 1 <= scale <= MAX_POOL_SCALE and len(wrong) < 8:
                 output = (sums * scale + (1 << (shift - 1))) >> shift
-                wrong[scale, shift] = (output.clamp(max=LEVELS) != exact).sum().item()
+                wrong[scale, shift] = (output.clamp(low, high) != exact).sum().item()
     return min(wrong, key=wrong.__getitem__)
+
+
+def add_integers(name, ratio, residual_ratio):
+    """Choose the numbers of a sum of two tensors.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer.
+    ratio, residual_ratio : float
+        Units of the output for each unit of the input, and of the residual.
+
+    Returns
+    -------
+    (int, int, int)
+        Scale, residual's scale and shift, with which both ratios are most exact.
+
+    Raises
+    ------
+    InputError
+        No numbers of the network file's ranges do.
+    """
+    errors = {}
+    for shift in range(1, MAX_SHIFT + 1):
+        scale, residual_scale = round(ratio * 2**shift), round(residual_ratio * 2**shift)
+        if 1 <= scale <= MAX_ADD_SCALE and residual_scale <= MAX_RESIDUAL_SCALE:
+            error = abs(scale / 2**shift - ratio) + abs(residual_scale / 2**shift - residual_ratio)
+            errors[error, shift] = scale, residual_scale, shift
+    if not errors:
+        raise InputError(
+            f"layer {name!r}: steps of what is added must be 2^-{MAX_SHIFT + 1} to"
+            f" {MAX_ADD_SCALE / 2:g} times that of the sum, not {ratio:g} and {residual_ratio:g}"
+            " times"
+        )
+    return errors[min(errors)]

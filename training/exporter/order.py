@@ -7,17 +7,23 @@ behind it. The values of a model stay the same.
 from torch import nn
 
 from hiddenite.training.exporter.nodes import function_name, is_known
-from hiddenite.training.layers.activation import QuantizedReLU
+from hiddenite.training.layers.activation import Quantizer
 
 MOVED = "rectifies first"
 """Key in the `meta` of a node that has been moved."""
 
-_POOLS = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
-_POOL_FUNCTIONS = ("max_pool2d", "adaptive_max_pool2d", "amax")
+_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d)
+_POOL_FUNCTIONS = (
+    "max_pool1d",
+    "max_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "amax",
+)
 
 
 def rectify_first(module):
-    """Move each `QuantizedReLU` that alone reads a maximum pooling in front of it.
+    """Move each `Quantizer` that alone reads a maximum pooling in front of it.
 
     Parameters
     ----------
@@ -25,7 +31,7 @@ def rectify_first(module):
         A traced model; it is changed.
     """
     graph, modules = module.graph, dict(module.named_modules())
-    queue = [node for node in graph.nodes if _is_module(node, modules, QuantizedReLU)]
+    queue = [node for node in graph.nodes if _is_module(node, modules, Quantizer)]
     while queue:
         rectifier = queue.pop()
         (pool,) = rectifier.all_input_nodes

@@ -10,7 +10,7 @@ import torch
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hiddenite.training.exporter import arithmetic, pools, rules
+from hiddenite.training.exporter import arithmetic, joins, norms, pools, rules
 from hiddenite.training.exporter.nodes import (
     PASSED,
     PASSED_MODULES,
@@ -20,21 +20,27 @@ from hiddenite.training.exporter.nodes import (
     is_used_later,
     operation,
 )
+from hiddenite.training.exporter.plans import (
+    AddPlan,
+    AveragePlan,
+    ConvPlan,
+    KeptPlan,
+    Plan,
+)
 from hiddenite.training.exporter.tracer import first_line
 from hiddenite.training.exporter.values import (
     Accumulated,
     Averaged,
-    AveragePlan,
-    ConvPlan,
     Hosted,
-    MaxPlan,
     Operand,
     Stored,
+    Summed,
     Value,
 )
-from hiddenite.training.layers.activation import QuantizedReLU
+from hiddenite.training.layers.activation import Quantizer
 from hiddenite.training.layers.alterations import is_normalize
 from hiddenite.training.layers.coded import CodedConv2d
+from hiddenite.training.layers.weights import HiddenWeights
 
 _ARITHMETIC: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("add", "add_", "iadd"), arithmetic.add),
@@ -47,6 +53,12 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **_ARITHMETIC,
     "pad": arithmetic.pad,
+    **dict.fromkeys(("cat", "concat", "concatenate"), joins.concat),
+    "interpolate": joins.interpolate,
+    "max_pool1d": pools.max_pool_rows,
+    "avg_pool1d": pools.avg_pool_rows,
+    "adaptive_max_pool1d": pools.adaptive_max_pool,
+    "adaptive_avg_pool1d": pools.adaptive_avg_pool,
     "max_pool2d": pools.max_pool,
     "avg_pool2d": pools.avg_pool,
     "adaptive_max_pool2d": pools.adaptive_max_pool,
@@ -61,22 +73,16 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log_softmax": rules.log_softmax,
     "argmax": rules.argmax,
 }
+_MAX_POOL = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+_AVG_POOL = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
 _MODULES: dict[type[nn.Module], tuple[Callable[..., Any], tuple[str, ...]]] = {
-    nn.MaxPool2d: (
-        pools.max_pool,
-        ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
-    ),
-    nn.AvgPool2d: (
-        pools.avg_pool,
-        (
-            "kernel_size",
-            "stride",
-            "padding",
-            "ceil_mode",
-            "count_include_pad",
-            "divisor_override",
-        ),
-    ),
+    nn.MaxPool1d: (pools.max_pool_rows, _MAX_POOL),
+    nn.AvgPool1d: (pools.avg_pool_rows, _AVG_POOL),
+    nn.AdaptiveMaxPool1d: (pools.adaptive_max_pool, ("output_size", "return_indices")),
+    nn.AdaptiveAvgPool1d: (pools.adaptive_avg_pool, ("output_size",)),
+    nn.Upsample: (joins.interpolate, ("size", "scale_factor", "mode")),
+    nn.MaxPool2d: (pools.max_pool, _MAX_POOL),
+    nn.AvgPool2d: (pools.avg_pool, (*_AVG_POOL, "divisor_override")),
     nn.AdaptiveMaxPool2d: (pools.adaptive_max_pool, ("output_size", "return_indices")),
     nn.AdaptiveAvgPool2d: (pools.adaptive_avg_pool, ("output_size",)),
     nn.Softmax: (rules.softmax, ("dim",)),
@@ -108,23 +114,27 @@ class Reader(fx.Interpreter):
         self.extra_traceback = False
         self.image = image
         self._values = {}  # node -> Value, or a constant
-        self._layers = []
+        self._layers: list[Plan] = []
+        self._seed = next(
+            (weights.seed for weights in module.modules() if isinstance(weights, HiddenWeights)),
+            1,
+        )
         self._stored = {}  # (value, step) -> Stored, so that no layer is there twice
         self._names = {image.name}
-        self._result: tuple[str, bool] | None = None
+        self._result: tuple[str, bool, bool] | None = None
         self.host: Hosted | None = None
         self.nodes = {}
 
     def layers_of_result(self):
-        """Return the layers that the result needs, and whether it is (N, C)."""
+        """Return the layers that the result needs, and whether it is (N, C) or (N, C, L)."""
         assert self._result is not None, "the model has run"
-        name, flat = self._result
+        name, flat, rows = self._result
         wanted, kept = {name}, []
         for layer in reversed(self._layers):
             if layer.name in wanted:
                 kept.append(layer)
                 wanted.update(layer.inputs)
-        return tuple(reversed(kept)), flat
+        return tuple(reversed(kept)), flat, rows
 
     def run_node(self, n):
         """Run a node, as `fx.Interpreter` does, and note what its value is."""
@@ -151,7 +161,7 @@ class Reader(fx.Interpreter):
             modules = list(node.meta.get("nn_module_stack", {}).values())
             inside = f" in {modules[-1][0]!r}" if modules and modules[-1][0] else ""
             place = f"node {name!r}{inside} ({operation(node)})"
-        return rules.Site(place, name, result)
+        return rules.Site(place, name, result, self._seed)
 
     def _value(self, node, result):
         if node.op == "placeholder":
@@ -176,9 +186,10 @@ class Reader(fx.Interpreter):
             value = self._module(site, self.fetch_attr(node.target), *args, **kwargs)
         else:
             value = self._function(site, node, args, kwargs)
-        if isinstance(value, MaxPlan):
+        if isinstance(value, KeptPlan):
             self._layers.append(replace(value, name=self._unique(value.name)))
-            return Stored(self._layers[-1].name, value.input.step, value.shape)
+            source = value.input
+            return Stored(self._layers[-1].name, source.step, value.shape, source.signed)
         return value
 
     def _module(self, site, module, *args, **kwargs):
@@ -187,16 +198,16 @@ class Reader(fx.Interpreter):
         (value,) = (*args, *kwargs.values())
         if isinstance(module, CodedConv2d):
             return rules.conv(site, module, value)
-        if isinstance(module, QuantizedReLU):
-            return self._quantize(site, module.step, value)
+        if isinstance(module, Quantizer):
+            return self._quantizer(site, module, value)
         if isinstance(module, _BatchNorm):
-            return rules.norm(site, module, value)
+            return norms.norm(site, module, value)
         for kind, (rule, names) in _MODULES.items():
             if isinstance(module, kind):
                 return rule(site, value, **{name: getattr(module, name) for name in names})
         if isinstance(module, nn.Softmax2d):
             return rules.softmax(site, value, -3)
-        if isinstance(module, nn.ConstantPad2d):
+        if isinstance(module, nn.ConstantPad1d | nn.ConstantPad2d):
             return arithmetic.pad(site, value, module.padding, value=module.value)
         if is_normalize(module):
             return arithmetic.normalize(site, module, value)
@@ -254,41 +265,58 @@ class Reader(fx.Interpreter):
         self._names.add(name)
         return name
 
-    def _quantize(self, site, step, value):
-        """Round a value to 8 bits: that makes a layer."""
+    def _quantizer(self, site, module, value):
+        """What rounds a value to 8 bits."""
+        return self._quantize(site, value, module.step, module.signed)
+
+    def _quantize(self, site, value, step, signed):
+        """Round a value to 8 bits: that makes a layer, but where it has been done already."""
         if not isinstance(step, int | float) or not 0 < step < math.inf:
             site.refuse(f"its step must be a finite number above 0, not {step!r}")
+        if isinstance(value, Hosted):
+            site.refuse(f"must not read {value}, which is left to the host")
+        stored = value.input if isinstance(value, Operand) else value
         if isinstance(value, Operand) and not value.is_padded_only:
-            site.refuse(f"must read what a layer computes, not {value}: rectify it before that")
-        if isinstance(value, Stored | Operand):
-            stored = value if isinstance(value, Stored) else value.input
-            if stored.step != step:
-                site.refuse(f"step must be {stored.step:g}, as of {stored}, not {step:g}")
-            return value
-        key = value, step
+            ones = torch.ones(value.shape[0], dtype=torch.float64)
+            value = norms.channelwise(site, value, ones, 0 * ones)
+        elif isinstance(stored, Stored):
+            if (stored.step, stored.signed) == (step, signed):
+                return value
+            new = self._layer(site, Summed(site.name, stored, None, stored.shape), step, signed)
+            return replace(value, input=new) if isinstance(value, Operand) else new
+        return self._layer(site, value, step, signed)
+
+    def _layer(self, site, value, step, signed):
+        """Return the stored activations of a layer that rounds a value."""
+        if isinstance(value, Averaged) and value.input.signed != signed:
+            kind = "QuantizedIdentity" if value.input.signed else "QuantizedReLU"
+            site.refuse(f"{value} has the type of {value.input}: put a {kind} behind it")
+        key = value, step, signed
         if key not in self._stored:
-            plan = AveragePlan if isinstance(value, Averaged) else ConvPlan
-            self._layers.append(plan(self._unique(value.place), value, step))
-            self._stored[key] = Stored(self._layers[-1].name, step, value.shape)
+            plan = {Averaged: AveragePlan, Summed: AddPlan}.get(type(value), ConvPlan)
+            self._layers.append(plan(self._unique(value.place), value, step, signed))
+            self._stored[key] = Stored(self._layers[-1].name, step, value.shape, signed)
         return self._stored[key]
 
     def _finish(self, site, value, node):
         """Note the result; a convolution's signed one makes the last layer."""
         if not isinstance(value, Value):
             site.refuse("forward must return one tensor that depends on the image")
-        flat = len(site.shape) == 2
-        if not isinstance(value, Hosted) and len(site.shape) not in (2, 4):
-            site.refuse(f"must be of shape (N, C) or (N, C, H, W), not {site.shape}")
+        flat, rows = len(site.shape) == 2, len(site.shape) == 3
+        if not isinstance(value, Hosted) and len(site.shape) not in (2, 3, 4):
+            site.refuse(f"must be of shape (N, C), (N, C, L) or (N, C, H, W), not {site.shape}")
         if isinstance(value, Hosted):
-            self.host, flat = value, value.flat
+            self.host, flat, rows = value, value.flat, value.rows
             value, (node,) = value.value, node.all_input_nodes
-        if isinstance(value, Averaged):
-            site.refuse(f"must be rounded to 8 bits, not {value}: put a QuantizedReLU behind it")
+        if isinstance(value, Averaged | Summed):
+            rule = f"must be rounded to 8 bits, not {value}: put a QuantizedReLU behind it"
+            value = site.stored(value, rule)
         if isinstance(value, Operand):
-            site.refuse(f"must be a layer's result, not {value}, which only a convolution reads")
+            rule = f"must be a layer's result, not {value}, which only a convolution reads"
+            value = site.stored(value, rule)
         name = value.name if isinstance(value, Stored) else self._unique(value.place)
         if isinstance(value, Accumulated):
             self._layers.append(ConvPlan(name, value, None))
             self.nodes[name] = node.name
-        self._result = name, flat
+        self._result = name, flat, rows
         return value

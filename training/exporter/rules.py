@@ -2,17 +2,26 @@
 
 Every rule is a function of the place in the model and of the operation's arguments, named as
 PyTorch names them; those that depend on the image are of the classes of `values.Value`. Rules of
-poolings are in `pools`, those of sums and products in `arithmetic`.
+poolings are in `pools`, those of sums and products in `arithmetic`, those of normalisations in
+`norms`, those of concatenations in `joins`.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.exporter.values import Accumulated, Affine, Hosted, Operand, Stored
-from hiddenite.training.layers.coded import CodedLinear
+from hiddenite.training.exporter.values import (
+    Accumulated,
+    Affine,
+    Hosted,
+    Operand,
+    Stored,
+    Value,
+)
+from hiddenite.training.layers.coded import CodedConv1d, CodedLinear
 
 _ACTIVATIONS = ("elu", "sigmoid", "tanh", "swish", "silu", "softplus", "clamp", "clip")
 
@@ -29,20 +38,58 @@ class Site:
         What a layer made there is called.
     result : tensor, or anything else
         The operation's result for the example, as PyTorch has it.
+    seed : int
+        Of the model's hidden weights.
+    rounded : callable, optional
+        ``rounded(site, value, rule, later)`` returns the stored activations that a value becomes
+        where something reads it that needs them, or refuses it by the rule, as it is by default.
+        `later` says that another value could be rounded in its place.
+    joined : callable, optional
+        Likewise, ``joined(site, values)`` returns the stored activations of one unit and type that
+        the parts of a concatenation become.
     """
 
     place: str
     name: str
     result: Any
+    seed: int = 1
+    rounded: "Callable[[Site, Value, str, bool], Stored] | None" = None
+    joined: "Callable[[Site, list[Value]], list[Stored]] | None" = None
 
     @property
     def shape(self):
         """Shape of the result, or None if it is no tensor."""
         return tuple(self.result.shape) if torch.is_tensor(self.result) else None
 
+    @property
+    def axes(self):
+        """How many axes the result has: 4 are maps, 3 are rows, 2 are features."""
+        return self.result.dim()
+
+    @property
+    def maps(self):
+        """Shape of the result as maps, (C, H, W): rows have height 1, features 1 x 1 pixels."""
+        _, *shape = self.shape
+        return map_shape(shape)
+
     def refuse(self, rule):
         """Raise `InputError`."""
         raise InputError(f"{self.place}: {rule}") from None
+
+    def stored(self, value, rule, later=False):
+        """Return the stored activations that a value is or becomes; the rule refuses it."""
+        if isinstance(value, Stored):
+            return value
+        padded = isinstance(value, Operand) and value.is_padded_only
+        if self.rounded is None or padded:
+            return self.refuse(rule)
+        return self.rounded(self, value, rule, later)
+
+
+def map_shape(shape):
+    """Return the shape of an image or of features, batch excluded, as (C, H, W)."""
+    channels, *size = shape
+    return (channels, *(1,) * (2 - len(size)), *size)
 
 
 def hint(name):
@@ -52,8 +99,8 @@ def hint(name):
         return "the result is that of the last layer: apply it outside the model"
     if any(part in name for part in _ACTIVATIONS):
         return "has no 8-bit output: use QuantizedReLU"
-    if name in ("conv2d", "linear"):
-        new = "HiddenConv2d" if name == "conv2d" else "HiddenLinear"
+    if name in ("conv1d", "conv2d", "linear"):
+        new = f"HiddenConv{name[4:]}" if name != "linear" else "HiddenLinear"
         return f"its weights would have to be stored: use {new}"
     if "pad" in name:
         return "only zeros can be put around activations: use nn.ZeroPad2d"
@@ -74,8 +121,21 @@ def check_finite(place, name, tensor):
 def conv(site, module, value):
     """A convolution or linear layer with coded weights."""
     if not isinstance(value, Stored | Operand):
-        site.refuse(f"must read 8-bit activations, not {value}: put a QuantizedReLU before it")
+        channelwise = isinstance(value, Accumulated) and value.is_channelwise
+        quantizer = "QuantizedIdentity" if channelwise else "QuantizedReLU"
+        value = site.stored(
+            value, f"must read 8-bit activations, not {value}: put a {quantizer} before it"
+        )
+    own = module.padding
+    if isinstance(value, Operand) and value.offset is not None and any(own):
+        value = site.stored(
+            value,
+            f"padding must be 0, not {own}, as it pads with zeros what {value.place!r} has"
+            " shifted: put a QuantizedIdentity behind that, pad with nn.ZeroPad2d before that, or"
+            " shift nothing",
+        )
     operand = Operand.of(value) if isinstance(value, Stored) else value
+    padding: tuple[int, ...] = (0, 0)
     if isinstance(module, CodedLinear):
         if any(operand.padding):
             site.refuse(f"must not read {operand}: only a convolution or a pooling reads padding")
@@ -84,25 +144,24 @@ def conv(site, module, value):
                 f"map_size must be {operand.shape[1:]} for the {operand.shape[0]} channels of"
                 f" {operand.input}, not {module.kernel_size} for {module.in_channels}"
             )
-    elif len(site.shape) != 4:
-        site.refuse(f"must read images (N, C, H, W), not a result of shape {site.shape}")
-    own = pair(module.padding)
-    if operand.offset is not None and any(own):
-        site.refuse(
-            f"padding must be 0, not {own}, as it pads with zeros what {operand.place!r} has"
-            " shifted: pad with nn.ZeroPad2d before that, or shift nothing"
-        )
-    padding = (0, 0)
-    if not isinstance(module, CodedLinear):
-        window = module.kernel_size, module.stride
-        padding = whole_padding(site, operand, own, *window, site.shape[2:])
-    shape = (*site.shape[1:], 1, 1)[:3]
-    affine = _finite(site, Affine.of(module, operand, site.result))
-    return Accumulated(site.name, module, operand, padding, shape, affine)
+    else:
+        axes, what = (3, "rows (N, C, L)") if isinstance(module, CodedConv1d) else (4, _IMAGES)
+        if len(site.shape) != axes:
+            site.refuse(f"must read {what}, not a result of shape {site.shape}")
+        window = module.kernel_size, module.stride, module.dilation
+        padding = whole_padding(site, operand, own, *window)
+    affine = finite(site, Affine.of(module, operand, site.result))
+    return Accumulated(site.name, module, operand, padding, site.maps, affine)
 
 
-def whole_padding(site, operand, own, kernel, stride, size):
-    """Return height and width of all zeros around the activations that a window moves over.
+_IMAGES = "images (N, C, H, W)"
+
+
+def whole_padding(site, operand, own, kernel, stride, dilation=(1, 1)):
+    """Return all zeros around the activations that a window moves over.
+
+    They are height and width, where the same zeros on opposite sides do, or else those of the top,
+    left, bottom and right.
 
     Parameters
     ----------
@@ -110,71 +169,32 @@ def whole_padding(site, operand, own, kernel, stride, size):
         The convolution or pooling.
     operand : Operand
         What it reads.
-    own, kernel, stride : (int, int)
-        Its own padding, and its window.
-    size : (int, int)
-        Height and width of its result.
+    own : (int, int) or (int, int, int, int)
+        Its own padding, likewise.
+    kernel, stride, dilation : (int, int)
+        Its window.
     """
     left, right, top, bottom = operand.padding
-    padding = top + own[0], left + own[1]
-    for zeros, width in zip(padding, kernel, strict=True):
-        if zeros >= width:
-            site.refuse(f"padding must be less than the kernel's {width}, not {zeros}")
-    if size != windows(operand.input.shape[1:], padding, kernel, stride):
-        site.refuse(
-            f"the zeros that {operand.place!r} puts around its map must be the same on opposite"
-            f" sides, not {left} and {right} at left and right, {top} and {bottom} above and below"
-        )
-    return padding
+    zeros = (top, left, bottom, right)
+    zeros = tuple(sum(pair) for pair in zip(zeros, own * 2 if len(own) == 2 else own, strict=True))
+    size, alike = operand.input.shape[1:], zeros[:2]
+    if windows(size, alike, kernel, stride, dilation) == site.maps[1:]:
+        zeros = alike * 2
+    for each, taps, gap in zip(zeros, kernel * 2, dilation * 2, strict=True):
+        reach = (taps - 1) * gap
+        if each > reach:
+            name = "kernel" if gap == 1 else "dilated kernel"
+            site.refuse(f"padding must be less than the {name}'s {reach + 1}, not {each}")
+    return alike if zeros[:2] == zeros[2:] else zeros
 
 
-def windows(size, padding, kernel, stride):
-    """Return how many windows a map of a size has down and across."""
-    axes = zip(size, padding, kernel, stride, strict=True)
-    return tuple((pixels + 2 * zeros - width) // step + 1 for pixels, zeros, width, step in axes)
-
-
-def norm(site, module, value):
-    """A batch normalisation."""
-    single = isinstance(value, Stored | Operand) and value.shape[0] == 1
-    if not isinstance(value, Accumulated) and not single:
-        site.refuse(f"must be directly behind a convolution or linear layer, not behind {value}")
-    if isinstance(value, Accumulated) and value.residual is not None:
-        site.refuse(f"must be before the residual {value.residual.name!r} is added, not behind it")
-    if module.running_mean is None:
-        site.refuse("must track running statistics, not normalise by those of a batch")
-    if module.num_features != value.shape[0]:
-        site.refuse(
-            f"must have the {value.shape[0]} channels of {value}, not {module.num_features}"
-        )
-    if isinstance(value, Accumulated):
-        return replace(value, affine=_finite(site, value.affine.normalised(module)))
-    # All weights of the convolution behind it have the same factor. Training moves its zero.
-    slope, level = _affine_numbers(module)
-    return changed_operand(site, value, slope.item(), level)
-
-
-def _affine_numbers(norm):
-    """Return factor and offset of each channel of a batch normalisation in evaluation mode."""
-    slope = 1 / (norm.running_var.double() + norm.eps).sqrt()
-    level = -norm.running_mean.double() * slope
-    if norm.affine:
-        weight = norm.weight.detach().double()
-        slope, level = slope * weight, level * weight + norm.bias.detach().double()
-    return slope, level
-
-
-def changed_operand(site, value, factor, offset):
-    """Return activations times a factor, plus an offset or None."""
-    operand = Operand.of(value) if isinstance(value, Stored) else value
-    if offset is None:
-        offset = None if operand.offset is None else operand.offset * factor
-    elif operand.offset is not None:
-        offset = operand.offset * factor + offset
-    check_numbers(site, torch.tensor([factor]), *(() if offset is None else (offset,)))
-    if not factor:
-        site.refuse("its factor must not be 0")
-    return replace(operand, place=site.name, factor=operand.factor * factor, offset=offset)
+def windows(size, padding, kernel, stride, dilation=(1, 1)):
+    """Return how many windows a map of a size has down and across, padded alike on both sides."""
+    axes = zip(size, padding, kernel, stride, dilation, strict=True)
+    return tuple(
+        (pixels + 2 * zeros - (taps - 1) * gap - 1) // step + 1
+        for pixels, zeros, taps, step, gap in axes
+    )
 
 
 def check_numbers(site, *numbers):
@@ -186,7 +206,7 @@ def check_numbers(site, *numbers):
             site.refuse(f"its numbers must be finite, which those of channel {channel} are not")
 
 
-def _finite(site, affine):
+def finite(site, affine):
     """Return an affine map whose numbers are finite."""
     spread = () if affine.spread is None else (affine.spread,)
     check_numbers(site, affine.slope, affine.centre, affine.level, *spread)
@@ -210,8 +230,8 @@ def reshape(site, value):
     """Maps that are flattened, or get their shape back."""
     channels, height, width = value.shape
     shapes = [(channels * height * width,), value.shape]
-    if height == width == 1:
-        shapes.append((channels, 1))
+    if height == 1:
+        shapes.append((channels, width))
     if site.shape[1:] not in shapes:
         site.refuse(
             f"must leave {value}, {channels} x {height} x {width}, or flatten it for each image,"
@@ -239,11 +259,11 @@ def argmax(site, input, dim=None, keepdim=False):
 
 def _hosted(site, function, value, dim, dtype):
     if not isinstance(value, Stored | Accumulated):
-        site.refuse(f"must be applied to the result of a layer, not to {value}")
+        value = site.stored(value, f"must be applied to the result of a layer, not to {value}")
     axes = len(site.shape) + (function == "argmax")
     if dim is None and function != "argmax":
         dim = 1  # as PyTorch takes it
     if dtype is not None or not isinstance(dim, int) or dim % axes != 1:
         found = f"dim {dim!r}" if dtype is None else f"of type {dtype}"
         site.refuse(f"must be over the channels, dim 1, and keep the type, not {found}")
-    return Hosted(site.place, function, value, axes == 2)
+    return Hosted(site.place, function, value, axes == 2, axes == 3)

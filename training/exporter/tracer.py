@@ -14,6 +14,10 @@ from hiddenite.training.layers.alterations import (
     place_of,
 )
 
+ORIGIN = "origin"
+"""Key in the `meta` of a node that calls something: the name of the module in whose forward that
+is, and the number of the call there. Calls of modules count that are traced into, too."""
+
 _CONTAINERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
@@ -94,9 +98,26 @@ def _is_leaf(module):
 
 
 class Tracer(fx.Tracer):
-    """A tracer that notes in which module it stopped."""
+    """A tracer that notes in which module it stopped, and where each call comes from."""
 
     failed: str | None = None
+
+    def __init__(self):
+        super().__init__()
+        # The modules whose forward is traced, and how many calls each has made.
+        self._calls: list[tuple[str, int]] = [("", 0)]
+
+    def create_node(self, kind, *args, **kwargs):
+        node = super().create_node(kind, *args, **kwargs)
+        if kind.startswith("call"):
+            node.meta[ORIGIN] = self._count()
+        return node
+
+    def _count(self):
+        """Count a call, and return its origin."""
+        path, number = self._calls[-1]
+        self._calls[-1] = path, number + 1
+        return self._calls[-1]
 
     def is_leaf_module(self, module, qualified_name):
         return _is_leaf(module) or super().is_leaf_module(module, qualified_name)
@@ -118,8 +139,15 @@ class Tracer(fx.Tracer):
             ) from None
 
     def call_module(self, m, forward, args, kwargs):
+        inner = not self.is_leaf_module(m, "")
+        if inner:
+            self._count()
+            self._calls.append((self.path_of_module(m), 0))
         try:
-            return super().call_module(m, forward, args, kwargs)
+            result = super().call_module(m, forward, args, kwargs)
+            if inner:
+                self._calls.pop()
+            return result
         except Exception:
             paths = self.submodule_paths or {}
             if self.failed is None and m in paths:

@@ -1,16 +1,16 @@
-"""What a traced model computes, in the terms of the hardware: its tensors and its layers."""
+"""What a traced model computes, in the terms of the hardware: its tensors."""
 
 from dataclasses import dataclass, replace
 
 import torch
-from torch import fx
 
+from hiddenite.training.layers.activation import HIGHEST, LEVELS, LOWEST
 from hiddenite.training.layers.coded import CodedConv2d
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor of unsigned 8-bit activations, each ``step`` times an integer from 0 to 255.
+    """A tensor of 8-bit activations, each ``step`` times an integer: 0 to 255, or -128 to 127.
 
     Attributes
     ----------
@@ -19,12 +19,20 @@ class Stored:
     step : float
         Size of a unit.
     shape : (int, int, int)
-        (C, H, W), also where PyTorch has flattened it.
+        (C, H, W), also where PyTorch has flattened it; rows (C, L) have height 1.
+    signed : bool
+        Whether the integers have a sign.
     """
 
     name: str
     step: float
     shape: tuple[int, int, int]
+    signed: bool = False
+
+    @property
+    def range(self):
+        """The least and the largest integer."""
+        return (LOWEST, HIGHEST) if self.signed else (0, LEVELS)
 
     def __str__(self):
         return f"the stored activations {self.name!r}"
@@ -150,25 +158,31 @@ class Accumulated:
         The convolution.
     operand : Operand
         What it reads.
-    padding : (int, int)
-        Height and width of all zeros around the activations.
+    padding : (int, int) or (int, int, int, int)
+        All zeros around the activations: height and width, or top, left, bottom and right.
     shape : (int, int, int)
         (C, H, W).
     affine : Affine
         What is done to each channel.
     residual : Stored, optional
         What is added after that.
+    is_channelwise : bool
+        Whether the convolution is none of the model's, but only gives each channel a factor and an
+        offset.
     """
 
     place: str
     conv: CodedConv2d
     operand: Operand
-    padding: tuple[int, int]
+    padding: tuple[int, ...]
     shape: tuple[int, int, int]
     affine: Affine
     residual: Stored | None = None
+    is_channelwise: bool = False
 
     def __str__(self):
+        if self.is_channelwise:
+            return f"what {self.place!r} makes of each channel of {self.operand.input}"
         return f"the signed result of {self.place!r}"
 
 
@@ -184,8 +198,10 @@ class Averaged:
         What it reads.
     shape : (int, int, int)
         (C, H, W).
-    kernel, stride, padding : (int, int)
+    kernel, stride : (int, int)
         As in `nn.AvgPool2d`.
+    padding : (int, int) or (int, int, int, int)
+        As in `Accumulated`.
     """
 
     place: str
@@ -193,10 +209,35 @@ class Averaged:
     shape: tuple[int, int, int]
     kernel: tuple[int, int]
     stride: tuple[int, int]
-    padding: tuple[int, int]
+    padding: tuple[int, ...]
 
     def __str__(self):
         return f"the average {self.place!r}"
+
+
+@dataclass(frozen=True)
+class Summed:
+    """The sum of two tensors of stored activations, before it is rounded to 8 bits.
+
+    Attributes
+    ----------
+    place : str
+        What adds them.
+    input : Stored
+        The first of them.
+    residual : Stored, optional
+        The other one; None where the first is only rounded to another unit or type.
+    shape : (int, int, int)
+        (C, H, W).
+    """
+
+    place: str
+    input: Stored
+    residual: Stored | None
+    shape: tuple[int, int, int]
+
+    def __str__(self):
+        return f"the sum {self.place!r}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,93 +252,19 @@ class Hosted:
         PyTorch's name of it; it is over the channels.
     value : Stored or Accumulated
         The result.
-    flat : bool
-        Whether the result is (N, C) instead of (N, C, H, W).
+    flat, rows : bool
+        Whether the result is (N, C), or (N, C, L), instead of (N, C, H, W).
     """
 
     place: str
     function: str
     value: Stored | Accumulated
     flat: bool
+    rows: bool
 
     def __str__(self):
         return f"the result of {self.place}"
 
 
-Value = Stored | Operand | Accumulated | Averaged | Hosted
+Value = Stored | Operand | Accumulated | Averaged | Summed | Hosted
 """What depends on the image."""
-
-
-@dataclass(frozen=True, eq=False)
-class ConvPlan:
-    """A convolution as a layer of the hardware; ``step`` is None for a result of 32 bits."""
-
-    name: str
-    value: Accumulated
-    step: float | None
-
-    @property
-    def inputs(self):
-        """Names of the tensors that it reads: the input, then the residual if any."""
-        residual = self.value.residual
-        return (self.value.operand.input.name,) + (() if residual is None else (residual.name,))
-
-
-@dataclass(frozen=True)
-class MaxPlan:
-    """A maximum pooling as a layer of the hardware."""
-
-    name: str
-    input: Stored
-    shape: tuple[int, int, int]
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-
-    @property
-    def inputs(self):
-        """Name of the tensor that it reads."""
-        return (self.input.name,)
-
-
-@dataclass(frozen=True)
-class AveragePlan:
-    """An average pooling as a layer of the hardware."""
-
-    name: str
-    value: Averaged
-    step: float
-
-    @property
-    def inputs(self):
-        """Name of the tensor that it reads."""
-        return (self.value.input.name,)
-
-
-@dataclass(frozen=True, eq=False)
-class Graph:
-    """A traced model.
-
-    Attributes
-    ----------
-    image : Stored
-        The input.
-    layers : tuple of ConvPlan, MaxPlan and AveragePlan
-        In order of execution, without those that the result does not need; the last one's output
-        is the result.
-    flat : bool
-        Whether the last layer's result is (N, C) in the model instead of (N, C, H, W).
-    host : Hosted, optional
-        What the model does with the result, which is left to the host.
-    module : fx.GraphModule
-        The model as it was traced.
-    nodes : dict of str to str
-        For the image and each layer, the name of the node in `module` that has its output.
-    """
-
-    image: Stored
-    layers: tuple[ConvPlan | MaxPlan | AveragePlan, ...]
-    flat: bool
-    host: Hosted | None
-    module: fx.GraphModule
-    nodes: dict[str, str]

@@ -57,9 +57,14 @@ def is_normalize(module):
     return kind.__name__ == "Normalize" and kind.__module__.startswith("torchvision.transforms.")
 
 
+GIVEN_FORWARD = "_given_forward"
+"""Attribute of a class that only gives its base another forward, traced in a model."""
+
+
 def library_class(module):
     """Return the first of a module's classes that is PyTorch's or this package's."""
-    return next(cls for cls in type(module).__mro__ if cls.__module__.startswith(_LIBRARIES))
+    classes = (cls for cls in type(module).__mro__ if GIVEN_FORWARD not in vars(cls))
+    return next(cls for cls in classes if cls.__module__.startswith(_LIBRARIES))
 
 
 def own_method(module):

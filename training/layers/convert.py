@@ -11,26 +11,31 @@ from hiddenite.training.exporter.nodes import is_used_later
 from hiddenite.training.exporter.order import MOVED
 from hiddenite.training.exporter.rules import hint
 from hiddenite.training.exporter.tracer import copied
-from hiddenite.training.layers.activation import LEVELS, STEP, QuantizedReLU
+from hiddenite.training.layers.activation import HIGHEST, LEVELS, LOWEST, STEP, QuantizedReLU
 from hiddenite.training.layers.alterations import check_training_hooks, check_unaltered, place_of
-from hiddenite.training.layers.coded import CodedConv2d, HiddenConv2d, HiddenLinear
+from hiddenite.training.layers.coded import CodedConv2d, HiddenConv1d, HiddenConv2d, HiddenLinear
 from hiddenite.training.layers.functional import AverageEnd, with_modules
 from hiddenite.training.layers.maps import map_sizes
 from hiddenite.training.layers.steps import settle_steps
 from hiddenite.training.layers.ties import check_ties
 
 RECTIFIERS = (nn.ReLU, nn.Hardtanh)  # nn.ReLU6 is an nn.Hardtanh
-AVERAGE_POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-REPLACED = (nn.Conv2d, nn.Linear, *RECTIFIERS, *AVERAGE_POOLS)
+AVERAGE_POOLS = (nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
+WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
+REPLACED = (*WEIGHTED, *RECTIFIERS, *AVERAGE_POOLS)
 UNCHANGED = (
     nn.Sequential,
     nn.ModuleList,
     nn.ModuleDict,
     nn.BatchNorm1d,
     nn.BatchNorm2d,
+    nn.MaxPool1d,
     nn.MaxPool2d,
+    nn.AdaptiveMaxPool1d,
     nn.AdaptiveMaxPool2d,
-    nn.ConstantPad2d,  # nn.ZeroPad2d is one
+    nn.ConstantPad1d,  # nn.ZeroPad1d is one
+    nn.ConstantPad2d,
+    nn.Upsample,
     nn.Flatten,
     nn.Identity,
     nn.Dropout,
@@ -43,7 +48,12 @@ UNCHANGED = (
 )
 """PyTorch's own modules that stay as they are."""
 
-_KINDS = {"QuantizedReLU": "ReLU", "HiddenConv2d": "Conv2d", "HiddenLinear": "Linear"}
+_KINDS = {
+    "QuantizedReLU": "ReLU",
+    "HiddenConv1d": "Conv1d",
+    "HiddenConv2d": "Conv2d",
+    "HiddenLinear": "Linear",
+}
 
 
 def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
@@ -51,27 +61,30 @@ def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
 
     Of its modules,
 
-    - each `nn.Conv2d` becomes a `HiddenConv2d`, each `nn.Linear` a `HiddenLinear`, with weight-set
-      indexes 0, 1, 2, ... in the order of ``model.modules()``; a bias stays a bias and starts at 0;
+    - each `nn.Conv2d` becomes a `HiddenConv2d`, each `nn.Conv1d` a `HiddenConv1d`, each `nn.Linear`
+      a `HiddenLinear`, with weight-set indexes 0, 1, 2, ... in the order of ``model.modules()``; a
+      bias stays a bias and starts at 0;
     - each `nn.ReLU` becomes a `QuantizedReLU`, which ends at ``255 * step``; an `nn.ReLU6` or an
       `nn.Hardtanh` from 0 becomes one that ends where it does, at ``255 * (6 / 255)``;
     - a weight or a bias that several of them have stays one;
     - each average pooling gets a `QuantizedReLU` behind it, since the hardware rounds averages too,
       with the unit of what it averages (another rectifier behind that changes nothing);
-    - batch normalisations, maximum poolings, dropout, zeros around maps, `nn.Flatten`,
-      `nn.Identity`, containers and modules of your own keep their type, and their parameters are
-      copied.
+    - where 8 bits are read that nothing of this rounds to, such as behind a linear bottleneck, a
+      `QuantizedIdentity` is put, with a sign and a step that is learnt; the parts of a
+      concatenation get one of them, or one step;
+    - batch normalisations, maximum poolings, dropout, zeros around maps, `nn.Upsample`,
+      `nn.Flatten`, `nn.Identity`, containers and modules of your own keep their type, and their
+      parameters are copied.
 
     Rectifiers and averages that a `forward` calls as functions, such as ``functional.relu``, become
-    modules: the module with that `forward` gets the one that `torch.fx` traces in it, in a class
-    that is derived from its own. It must do the same in training as in evaluation mode, but for
-    dropout.
+    modules, and so does what is rounded behind functions: the module with that `forward` gets the
+    one that `torch.fx` traces in it, in a class that is derived from its own. It must do the same
+    in training as in evaluation mode, but for dropout.
 
     The trained weights of `model` are not used; its type (float32 or float64), its devices, and
-    what it does not train stay. What its `forward` does besides calling modules stays. So its
-    additions make residuals; one of the two must be a stored activation, and a shortcut with a
-    convolution needs a rectifier of its own. A softmax or an argmax at the end stays in the model
-    and is left to the host by `export`, of which there is a warning.
+    what it does not train stay. What its `forward` does besides calling modules stays. A softmax or
+    an argmax at the end stays in the model and is left to the host by `export`, of which there is a
+    warning.
 
     The result can be exported: it is traced as `export` will do it, so that what the hardware
     cannot do is refused before the training.
@@ -80,9 +93,9 @@ def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
     ----------
     model : nn.Module
         Takes what `example` is.
-    example : float tensor, (N, C, H, W)
+    example : float tensor, (N, C, H, W), (N, C, L) or (N, C)
         Images, of the model's type and on its device, which are run through the model to see which
-        maps its linear layers read.
+        maps its linear layers read. Where a number is below 0, images have bytes with a sign.
     density, seed, one_of
         As in `HiddenConv2d`.
     step : float
@@ -114,7 +127,7 @@ def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
     for name, module in model.named_modules():
         _check(f"module {name!r}" if name else "the model", module)
     check_training_hooks(model, REPLACED)
-    check_ties(model, (nn.Conv2d, nn.Linear))
+    check_ties(model, WEIGHTED)
     images = example[:MAX_EXAMPLE] if len(example) > 1 else torch.cat([example, example])
     sizes = map_sizes(copied(model), images.clone())
     model = copied(model)
@@ -124,11 +137,14 @@ def hide(model, example, *, density=0.3, seed=1, one_of=None, step=STEP):
     plain = dict(model.named_modules())
     model = _replaced(model, sizes, step, density=density, seed=seed, one_of=one_of)
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(LEVELS + 1, images.shape, generator=generator)
+    signed = bool((example < 0).any())
+    low, high = (LOWEST, HIGHEST) if signed else (0, LEVELS)
+    pixels = torch.randint(low, high + 1, images.shape, generator=generator)
     pixels = pixels.to(images.dtype) * INPUT_STEP
     try:
-        settle_steps(model, pixels, *_ranges(plain))
-        graph = trace(prepared(model), pixels)
+        limits, averages = _ranges(plain)
+        settle_steps(model, pixels, limits, averages, step, signed)
+        graph = trace(prepared(model), pixels, input_type="int8" if signed else "uint8")
     except InputError as error:
         raise InputError(_in_plain_terms(str(error), plain, places)) from None
     _check_in_place(graph, plain, places)
@@ -143,7 +159,7 @@ def _replaced(model, sizes, step, **options):
     weights: dict[torch.Tensor, tuple[str, nn.Module]] = {}
     biases: dict[torch.Tensor | None, nn.Parameter] = {}
     for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, WEIGHTED):
             new = _hidden(module, sizes.get(name, (1, 1)), index=len(weights), **options)
             new.to(module.weight.device, module.weight.dtype).train(module.training)
             _share(place_of(name, module), module, new, weights, biases)
@@ -180,10 +196,10 @@ def _ranges(plain):
 
 
 def _check_example(example, dtype):
-    """Raise `InputError` unless `example` is images of a type."""
-    if not torch.is_tensor(example) or example.dim() != 4:
+    """Raise `InputError` unless `example` is images, rows or features of a type."""
+    if not torch.is_tensor(example) or example.dim() not in (2, 3, 4):
         found = f"shape {tuple(example.shape)}" if torch.is_tensor(example) else repr(example)
-        raise InputError(f"example must be a tensor (N, C, H, W), not {found}")
+        raise InputError(f"example must be a tensor (N, C, H, W), (N, C, L) or (N, C), not {found}")
     if example.dtype != dtype or not example.is_floating_point():
         raise InputError(
             f"example must be of type {dtype}, as the model's parameters are, not {example.dtype}"
@@ -242,7 +258,8 @@ def _in_plain_terms(text, plain, places):
     for name, module in plain.items():
         kind = type(module).__name__
         if isinstance(module, AVERAGE_POOLS):
-            text = text.replace(f"'{name}.1' (QuantizedReLU)", f"'{name}' ({kind})")
+            for quantizer in ("QuantizedReLU", "QuantizedIdentity"):
+                text = text.replace(f"'{name}.1' ({quantizer})", f"'{name}' ({kind})")
             text = text.replace(f"'{name}.0'", f"'{name}'")
         named = f"module '{name}' (QuantizedReLU)"
         text = text.replace(named, places.get(name) or place_of(name, module))
@@ -257,19 +274,9 @@ def _check(where, module):
     kind = type(module).__name__
     if isinstance(module, CodedConv2d | FoldedNetwork):
         raise InputError(f"{where}: {kind} is converted already")
-    if isinstance(module, nn.Conv2d):
-        for rule, value, only in (
-            ("groups", module.groups, 1),
-            ("dilation", module.dilation, (1, 1)),
-            ("padding_mode", module.padding_mode, "zeros"),
-        ):
-            if value != only:
-                raise InputError(f"{where}: {rule} must be {only!r}, not {value!r}")
-        if module.padding == "same" and not all(size % 2 for size in module.kernel_size):
-            raise InputError(
-                f"{where}: a kernel with padding 'same' must have odd sizes,"
-                f" not {module.kernel_size}"
-            )
+    if isinstance(module, nn.Conv1d | nn.Conv2d):
+        if module.padding_mode != "zeros":
+            raise InputError(f"{where}: padding_mode must be 'zeros', not {module.padding_mode!r}")
         return
     if isinstance(module, nn.Hardtanh) and module.min_val != 0:
         raise InputError(
@@ -286,12 +293,26 @@ def _check(where, module):
 def _hidden(module, map_size, **options):
     """Return the hidden layer for a convolution or a linear layer."""
     options["bias"] = module.bias is not None
-    if isinstance(module, nn.Conv2d):
-        channels = module.in_channels, module.out_channels
-        padding = module.padding
-        if padding == "same":
-            padding = tuple(size // 2 for size in module.kernel_size)
-        elif padding == "valid":
-            padding = (0, 0)
-        return HiddenConv2d(*channels, module.kernel_size, module.stride, padding, **options)
-    return HiddenLinear(module.in_features, module.out_features, map_size=map_size, **options)
+    if isinstance(module, nn.Linear):
+        return HiddenLinear(module.in_features, module.out_features, map_size=map_size, **options)
+    kind = HiddenConv1d if isinstance(module, nn.Conv1d) else HiddenConv2d
+    padding = module.padding
+    if padding == "same":
+        # As PyTorch does it: of an odd number of zeros, one more is behind.
+        whole = [
+            (taps - 1) * gap for taps, gap in zip(module.kernel_size, module.dilation, strict=True)
+        ]
+        before = tuple(zeros // 2 for zeros in whole)
+        padding = before + tuple(zeros - half for zeros, half in zip(whole, before, strict=True))
+    elif padding == "valid":
+        padding = 0
+    return kind(
+        module.in_channels,
+        module.out_channels,
+        module.kernel_size,
+        module.stride,
+        padding,
+        module.dilation,
+        module.groups,
+        **options,
+    )

@@ -25,9 +25,10 @@ class _MapSizes(TorchFunctionMode):
         if function is functional.linear or not torch.is_tensor(source):
             return result
         if torch.is_tensor(result) and result.dim() == 2:
-            if source.dim() == 4 and len(source) == len(result):
+            if source.dim() in (3, 4) and len(source) == len(result):
                 if source.numel() == result.numel():
-                    _note_map_size(result, tuple(source.shape[2:]))
+                    height, width = (1, *source.shape[2:])[-2:]
+                    _note_map_size(result, (height, width))
             elif source.shape == result.shape and hasattr(source, "map_size"):
                 _note_map_size(result, source.map_size)  # dropout, for one
         return result

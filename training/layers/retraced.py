@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import fx
 
+from hiddenite.training.layers.alterations import GIVEN_FORWARD
+
 _NUMBERS = {"inf": math.inf, "nan": math.nan}
 """What a forward calls numbers that Python has no name for."""
 
@@ -64,6 +66,7 @@ def _derived(base, source, names):
         "__module__": base.__module__,
         "__qualname__": base.__qualname__,
         "__doc__": base.__doc__,
+        GIVEN_FORWARD: True,
     }
     return types.new_class(base.__name__, (base,), exec_body=lambda space: space.update(body))
 

@@ -124,12 +124,12 @@ def test_factors_behind_a_convolution():
         ),
         (
             calls(lambda m, x: m.relu(m.conv(x)) + x),
-            f"node 'add' (add): cannot add {STORED} and the stored activations 'image': one of them"
-            " must be a convolution's result before its QuantizedReLU: put it behind the sum",
+            "output: must be rounded to 8 bits, not the sum 'add': put a QuantizedReLU behind it",
         ),
         (
             calls(lambda m, x: m.conv(x) + x + m.relu(m.second(x))),
-            f"node 'add_1' (add): {SIGNED} can have one residual, not 'image' and 'second'",
+            f"node 'add_1' (add): cannot add {SIGNED} and the stored activations 'second': {SIGNED}"
+            " has the residual 'image' already: put a QuantizedIdentity behind that sum",
         ),
         (
             calls(lambda m, x: m.conv(x) + m.pool(x), pool=nn.MaxPool2d(4)),
@@ -191,7 +191,8 @@ def test_factors_behind_a_convolution():
         ),
         (
             calls(lambda m, x: (m.conv(x) + x) * 2),
-            "node 'mul' (mul): must be before the residual 'image' is added, not behind it",
+            "node 'mul' (mul): must be before the residual 'image' is added, not behind it: put a"
+            " QuantizedIdentity behind it",
         ),
         (
             calls(lambda m, x: m.pool(x) * 2, pool=nn.AvgPool2d(2)),
@@ -205,9 +206,8 @@ def test_factors_behind_a_convolution():
         ),
         (
             calls(lambda m, x: m.conv(x / torch.tensor([1.0, 2.0]).view(-1, 1, 1))),
-            "node 'truediv' (truediv): must have one factor for all channels, as hidden weights"
-            " are -1, 0 and 1, not 0.5 and 1: use one for all, or leave it to a batch normalisation"
-            " behind the convolution",
+            "module 'conv' (HiddenConv2d): must read 8-bit activations, not what 'truediv' makes of"
+            " each channel of the stored activations 'image': put a QuantizedIdentity before it",
         ),
         (
             calls(lambda m, x: m.conv(x * 0)),
@@ -261,14 +261,13 @@ def test_factors_behind_a_convolution():
         ),
         (
             nn.Sequential(Normalize([0.5, 0.5], [0.5, 0.5]), nn.ZeroPad2d(1), conv(padding=0)),
-            "module '1' (ZeroPad2d): must not pad with zeros what '0' has shifted: pad before that,"
-            " or shift nothing",
+            "module '1' (ZeroPad2d): must not pad with zeros what '0' has shifted: put a"
+            " QuantizedIdentity behind that, pad before that, or shift nothing",
         ),
         (
             nn.Sequential(Normalize([0.5, 0.4], [0.2, 0.3]), conv(padding=0)),
-            "module '0' (Normalize): must have one factor for all channels, as hidden weights are"
-            " -1, 0 and 1, not 3.33333 and 5: use one for all, or leave it to a batch normalisation"
-            " behind the convolution",
+            "module '1' (HiddenConv2d): must read 8-bit activations, not what '0' makes of each"
+            " channel of the stored activations 'image': put a QuantizedIdentity before it",
         ),
         (
             nn.Sequential(Normalize([0.5, 0.4], [0.2, 0.2], inplace=True), conv(padding=0)),

@@ -180,7 +180,10 @@ def test_state_dictionary_of_another_network_is_refused(other, message):
 def test_state_dictionary_without_its_numbers_is_refused():
     folded = pooled(1 / 64)
     state = {name: value for name, value in folded.state_dict().items() if torch.is_tensor(value)}
-    message = "the layer: state must have input_shape, flat, host, input_step, not 'layers."
+    message = (
+        "the layer: state must have input_shape, input_type, flat, rows, host, input_step, not"
+        " 'layers."
+    )
     with pytest.raises(InputError, match="^" + re.escape(message)):
         folded.load_state_dict(state, strict=False)
 

@@ -368,14 +368,16 @@ def test_control_flow_that_depends_on_the_image():
         (EXAMPLE, 0, "input_step must be above 0, not 0"),
         ([1], 1.0, "example must be a float tensor (N, C, H, W), not [1]"),
         (
-            EXAMPLE[0],
+            EXAMPLE[0, 0, 0],
             1 / 255,
-            "example must be a float tensor (N, C, H, W), not torch.float32 of shape (2, 4, 4)",
+            "example must be a float tensor (N, C, H, W), (N, C, L) or (N, C), not torch.float32 of"
+            " shape (4,)",
         ),
         (
             EXAMPLE.byte(),
             1 / 255,
-            "example must be a float tensor (N, C, H, W), not torch.uint8 of shape (2, 2, 4, 4)",
+            "example must be a float tensor (N, C, H, W), (N, C, L) or (N, C), not torch.uint8 of"
+            " shape (2, 2, 4, 4)",
         ),
         (
             EXAMPLE - 0.5,

@@ -9,7 +9,7 @@ from torch.nn import functional
 from traced_models import calls, conv, layers
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.layers.activation import QuantizedReLU
+from hiddenite.training.layers.activation import QuantizedIdentity, QuantizedReLU
 
 torch.set_num_threads(1)
 
@@ -62,6 +62,11 @@ def test_rectifier_of_a_padded_map():
     model = nn.Sequential(nn.ZeroPad2d(1), QuantizedReLU(1 / 255), conv(padding=0))
     (layer,) = layers(model)
     assert layer.value.padding == (1, 1)
+
+
+def test_zeros_of_one_side():
+    layer = plan(nn.ZeroPad2d((0, 1, 0, 1)), nn.MaxPool2d(3, 2))
+    assert (layer.padding, layer.shape) == ((0, 0, 1, 1), (2, 2, 2))
 
 
 def test_zeros_that_no_window_reads():
@@ -135,9 +140,14 @@ def test_zeros_that_no_window_reads():
             " what 'mul' makes of the stored activations 'image': pool them before that",
         ),
         (
-            nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.MaxPool2d(3, 2)),
-            "module '1' (MaxPool2d): the zeros that '0' puts around its map must be the same on"
-            " opposite sides, not 0 and 1 at left and right, 0 and 1 above and below",
+            nn.Sequential(conv(), QuantizedIdentity(), nn.ZeroPad2d(1), nn.MaxPool2d(2)),
+            "module '3' (MaxPool2d): must not read the zeros of '2' around activations with a sign:"
+            " use its own padding, or put a QuantizedReLU before it",
+        ),
+        (
+            nn.Sequential(conv(), QuantizedIdentity(), nn.AvgPool2d(2), QuantizedReLU()),
+            "module '3' (QuantizedReLU): the average '2' has the type of the stored activations"
+            " '0': put a QuantizedIdentity behind it",
         ),
         (
             nn.Sequential(nn.ZeroPad2d(2), nn.AvgPool2d(2)),

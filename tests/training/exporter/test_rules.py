@@ -86,7 +86,9 @@ def unlimited():
         ),
         (
             calls(lambda m, x: torch.cat([x, m.relu(m.conv(x))], 1)),
-            "node 'cat' (torch.cat): the hardware has no such operation",
+            "node 'cat' (torch.cat): must join activations of one unit and type, not 0 to 255 times"
+            " 0.00392157 as of the stored activations 'image' and 0 to 255 times 0.015625 as of the"
+            " stored activations 'conv': put a quantiser of one step and kind behind each",
         ),
         (
             calls(lambda m, x: m.relu(m.conv(x)).chunk(2, 1)[0]),
@@ -113,14 +115,9 @@ def unlimited():
             " instead",
         ),
         (
-            nn.Sequential(conv(), QuantizedReLU(), nn.BatchNorm2d(2)),
-            "module '2' (BatchNorm2d): must be directly behind a convolution or linear layer, not"
-            " behind the stored activations '0'",
-        ),
-        (
             calls(lambda m, x: m.norm(m.conv(x) + x), norm=nn.BatchNorm2d(2)),
             "module 'norm' (BatchNorm2d): must be before the residual 'image' is added, not behind"
-            " it",
+            " it: put a QuantizedIdentity behind it",
         ),
         (
             nn.Sequential(conv(), nn.BatchNorm2d(2, track_running_stats=False)),
@@ -179,11 +176,6 @@ def unlimited():
             " operation",
         ),
         (
-            nn.Sequential(conv(), QuantizedReLU(), QuantizedReLU(1 / 8)),
-            "module '2' (QuantizedReLU): step must be 0.015625, as of the stored activations '0',"
-            " not 0.125",
-        ),
-        (
             nn.Sequential(conv(), nn.Flatten(2)),
             "module '1' (Flatten): must leave the signed result of '0', 2 x 4 x 4, or flatten it"
             " for each image, not make shape (2, 2, 16) of it",
@@ -227,13 +219,14 @@ def unlimited():
             " '0'",
         ),
         (
-            calls(lambda m, x: m.pool(x).squeeze(-1), pool=nn.MaxPool2d(4)),
-            "output: must be of shape (N, C) or (N, C, H, W), not (2, 2, 1)",
+            calls(lambda m, x: m.conv(m.norm(x)), norm=nn.BatchNorm2d(2)),
+            "module 'conv' (HiddenConv2d): must read 8-bit activations, not what 'norm' makes of"
+            " each channel of the stored activations 'image': put a QuantizedIdentity before it",
         ),
         (
-            calls(lambda m, x: m.norm(x), norm=nn.BatchNorm2d(2)),
-            "module 'norm' (BatchNorm2d): must be directly behind a convolution or linear layer,"
-            " not behind the stored activations 'image'",
+            calls(lambda m, x: m.norm(functional.pad(x, (1, 1))), norm=nn.BatchNorm2d(2)),
+            "module 'norm' (BatchNorm2d): must not change what 'pad' makes of the stored"
+            " activations 'image' for each channel: pad behind that",
         ),
         (
             nn.Sequential(nn.ReflectionPad2d(1)),
@@ -241,14 +234,12 @@ def unlimited():
             " nn.ZeroPad2d",
         ),
         (
-            calls(lambda m, x: m.relu(x * 2)),
-            "module 'relu' (QuantizedReLU): must read what a layer computes, not what 'mul' makes"
-            " of the stored activations 'image': rectify it before that",
+            nn.Sequential(nn.ZeroPad2d((2, 0, 0, 0)), conv()),
+            "module '1' (HiddenConv2d): padding must be less than the kernel's 3, not 3",
         ),
         (
-            nn.Sequential(conv(), QuantizedReLU(), nn.ZeroPad2d((1, 0, 1, 0)), conv()),
-            "module '3' (HiddenConv2d): the zeros that '2' puts around its map must be the same on"
-            " opposite sides, not 1 and 0 at left and right, 1 and 0 above and below",
+            nn.Sequential(conv(padding=5, dilation=2)),
+            "module '0' (HiddenConv2d): padding must be less than the dilated kernel's 5, not 5",
         ),
         (
             nn.Sequential(nn.ZeroPad2d(1), nn.Flatten(), HiddenLinear(72, 2, index=0)),
@@ -262,7 +253,8 @@ def unlimited():
         (
             calls(lambda m, x: m.conv(x - 0.5)),
             "module 'conv' (HiddenConv2d): padding must be 0, not (1, 1), as it pads with zeros"
-            " what 'sub' has shifted: pad with nn.ZeroPad2d before that, or shift nothing",
+            " what 'sub' has shifted: put a QuantizedIdentity behind that, pad with nn.ZeroPad2d"
+            " before that, or shift nothing",
         ),
     ],
 )

@@ -98,11 +98,6 @@ def test_windows_of_one_pixel_are_not_rounded():
             " 0.0235294: use a module for each",
         ),
         (
-            lambda m, x: m.pool(m.one(m.one(m.a(x)))),
-            "module 'pool' (AvgPool2d): must pool 8-bit activations, not the signed result of 'a':"
-            " put the nn.ReLU before it",
-        ),
-        (
             lambda m, x: m.mean(m.mean(m.relu(m.a(x)))),
             "module 'mean' (AdaptiveAvgPool2d): must average everywhere or nowhere: use one module"
             " for each place",
