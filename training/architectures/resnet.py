@@ -95,6 +95,28 @@ def _resnet(factory, shape, classes, make_branch, channels, counts):
     )
 
 
+def resnet8(factory, *, shape, classes, width=1.0):
+    """Return MLPerf Tiny's network for images like those of CIFAR-10: `resnet20` of three blocks.
+
+    Parameters
+    ----------
+    factory, shape, classes, width
+        As in `resnet20`.
+
+    Returns
+    -------
+    nn.Module
+        From bytes / 255, (N, C, H, W), to logits, (N, classes).
+
+    Raises
+    ------
+    InputError
+        An argument breaks one of these rules.
+    """
+    check_arguments("resnet8", shape, classes, width, smallest=1)
+    return _resnet(factory, shape, classes, _basic, scaled(16, width), (1, 1, 1))
+
+
 def resnet20(factory, *, shape, classes, width=1.0):
     """Return ResNet-20, for images like those of CIFAR-10: 16, 32 and 64 channels.
 

@@ -9,7 +9,8 @@ from hiddenite.training.layers.settings import StatedModule
 from hiddenite.training.layers.weights import HiddenWeights
 
 
-def _pair(value):
+def pair(value):
+    """Return (height, width); one number stands for two."""
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
@@ -19,7 +20,7 @@ def _single(value):
 
 def _sides(padding):
     """Return padding as (height, width), or as four numbers where opposite sides differ."""
-    padding = _pair(padding)
+    padding = pair(padding)
     return padding[:2] if padding[:2] == padding[2:] else padding
 
 
@@ -66,8 +67,8 @@ class CodedConv2d(StatedModule):
     def __init__(self, weights, *, stride=1, padding=0, dilation=1, groups=1, bias=False):
         super().__init__()
         self.weights = weights
-        self.stride, self.padding = _pair(stride), _sides(padding)
-        self.dilation, self.groups = _pair(dilation), groups
+        self.stride, self.padding = pair(stride), _sides(padding)
+        self.dilation, self.groups = pair(dilation), groups
         latent = next(weights.parameters())
         self.out_channels, *kernel_size, channels = latent.shape
         self.kernel_size = tuple(kernel_size)
@@ -114,7 +115,7 @@ class CodedConv1d(CodedConv2d):
     """
 
     def __init__(self, weights, *, stride=1, padding=0, dilation=1, groups=1, bias=False):
-        left, *others = _pair(padding)
+        left, *others = pair(padding)
         right = others[0] if others else left
         super().__init__(
             weights,
@@ -206,7 +207,7 @@ class HiddenConv2d(CodedConv2d):
     ):
         source = {"index": index, "seed": seed, "density": density, "one_of": one_of}
         geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        kernel_size = _pair(kernel_size)
+        kernel_size = pair(kernel_size)
         weights = _hidden_weights(out_channels, kernel_size, in_channels, groups, **source)
         super().__init__(weights, **geometry, bias=bias)
 
@@ -286,7 +287,7 @@ class HiddenLinear(CodedLinear):
         one_of=None,
         bias=False,
     ):
-        height, width = _pair(map_size)
+        height, width = pair(map_size)
         if in_features % (height * width):
             raise InputError(
                 f"in_features must be a multiple of the map's {height * width} pixels,"

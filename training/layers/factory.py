@@ -4,8 +4,8 @@ Hidden, binary and dense networks are thus the same module in everything but the
 """
 
 from hiddenite.golden.errors import InputError
-from hiddenite.training.layers.activation import STEP, QuantizedReLU
-from hiddenite.training.layers.coded import CodedConv2d, CodedLinear
+from hiddenite.training.layers.activation import STEP, QuantizedIdentity, QuantizedReLU
+from hiddenite.training.layers.coded import CodedConv2d, CodedLinear, pair
 from hiddenite.training.layers.weights import BinaryWeights, DenseWeights, HiddenWeights
 
 KINDS = ("hidden", "binary", "dense")
@@ -50,10 +50,11 @@ class LayerFactory:
         self._index += 1
         return HiddenWeights(shape, index=self._index - 1, **self._options)
 
-    def conv(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0):
-        """Return a convolution with a square kernel and without a bias."""
-        weights = self._weights((out_channels, kernel_size, kernel_size, in_channels))
-        return CodedConv2d(weights, stride=stride, padding=padding)
+    def conv(self, in_channels, out_channels, kernel_size, *, groups=1, **geometry):
+        """Return a convolution without a bias, of the geometry of `CodedConv2d`."""
+        height, width = pair(kernel_size)
+        weights = self._weights((out_channels, height, width, in_channels // groups))
+        return CodedConv2d(weights, groups=groups, **geometry)
 
     def linear(self, in_channels, out_features, *, map_size=(1, 1)):
         """Return a fully connected layer, without a bias, for maps of `map_size` (H, W)."""
@@ -62,3 +63,7 @@ class LayerFactory:
     def activation(self):
         """Return a rectifier that rounds to 8 bits."""
         return QuantizedReLU(self.step)
+
+    def signed(self):
+        """Return what rounds to 8 bits with a sign, without a rectifier."""
+        return QuantizedIdentity(2 * self.step)
