@@ -15,7 +15,7 @@ their order: a lane takes a word when it has no byte left, and is left out when 
 its share of the tile with a full window and a byte left.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -165,8 +165,8 @@ class MaskExpander(wiring.Component):
                 high = Mux(below[bit - place - 1], here, high) if bit > place else here
             remainder = low[bit] & keep if bit < longest else 0
             m.d.comb += run[bit].eq(Mux(below[bit], remainder, high))
-        # Where the piece ends, and what lies behind it if it is short: both are worked out for each
-        # number of ones while they are counted.
+        # Where the piece ends, what lies behind it if it is short, and whether both are a pair: all
+        # are worked out for each number of ones while they are counted.
         end = Signal(range(8 + max(RiceCode.MAX_PIECE, self.chunk_bits)))
         shortest = Signal.like(end)
         m.d.comb += shortest.eq(offset + (self.parameter + self.signed) + 1)
@@ -177,6 +177,13 @@ class MaskExpander(wiring.Component):
         second_ones, second_view = Signal.like(ones), Signal(PAIR_PIECE)
         seconds = [behind[q : q + PAIR_PIECE] for q in range(quotient)]
         counts = [_leading_ones(m, behind[q : q + quotient]) for q in range(quotient)]
+        fits = [Signal(name=f"fits_{q}") for q in range(quotient)]
+        with m.Switch(self.parameter):
+            for parameter in range(MAX_PAIR_PARAMETER + 1):
+                with m.Case(parameter):
+                    for q, fit in enumerate(fits):
+                        allowed = [is_pair(0, at + q + 1 + parameter, parameter) for at in range(8)]
+                        m.d.comb += fit.eq(Cat(map(C, allowed)).bit_select(offset, 1))
         moves, some, missing_then = Signal(), Signal(), Signal.like(missing)
         m.d.comb += some.eq(count != 0)
         there = missing == 0
@@ -195,6 +202,7 @@ class MaskExpander(wiring.Component):
             end.eq(select_one([*ends, offset + quotient, offset + self.chunk_bits], chosen)),
             second_view.eq(select_one(seconds, first_zero)),
             second_ones.eq(select_one(counts, first_zero)),
+            self.pair.eq(select_one(fits, first_zero) & ~self.signed),
         ]
 
         second_end = Signal(4)
@@ -203,15 +211,11 @@ class MaskExpander(wiring.Component):
             second_end.eq(end + second_ones + Mux(self.second_keep, self.parameter[:2] + 1, 0)),
         ]
         remainder = select_bits(m, second_view[1:], second_ones[:2], MAX_PAIR_PARAMETER)
-        short = (self.parameter <= MAX_PAIR_PARAMETER) & ~self.signed
         with m.Switch(self.parameter[:2]):
             for parameter in range(MAX_PAIR_PARAMETER + 1):
                 with m.Case(parameter):
                     own = remainder[:parameter] & self.second_keep.replicate(parameter)
-                    m.d.comb += [
-                        self.second_run.eq(Cat(own, second_ones)),
-                        self.pair.eq(self.keep & short & is_pair(0, end, parameter)),
-                    ]
+                    m.d.comb += self.second_run.eq(Cat(own, second_ones))
         m.d.comb += [
             self.chunk.eq(view),
             self.full.eq((missing == 0) & (count != 0)),
