@@ -46,6 +46,26 @@ def test_results_are_the_same(shape, fields):
     assert (beats[:size] == images[0].reshape(-1)).all() and not beats[size:].any()
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("learned", [False, True])
+def test_convs_of_1x1_in_front(groups, learned):
+    shape, rng = (4, 5, 2), np.random.default_rng(3)
+    point = random_conv(rng, 2 // groups, 6, (1, 1), groups=groups, learned=learned)
+    point = replace(point, name="point", output="int8")
+    last = fully_connected((4, 5, 6), learned=True)
+    network = network_of(shape, point, replace(last, input="point"))
+    flat = flatten(network, C)
+    assert flat.input.shape == (1, 1, 40)
+    assert [layer.groups for layer in flat.layers] == [20 * groups, 1]
+    images = rng.integers(0, 256, (3, *shape), np.uint8)
+    np.testing.assert_array_equal(infer(flat, images.reshape(3, 1, 1, -1)), infer(network, images))
+    compile_network(network, C)
+    # The image itself fits, what is made of it does not.
+    assert flatten(network, replace(C, largest_channels=64)) is network
+    # Its result has the shape of the image.
+    assert flatten(network.prefix("point"), C).input.shape == shape
+
+
 @pytest.mark.parametrize(
     ("shape", "fields"),
     [
