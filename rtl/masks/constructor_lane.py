@@ -15,7 +15,7 @@ takes a chunk of them, or one word whose signs are generated.
 After a reset it first writes the identity that pools take to the words 0.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -201,7 +201,7 @@ class ConstructorLane(wiring.Component):
         ]
         with m.If(expander.take):
             m.d.sync += negative.eq(expander.negative)
-        whole_word = Cat(last >= number for number in range(c.ich))
+        whole_word = Cat(C(1), *(last >= number for number in range(1, c.ich)))
         word_masks = masks | (whole_word & dense.replicate(c.ich))
         chunks = Cat(negatives, expander.chunk)[size:]
         if size == c.ich:
@@ -247,9 +247,11 @@ class ConstructorLane(wiring.Component):
         with m.If(begins):
             m.d.sync += [segment_ends.eq(only_word), part.eq(0)]
             m.d.sync += at_end_of_channel.eq(word_is_channel)
-        with m.If(begins | dense):
+        # Before the first tile, what layer it is of may be unknown.
+        holds = busy & dense
+        with m.If(begins | holds):
             m.d.sync += [keep.eq(0), place.eq(0), masks.eq(0)]
-        with m.If(begins | (dense & (size == c.ich))):
+        with m.If(begins | (holds & (size == c.ich))):
             m.d.sync += negatives.eq(0)
         # As if each output channel kept one weight, of a sign that is still 0.
         with m.If(~self.prepared):
