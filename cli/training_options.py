@@ -32,7 +32,8 @@ RECIPE_NAMES = ("digits", "fashion", "cifar10", "cifar100", "images")
 """The recipes that are ready to use; known here without PyTorch."""
 
 ARCHITECTURE_NAMES = (
-    "digits_cnn", "fashion_cnn", "vgg_small", "resnet20", "resnet18", "resnet50"
+    "digits_cnn", "fashion_cnn", "vgg_small", "ds_cnn", "mobilenet_v1", "mobilenet_v2",
+    "resnet8", "resnet20", "resnet18", "resnet50"
 )  # fmt: skip
 """The architectures; known here without PyTorch."""
 
