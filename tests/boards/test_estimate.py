@@ -19,7 +19,10 @@ def parameters(**fields):
     )
 
 
-@pytest.mark.parametrize("lines", [1, 4])
+ONE_LINE = pytest.mark.exhaustive("it is four lines, four times as long")
+
+
+@pytest.mark.parametrize("lines", [pytest.param(1, marks=ONE_LINE), 4])
 def test_from_the_flash(digits, lines):
     """Within 5 % of the simulated board."""
     link = parameters(flash_lines=lines)

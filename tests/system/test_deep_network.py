@@ -11,7 +11,12 @@ MOST_CYCLES = 1.10  # times weights * pixels / PEs
 MOST_ESTIMATE_ERROR = 0.02
 
 
-@pytest.mark.parametrize("preset", ["up5k", "ecp5-25f", "asic"])
+LONG = pytest.mark.exhaustive("it takes a minute; ecp5-25f has all that it tries")
+
+
+@pytest.mark.parametrize(
+    "preset", [pytest.param("up5k", marks=LONG), "ecp5-25f", pytest.param("asic", marks=LONG)]
+)
 def test_deep_network(preset, engines):
     network, images = deep_network()
     masks = [layer.mask for layer in network.layers]

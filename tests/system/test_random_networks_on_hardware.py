@@ -22,7 +22,7 @@ SIZES = {
 # Each fourth network is full of residuals and strides, for which tensors share memory.
 RESIDUAL_NETWORKS = 4
 # Beside them, for each configuration so many that join tensors.
-JOINED_NETWORKS = {"verilator": 12, "icarus": 4}
+JOINED_NETWORKS = {"verilator": 8, "icarus": 2}
 JOINED_SIZES = {
     "verilator": {},
     "icarus": {"max_weights": 600, "max_pixels": 50, "max_layers": 6},
