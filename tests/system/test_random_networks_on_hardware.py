@@ -68,11 +68,11 @@ def draw(seed, number, network, simulator, configuration, joined):
         program, image, result = rng.choice([0, 0.1, 0.3, 0.8], 3)
         stalls = Stalls(program=program, image=image, result=result, seed=network + 1)
         everywhere = Stalls(program=0.3, image=0.3, result=0.3, seed=network + 1)
-        return drawn, [
-            (cases[0], cases[0].run()),
-            (cases[1], cases[1].run(stalls=stalls)),
-            (cases[0], cases[0].run(stalls=everywhere)),
-        ]
+        runs = [(cases[0], cases[0].run()), (cases[1], cases[1].run(stalls=stalls))]
+        # With each second one, as it takes the longest.
+        if network % 2:
+            runs.append((cases[0], cases[0].run(stalls=everywhere)))
+        return drawn, runs
     raise AssertionError(f"{MOST_DRAWS} networks in turn do not fit {configuration}")
 
 
