@@ -13,6 +13,7 @@ import numpy as np
 from hiddenite.golden.network import Conv, Layer, Network
 from hiddenite.golden.weights import WORD_BITS
 from hiddenite.rtl.configuration import Configuration
+from hiddenite.rtl.program.packets import ChannelRecord, words_of
 
 from .weight_signs import negative_weights
 
@@ -26,9 +27,8 @@ def flatten(network: Network, c: Configuration) -> Network:
     if height * width == 1 or channels % c.ich == 0:
         return network
     flat = _flat_tensors(network)
-    if any(height * width * _channels(network, name) > c.largest_channels for name in flat):
-        return network
-    if not flat:
+    most = max((height * width * _channels(network, name) for name in flat), default=0)
+    if not flat or most > c.largest_channels or not _pays(network, flat, c):
         return network
 
     def flattened(layer: Layer) -> Layer:
@@ -64,6 +64,25 @@ def _flat_tensors(network: Network) -> set[str]:
         elif not _covers(layer, (*size, _channels(network, layer.input))):
             return set()
     return set() if network.layers[-1].name in flat else flat
+
+
+def _pays(network: Network, flat: set[str], c: Configuration) -> bool:
+    """Whether the words that lanes construct less take longer than the records that come besides.
+
+    A conv of 1x1 has a record for each channel, and then for each channel of each pixel.
+    """
+    pixels = network.input.height * network.input.width
+    words = records = 0
+    for layer in network.layers:
+        if isinstance(layer, Conv) and layer.input in flat:
+            if layer.name in flat:
+                records += (pixels - 1) * layer.out_channels
+            else:
+                channels = _channels(network, layer.input)
+                filled = -(-pixels * channels // c.ich)
+                words += (pixels * -(-channels // c.ich) - filled) * layer.out_channels
+    record_words = words_of(ChannelRecord(c), c.program_bits)
+    return words // c.constructor_lanes >= records * record_words
 
 
 def _is_pointwise(conv: Conv) -> bool:

@@ -52,7 +52,7 @@ def test_convs_of_1x1_in_front(groups, learned):
     shape, rng = (4, 5, 2), np.random.default_rng(3)
     point = random_conv(rng, 2 // groups, 6, (1, 1), groups=groups, learned=learned)
     point = replace(point, name="point", output="int8")
-    last = fully_connected((4, 5, 6), learned=True)
+    last = random_conv(rng, 6, 512, (4, 5), learned=True, output="int32")
     network = network_of(shape, point, replace(last, input="point"))
     flat = flatten(network, C)
     assert flat.input.shape == (1, 1, 40)
@@ -62,6 +62,14 @@ def test_convs_of_1x1_in_front(groups, learned):
     compile_network(network, C)
     # The image itself fits, what is made of it does not.
     assert flatten(network, replace(C, largest_channels=64)) is network
+    # Few outputs do not make up for the records, and words that are full leave nothing to win.
+    few = replace(fully_connected((4, 5, 6), learned=True), input="point")
+    network_of_few = network_of(shape, point, few)
+    assert flatten(network_of_few, C) is network_of_few
+    full = random_conv(rng, 2, 8, (1, 1))
+    last = replace(fully_connected((4, 5, 8), learned=True), input="point")
+    network_of_full = network_of(shape, replace(full, name="point"), last)
+    assert flatten(network_of_full, C) is network_of_full
     # Its result has the shape of the image.
     assert flatten(network.prefix("point"), C).input.shape == shape
 
