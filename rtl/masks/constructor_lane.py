@@ -89,11 +89,11 @@ class ConstructorLane(wiring.Component):
         m.submodules.expander = expander = decoder.create(c)
         m.submodules.signs = signs = SignGenerator(c, self.lane)
         wiring.connect(m, wiring.flipped(self.i), expander.i)
-        # The layer keeps all weights; their signs are generated.
-        dense, all_given = Signal(), Signal()
+        # The layer keeps all weights; and as their signs are generated, a word needs no code.
+        dense, uncoded = Signal(), Signal()
         m.d.comb += [
             dense.eq((layer.parameter == DENSE) & self.prepared),
-            all_given.eq(dense & ~layer.signed),
+            uncoded.eq(dense & ~layer.signed),
             expander.clear.eq(self.clear),
             expander.start_layer.eq(self.start_layer),
             expander.parameter.eq(layer.parameter),
@@ -130,14 +130,14 @@ class ConstructorLane(wiring.Component):
         in_word = (place[low:] == 0) & (~segment_ends | (place[:low] <= layer.tail_last))
         # In the word behind it, which is as long, so that both can be dealt with at once.
         in_next = (place[low:] == 1) & (layer.tail_last == c.ich - 1)
-        finishes = (~in_word | all_given) & signs_there
+        finishes = (~in_word | uncoded) & signs_there
         accepts = in_word | (in_next & signs_there)
         # What follows a tile is left where it is: it may be of another layer. Behind a word that
         # ends only the next one is looked into, which may be the tile's last one.
         at_tail = place[:low] == layer.tail_last
         at_end = keep & Mux(segment_ends, at_tail, place[:low] == c.ich - 1)
         leaves = Mux(ends_share, finishes | at_end, finishes & at_end)
-        near, takes = self._flag(m, in_next), self._flag(m, accepts & ~leaves & ~all_given)
+        near, takes = self._flag(m, in_next), self._flag(m, accepts & ~leaves & ~uncoded)
         # Chunks of signs come one after the other into the word.
         size = chunk_bits(c)
         part, filled = Signal(range(c.ich // size)), expander.chunk_valid
